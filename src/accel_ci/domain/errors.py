@@ -1,0 +1,133 @@
+"""Every failure accel-ci can report, in three families, each with an exit code and what to do next."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+DOCS = "https://github.com/org/accel-ci/blob/main/docs/errors.md"
+
+
+class Family(StrEnum):
+    """Whose turn it is: the reader's, the cloud's, or ours."""
+
+    CONFIGURATION = "your configuration"
+    CLOUD = "the cloud"
+    BUG = "our bug"
+
+
+class AccelError(Exception):
+    """A failure with a title, what happened, and one thing to do; `exit_code` ends the process."""
+
+    family = Family.BUG
+    exit_code = 70
+    title = "accel-ci failed"
+    anchor = "our-bug"
+
+    def __init__(self, what_happened: str, *, what_to_do: str = "") -> None:
+        super().__init__(what_happened)
+        self.what_happened = what_happened
+        self.what_to_do = what_to_do
+
+    @property
+    def docs(self) -> str:
+        """The address of the page that explains this error."""
+        return f"{DOCS}#{self.anchor}"
+
+
+class ConfigurationError(AccelError):
+    """The inputs, the workflow or the event cannot work as written (exit 2)."""
+
+    family = Family.CONFIGURATION
+    exit_code = 2
+    title = "configuration"
+    anchor = "configuration"
+
+    def __init__(self, what_happened: str, *, what_to_do: str = "", mistakes: tuple[Mistake, ...] = ()) -> None:
+        super().__init__(what_happened, what_to_do=what_to_do)
+        self.mistakes = mistakes
+
+
+class Mistake:
+    """One wrong input: its `name`, what is wrong with it, and a suggestion ("" for none). Never holds a secret."""
+
+    __slots__ = ("name", "problem", "suggestion")
+
+    def __init__(self, name: str, problem: str, suggestion: str = "") -> None:
+        self.name = name
+        self.problem = problem
+        self.suggestion = suggestion
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.problem}" + (f" ({self.suggestion})" if self.suggestion else "")
+
+
+class CloudError(AccelError):
+    """A cloud, a machine or a connection did not do its part (exit 3)."""
+
+    family = Family.CLOUD
+    exit_code = 3
+    title = "the cloud"
+    anchor = "cloud"
+
+
+class TransientError(CloudError):
+    """A call may have worked or not: look before repeating it."""
+
+    anchor = "transient"
+
+
+class NoCapacityError(CloudError):
+    """The zone has no such machine now: the next zone may."""
+
+    title = "no capacity"
+    anchor = "no-capacity"
+
+
+class QuotaError(CloudError):
+    """The project may not have more of these in the region: another region may allow it."""
+
+    title = "quota"
+    anchor = "quota"
+
+
+class AccessError(CloudError):
+    """The identity may not do this: trying elsewhere will not help."""
+
+    title = "access denied"
+    anchor = "access"
+
+
+class BootError(CloudError):
+    """The machine exists but never became usable."""
+
+    title = "boot failed"
+    anchor = "boot-failed"
+
+
+class ConnectionLostError(CloudError):
+    """A worker could not be reached, or stopped answering."""
+
+    title = "connection lost"
+    anchor = "connection-lost"
+
+
+class CleanupUnverifiedError(AccelError):
+    """A machine may still live; `commands` end it by hand (exit 5)."""
+
+    family = Family.CLOUD
+    exit_code = 5
+    title = "cleanup unverified"
+    anchor = "cleanup-unverified"
+
+    def __init__(self, what_happened: str, *, commands: tuple[str, ...]) -> None:
+        super().__init__(what_happened, what_to_do="Run by hand: " + " ; ".join(commands))
+        self.commands = commands
+
+
+class CancelledError(AccelError):
+    """Somebody asked us to stop: SIGINT or SIGTERM arrived (exit 130)."""
+
+    family = Family.CONFIGURATION
+    exit_code = 130
+    title = "cancelled"
+    anchor = "cancelled"

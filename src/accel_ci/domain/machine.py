@@ -1,0 +1,98 @@
+"""Machines: what is asked for, and what was leased."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class State(StrEnum):
+    """Where a machine is between being asked for and being gone."""
+
+    CREATING = "creating"
+    READY = "ready"
+    RELEASING = "releasing"
+    FAILED = "failed"
+    GONE = "gone"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MachineSpec:
+    """What a user asked for: an accelerator type, where, and how. `boot_limit_s` bounds creation and boot, per candidate."""
+
+    backend: str
+    accelerator: str
+    zones: tuple[str, ...] = ()
+    spot: bool = True
+    workers: int = 1
+    boot_limit_s: float = 600.0
+    options: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """One place to try: a zone, spot or on-demand, and its price in US dollars an hour (None: unknown)."""
+
+    zone: str
+    spot: bool
+    dollars_per_hour: float | None = None
+
+    def __str__(self) -> str:
+        return f"{self.zone} {'spot' if self.spot else 'on-demand'}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Worker:
+    """One host of a machine. `address` is what its transport dials: a host name, or a directory on this computer."""
+
+    index: int
+    address: str
+    port: int = 22
+    user: str = ""
+    host_keys: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """How logs and reports call the worker: w0, w1, ..."""
+        return f"w{self.index}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Machine:
+    """One leased accelerator. `handle` is a URI such as tpu://project/zone/name; `root` is our directory on each worker."""
+
+    handle: str
+    name: str
+    zone: str
+    accelerator: str
+    spot: bool
+    state: State
+    workers: tuple[Worker, ...] = ()
+    labels: Mapping[str, str] = field(default_factory=dict)
+    root: str = "accel-ci"
+
+    @property
+    def backend(self) -> str:
+        """The scheme of the handle: which backend made the machine."""
+        return self.handle.split("://", 1)[0]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Creation:
+    """A creation under way: `stage` says in a few words what is waited for; `machine` is set once it is ready."""
+
+    handle: str
+    stage: str
+    machine: Machine | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Capabilities:
+    """What a backend can do: end machines by itself, list and find by labels, report interruptions."""
+
+    native_lifetime_limit: bool
+    zones: bool
+    annotations: bool = True
+    multi_worker: bool = True
+    max_lateness_s: float = 30.0

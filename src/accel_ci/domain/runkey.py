@@ -1,0 +1,65 @@
+"""Who owns a machine: a key that every later actor can recompute, and the names that follow from it."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import uuid
+from dataclasses import dataclass, replace
+
+NAMESPACE = uuid.UUID("6d1f1c60-7f7a-5a43-9a0e-0f4c1d1b7c11")
+PREFIX = "accel"
+MAX_NAME = 40  # Jarvis Labs has the shortest limit of all backends
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunKey:
+    """The identity of one leased machine: run, attempt, job, matrix instance, slot in the job, and try."""
+
+    repository_id: int
+    repository: str
+    run_id: int
+    attempt: int = 1
+    job: str
+    instance: str = ""
+    slot: str = ""
+    try_: int = 1
+
+    @property
+    def run_prefix(self) -> str:
+        """What the names of all machines of this run begin with, whatever the attempt and job."""
+        return f"{PREFIX}-{_slug(self.repository)}-{self.run_id}-"
+
+    @property
+    def digest(self) -> str:
+        """16 hex digits over every part of the key: what labels and end records carry."""
+        parts = (self.repository_id, self.run_id, self.attempt, self.job, self.instance, self.slot, self.try_)
+        return hashlib.sha256("\x00".join(map(str, parts)).encode()).hexdigest()[:16]
+
+    @property
+    def name(self) -> str:
+        """The machine's name: at most 40 characters of [a-z0-9-], readable in front, unique behind."""
+        return f"{self.run_prefix}{self.attempt}-{self.digest[:8]}"[:MAX_NAME]
+
+    @property
+    def job_digest(self) -> str:
+        """8 hex digits of the job, so that a cleanup `for:` one job spares its siblings."""
+        return job_digest(self.job)
+
+    def request_id(self, zone: str) -> uuid.UUID:
+        """The idempotence id of the creation in `zone`: the same for every repetition of the same try."""
+        return uuid.uuid5(NAMESPACE, f"{self.name}/{zone}/{self.try_}")
+
+    def next_try(self) -> RunKey:
+        """The key of the next try, so that its machine can never be taken for this one's."""
+        return replace(self, try_=self.try_ + 1)
+
+
+def job_digest(job: str) -> str:
+    """8 hex digits that stand for a job's name in labels."""
+    return hashlib.sha256(job.encode()).hexdigest()[:8]
+
+
+def _slug(repository: str) -> str:
+    name = repository.rsplit("/", 1)[-1].lower()
+    return re.sub(r"[^a-z0-9]+", "-", name).strip("-")[:8].strip("-") or "repo"

@@ -1,0 +1,84 @@
+"""What runs on a machine: source, phases with their limits, and the files that come back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+MIB = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Phase:
+    """One command on every worker. Limits are seconds; `grace_s` lies between TERM and KILL.
+
+    `nonce` is known to us and the supervisor only, so that the end record cannot be forged by the command.
+    The supervisor ends the phase by itself when nobody attached for `unattended_s` or at `lease_expires_at`.
+    """
+
+    name: str
+    command: str
+    key: str
+    nonce: str
+    limit_s: float
+    lease_expires_at: float
+    environment: Mapping[str, str] = field(default_factory=dict)
+    directory: str = "."
+    grace_s: float = 20.0
+    unattended_s: float = 300.0
+    output_limit_bytes: int = 1024 * MIB
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommitSource:
+    """Exactly one commit of a repository, with its history, fetched bare and sent as a git bundle."""
+
+    repository: str
+    sha: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkspaceSource:
+    """A directory of this computer as it is now, without what git ignores. For trusted work only."""
+
+    directory: str
+
+
+Source = CommitSource | WorkspaceSource
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Package:
+    """A source made ready to send: a file on this computer holding a git bundle or a tar archive.
+
+    `sha` is what git on the machine must prove after unpacking; None for a workspace.
+    """
+
+    path: str
+    kind: str
+    sha: str | None
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Caps:
+    """The most that may come back: bytes per file, bytes in total, number of files; each per worker."""
+
+    file_bytes: int = 100 * MIB
+    total_bytes: int = 1024 * MIB
+    files: int = 1000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fetched:
+    """A file that came back, or did not: `refused` says why ("" when `path` holds its bytes on this computer).
+
+    `name` is the path on the machine below the source directory: written by the machine, so it is hostile text.
+    """
+
+    worker: int
+    name: str
+    path: str = ""
+    size_bytes: int = 0
+    sha256: str = ""
+    refused: str = ""

@@ -1,0 +1,73 @@
+"""Working on a machine: nothing here is shaped like ssh, for a pod has exec and this computer has neither."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from accel_ci.domain.machine import Machine
+from accel_ci.domain.verdict import EndRecord
+from accel_ci.domain.workload import Caps, Fetched, Package, Phase
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """Bytes that a worker's command wrote, beginning at `offset` of its whole output. Hostile."""
+
+    worker: int
+    offset: int
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """A worker's phase is over and all of its output was delivered; `record` is None when the machine's is no record."""
+
+    worker: int
+    record: EndRecord | None
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """The attachment to a worker broke; the command may go on. Attach again at the offset reached."""
+
+    worker: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Quiet:
+    """Nothing came for a moment: time to look at the clock."""
+
+
+Event = Output | Ended | Lost | Quiet
+
+
+class Remote(Protocol):
+    """All workers of a machine at once. Raises ConnectionLostError when a worker cannot be reached; never hangs."""
+
+    def prepare(self, machine: Machine) -> None:
+        """Bring our own files to every worker; ConnectionLostError names the worker that cannot be used, and why."""
+
+    def put(self, machine: Machine, package: Package) -> None:
+        """Unpack the package as the source directory of every worker; a wrong sha is an error. Idempotent."""
+
+    def start(self, machine: Machine, phase: Phase) -> None:
+        """Start the phase on every worker where it was not started yet. Idempotent by the phase's name, key and nonce."""
+
+    def attach(self, machine: Machine, phase: Phase, offsets: Mapping[int, int]) -> Iterator[Event]:
+        """What happens in the phase on the workers named in `offsets` (worker -> offset to go on from).
+
+        Ends after an Ended or Lost of each of them; yields Quiet at least once a second when there is nothing else.
+        Closing the iterator detaches and leaves the commands running.
+        """
+
+    def stop(self, machine: Machine, phase: Phase, workers: Sequence[int]) -> None:
+        """Ask these workers to end the phase politely (TERM, grace, KILL); the end is seen by attaching."""
+
+    def get(self, machine: Machine, patterns: Sequence[str], caps: Caps, into: str) -> list[Fetched]:
+        """Bring files back by name into the directory `into` of this computer, under names of ours.
+
+        Patterns are relative globs (`**` crosses directories). Only regular files, never through links, in caps.
+        """
