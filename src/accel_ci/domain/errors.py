@@ -104,7 +104,7 @@ class BootError(CloudError):
     anchor = "boot-failed"
 
 
-class ConnectionLostError(CloudError):
+class ConnectionLostError(TransientError):
     """A worker could not be reached, or stopped answering."""
 
     title = "connection lost"

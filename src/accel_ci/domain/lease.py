@@ -32,6 +32,7 @@ class Lease:
             "accel-ci-run": str(self.key.run_id),
             "accel-ci-attempt": str(self.key.attempt),
             "accel-ci-job": self.key.job_digest,
+            "accel-ci-instance": self.key.instance_digest,
             "accel-ci-key": self.key.digest,
             "accel-ci-scope": self.scope.value,
             "accel-ci-expires": str(self.expires_at),
@@ -43,13 +44,14 @@ class Owner:
     """What a listing of machines asks for: a repository's machines, narrowed to a run, its attempts so far, its jobs.
 
     `run_prefix` finds machines of the run whose labels were lost; "" turns that off.
-    `jobs` holds job digests; empty means all jobs of the run.
+    `jobs` holds job digests, empty for all jobs of the run; `instance` one matrix instance's digest, "" for all.
     """
 
     repository_id: int
     run_id: int | None = None
     up_to_attempt: int | None = None
     jobs: frozenset[str] = frozenset()
+    instance: str = ""
     run_prefix: str = ""
 
     def owns(self, name: str, labels: Mapping[str, str]) -> bool:
@@ -61,12 +63,24 @@ class Owner:
             and (self.run_id is None or labels.get("accel-ci-run") == str(self.run_id))
             and (self.up_to_attempt is None or _number(labels.get("accel-ci-attempt", "")) <= self.up_to_attempt)
             and (not self.jobs or labels.get("accel-ci-job", "") in self.jobs)
+            and (not self.instance or labels.get("accel-ci-instance", "") == self.instance)
         )
+
+
+def of_job(key: RunKey) -> Owner:
+    """The owner that covers the machines of the key's own job and matrix instance, in all slots, up to its attempt."""
+    return Owner(
+        repository_id=key.repository_id,
+        run_id=key.run_id,
+        up_to_attempt=key.attempt,
+        jobs=frozenset((key.job_digest,)),
+        instance=key.instance_digest,
+    )
 
 
 def of_run(key: RunKey, *, jobs: tuple[str, ...] = ()) -> Owner:
     """The owner that covers every machine of the key's run up to its attempt, or only those of the named jobs."""
-    from_jobs = frozenset(map(runkey.job_digest, jobs))
+    from_jobs = frozenset(map(runkey.short_digest, jobs))
     return Owner(
         repository_id=key.repository_id,
         run_id=key.run_id,

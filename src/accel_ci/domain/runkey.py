@@ -44,7 +44,12 @@ class RunKey:
     @property
     def job_digest(self) -> str:
         """8 hex digits of the job, so that a cleanup `for:` one job spares its siblings."""
-        return job_digest(self.job)
+        return short_digest(self.job)
+
+    @property
+    def instance_digest(self) -> str:
+        """8 hex digits of the matrix instance, so that siblings of one job never end each other's machines."""
+        return short_digest(self.instance)
 
     def request_id(self, zone: str) -> uuid.UUID:
         """The idempotence id of the creation in `zone`: the same for every repetition of the same try."""
@@ -55,9 +60,9 @@ class RunKey:
         return replace(self, try_=self.try_ + 1)
 
 
-def job_digest(job: str) -> str:
-    """8 hex digits that stand for a job's name in labels."""
-    return hashlib.sha256(job.encode()).hexdigest()[:8]
+def short_digest(text: str) -> str:
+    """8 hex digits that stand for a job's or an instance's name in labels."""
+    return hashlib.sha256(text.encode()).hexdigest()[:8]
 
 
 def _slug(repository: str) -> str:

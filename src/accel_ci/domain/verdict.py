@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from accel_ci.domain import errors
+
 END_RECORD_VERSION = 1
 
 
@@ -99,7 +101,7 @@ def of_worker(record: EndRecord | None, *, key: str, nonce: str, phase: str) -> 
             return Verdict.PASSED
         case Reason.EXITED:
             return Verdict.FAILED
-        case Reason.TIMED_OUT:
+        case Reason.TIMED_OUT | Reason.LEASE_EXPIRED:
             return Verdict.TIMED_OUT
         case Reason.CANCELLED:
             return Verdict.CANCELLED
@@ -110,6 +112,22 @@ def of_worker(record: EndRecord | None, *, key: str, nonce: str, phase: str) -> 
 def worst(verdicts: Sequence[Verdict]) -> Verdict:
     """The verdict of the whole: the worst of its parts; nothing at all is `infra-error`."""
     return min(verdicts, key=WORST_FIRST.index, default=Verdict.INFRA_ERROR)
+
+
+def of_error(error: errors.AccelError) -> Verdict:
+    """The verdict of a run that this error ended."""
+    for kind, verdict in _OF_ERRORS.items():
+        if isinstance(error, kind):
+            return verdict
+    return Verdict.INFRA_ERROR
+
+
+_OF_ERRORS: dict[type[errors.AccelError], Verdict] = {
+    errors.NoCapacityError: Verdict.NO_CAPACITY,
+    errors.QuotaError: Verdict.QUOTA,
+    errors.BootError: Verdict.BOOT_FAILED,
+    errors.CancelledError: Verdict.CANCELLED,
+}
 
 
 class OnInfrastructure(StrEnum):

@@ -48,6 +48,24 @@ Source = CommitSource | WorkspaceSource
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Work:
+    """What to do on a leased machine: a source, an optional set-up and the run itself, each with its limit in seconds.
+
+    `report_patterns` name JUnit files to read beside our own pytest plugin's results.
+    """
+
+    source: Source
+    run: str
+    setup: str = ""
+    limit_s: float = 1200.0
+    setup_limit_s: float = 600.0
+    directory: str = "."
+    environment: Mapping[str, str] = field(default_factory=dict)
+    report_patterns: tuple[str, ...] = ()
+    allow_no_tests: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Package:
     """A source made ready to send: a file on this computer holding a git bundle or a tar archive.
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Protocol
 
 from accel_ci.domain.machine import Machine
@@ -37,11 +38,25 @@ class Lost:
 
 
 @dataclass(frozen=True, slots=True)
+class Beat:
+    """The worker is attached and its supervisor answers; at least every few seconds when there is no output."""
+
+    worker: int
+
+
+@dataclass(frozen=True, slots=True)
 class Quiet:
-    """Nothing came for a moment: time to look at the clock."""
+    """Nothing came from anybody for a moment: time to look at the clock."""
 
 
-Event = Output | Ended | Lost | Quiet
+Event = Output | Ended | Lost | Beat | Quiet
+
+
+class Base(StrEnum):
+    """Where files are looked for on a worker: the code's directory, or where our test plugin writes."""
+
+    SOURCE = "source"
+    RESULTS = "results"
 
 
 class Remote(Protocol):
@@ -56,18 +71,23 @@ class Remote(Protocol):
     def start(self, machine: Machine, phase: Phase) -> None:
         """Start the phase on every worker where it was not started yet. Idempotent by the phase's name, key and nonce."""
 
-    def attach(self, machine: Machine, phase: Phase, offsets: Mapping[int, int]) -> Iterator[Event]:
+    def attach(self, machine: Machine, phase: Phase, offsets: Mapping[int, int]) -> Generator[Event, None, None]:
         """What happens in the phase on the workers named in `offsets` (worker -> offset to go on from).
 
         Ends after an Ended or Lost of each of them; yields Quiet at least once a second when there is nothing else.
-        Closing the iterator detaches and leaves the commands running.
+        Closing the generator detaches and leaves the commands running.
         """
 
     def stop(self, machine: Machine, phase: Phase, workers: Sequence[int]) -> None:
         """Ask these workers to end the phase politely (TERM, grace, KILL); the end is seen by attaching."""
 
-    def get(self, machine: Machine, patterns: Sequence[str], caps: Caps, into: str) -> list[Fetched]:
+    def get(
+        self, machine: Machine, patterns: Sequence[str], *, caps: Caps, into: str, base: Base = Base.SOURCE
+    ) -> list[Fetched]:
         """Bring files back by name into the directory `into` of this computer, under names of ours.
 
-        Patterns are relative globs (`**` crosses directories). Only regular files, never through links, in caps.
+        Patterns are globs relative to `base` (`**` crosses directories). Only regular files, never through links, in caps.
         """
+
+    def public_key(self) -> str:
+        """The public key that machines must accept so that we can reach them; "" where the transport needs none."""

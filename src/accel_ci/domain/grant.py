@@ -1,0 +1,105 @@
+"""A grant: who allowed which exact commit to use an accelerator, on what evidence, until when."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from accel_ci.domain import errors
+from accel_ci.domain.context import Context
+
+LIFETIME_S = 24 * 3600
+TRUSTED_EVENTS = frozenset({"push", "schedule", "workflow_dispatch", "merge_group"})
+FOREIGN_CODE_EVENTS = frozenset({"pull_request_target", "workflow_run", "issue_comment"})
+Sha = Annotated[str, Field(pattern=r"^([0-9a-f]{40}|[0-9a-f]{64})$")]
+
+
+class Trust(StrEnum):
+    """Whether the granted commit is the repository's own or a stranger's."""
+
+    TRUSTED = "trusted"
+    FORK = "fork"
+
+
+class Grant(BaseModel):
+    """The permission for one commit, bound to a run; later attempts of the run may use it until `expires_at`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    version: int = 1
+    repository_id: int
+    run_id: int
+    sha: Sha
+    trust: Trust
+    actor: str
+    evidence: str
+    expires_at: int
+
+
+def of_event(context: Context, *, branches: tuple[str, ...], now: float) -> Grant:
+    """The grant that a trusted event carries in itself; ConfigurationError for an event that gate does not know yet."""
+    if context.event not in TRUSTED_EVENTS:
+        raise errors.ConfigurationError(
+            f"gate cannot decide '{context.event}' events in this version",
+            what_to_do=f"use one of {', '.join(sorted(TRUSTED_EVENTS))}",
+        )
+    branch = context.ref.removeprefix("refs/heads/")
+    if branches and not any(_matches(branch, pattern) for pattern in branches):
+        raise errors.ConfigurationError(
+            f"branch {branch[:80]!r} may not use an accelerator",
+            what_to_do=f"add it to the gate's branches, which are: {', '.join(branches)}",
+        )
+    return Grant(
+        repository_id=context.repository_id,
+        run_id=context.run_id,
+        sha=context.sha,
+        trust=Trust.TRUSTED,
+        actor=context.actor,
+        evidence=f"{context.event} on {context.ref}",
+        expires_at=int(now) + LIFETIME_S,
+    )
+
+
+def checked(text: str, context: Context, *, now: float) -> Grant | None:
+    """The grant written in `text` if it is good for this run; None when there is none and the event needs none.
+
+    ConfigurationError says what is wrong: malformed, for another run or repository, expired, or missing.
+    """
+    if not text:
+        if context.event in FOREIGN_CODE_EVENTS:
+            raise errors.ConfigurationError(
+                f"'{context.event}' events need a grant",
+                what_to_do="run the gate action first and pass its output: grant: ${{ needs.gate.outputs.grant }}",
+            )
+        return None
+    try:
+        grant = Grant.model_validate_json(text)
+    except ValidationError as error:
+        raise errors.ConfigurationError(
+            f"the grant is malformed ({error.error_count()} mistakes)", what_to_do="pass the gate's output unchanged"
+        ) from None
+    if (grant.repository_id, grant.run_id) != (context.repository_id, context.run_id):
+        raise errors.ConfigurationError("the grant belongs to another run", what_to_do="pass the grant of this run's gate")
+    if now >= grant.expires_at:
+        raise errors.ConfigurationError("the grant has expired", what_to_do="start a new run, so that the gate decides again")
+    return grant
+
+
+def _matches(branch: str, pattern: str) -> bool:
+    """GitHub's own rule: `*` stays within a path component, `**` does not."""
+    parts = (re.escape(part).replace(r"\*", "[^/]*") for part in pattern.split("**"))
+    return re.fullmatch(".*".join(parts), branch) is not None
+
+
+def trusted(grant: Grant | None) -> bool:
+    """True when secrets and the workspace may be used: a person's own run, or a grant for the repository's own code."""
+    return grant is None or grant.trust is Trust.TRUSTED
+
+
+def outputs(grant: Grant) -> Mapping[str, str]:
+    """What the gate action hands to later jobs."""
+    return {"allowed": "true", "grant": grant.model_dump_json(), "sha": grant.sha}

@@ -1,0 +1,64 @@
+"""The whole journey in a row: provision, run-remote, collect, cleanup, report."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from accel_ci.domain import errors, lease
+from accel_ci.domain.record import RunRecord
+from accel_ci.domain.runkey import RunKey
+from accel_ci.domain.workload import Caps, Work
+from accel_ci.operations import records
+from accel_ci.operations.acquire import Order
+from accel_ci.ports.world import World
+from accel_ci.usecases import cleanup, collect, provision, report, run_remote
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """Everything one journey does: what to lease, what to run there, which files to bring back."""
+
+    order: Order
+    work: Work
+    paths: Sequence[str] = ()
+    caps: Caps = Caps()
+
+
+def run(world: World, record: RunRecord, key: RunKey, *, plan: Plan) -> RunRecord:
+    """The finished record. The machine is gone when this returns or raises, or CleanupUnverifiedError says which is not.
+
+    A record that has a machine already is gone on with: nothing that ran is run again. Cloud errors end in the
+    record's verdict; configuration errors and cancellation are raised once everything is cleaned and reported.
+    """
+    failure: errors.AccelError | None = None
+    unverified: errors.CleanupUnverifiedError | None = None
+    try:
+        _work(world, record, key, plan=plan)
+    except errors.AccelError as error:
+        failure = error
+    finally:
+        unverified = _cleaned(world, key)
+    finished = report.report(world, records.find(world.files, key.slot) or record)
+    if unverified is not None:
+        raise unverified
+    if failure is not None and not isinstance(failure, errors.CloudError):
+        raise failure
+    return finished
+
+
+def _work(world: World, record: RunRecord, key: RunKey, *, plan: Plan) -> None:
+    if record.machine is None:
+        provision.provision(world, record, key, order=plan.order)
+    if record.verdict is None:
+        run_remote.run_remote(world, plan.work, slot=key.slot)
+    if plan.paths:
+        collect.collect(world, plan.paths, caps=plan.caps, slot=key.slot)
+
+
+def _cleaned(world: World, key: RunKey) -> errors.CleanupUnverifiedError | None:
+    try:
+        cleanup.cleanup(world, key, owner=lease.of_job(key))
+    except errors.CleanupUnverifiedError as error:
+        return error
+    return None

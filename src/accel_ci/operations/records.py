@@ -1,0 +1,54 @@
+"""The record and the machine of a slot, kept between the steps of a job."""
+
+from __future__ import annotations
+
+from pydantic import TypeAdapter
+
+from accel_ci.domain import errors
+from accel_ci.domain.machine import Machine
+from accel_ci.domain.record import RunRecord
+from accel_ci.ports.files import Files
+
+_MACHINE = TypeAdapter(Machine)
+
+
+def place(slot: str, name: str) -> str:
+    """The name of a slot's document: `<slot>/<name>`, the slot without a name being `main`."""
+    return f"{slot or 'main'}/{name}"
+
+
+def save(files: Files, record: RunRecord) -> None:
+    """Write the record as it is now."""
+    files.write(place(record.identity.slot, "record.json"), record.model_dump_json(indent=1).encode())
+
+
+def load(files: Files, slot: str) -> RunRecord:
+    """The slot's record; ConfigurationError when nothing was provisioned in this job."""
+    record = find(files, slot)
+    if record is None:
+        raise errors.ConfigurationError(
+            f"no machine was provisioned in this job{f' in slot {slot!r}' if slot else ''}",
+            what_to_do="put the provision step before this one, in the same job and with the same slot",
+        )
+    return record
+
+
+def find(files: Files, slot: str) -> RunRecord | None:
+    """The slot's record, or None when there is none."""
+    content = files.read(place(slot, "record.json"))
+    return None if content is None else RunRecord.model_validate_json(content)
+
+
+def save_machine(files: Files, slot: str, machine: Machine) -> None:
+    """Keep the leased machine, with the addresses and host keys of its workers, for the steps that follow."""
+    files.write(place(slot, "machine.json"), _MACHINE.dump_json(machine))
+
+
+def load_machine(files: Files, slot: str) -> Machine:
+    """The slot's leased machine; ConfigurationError when there is none."""
+    content = files.read(place(slot, "machine.json"))
+    if content is None:
+        raise errors.ConfigurationError(
+            "there is no leased machine to work on", what_to_do="look at the provision step: it did not get one"
+        )
+    return _MACHINE.validate_json(content)

@@ -1,0 +1,89 @@
+"""Ending machines: everything is released first, then each is verified to be gone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from accel_ci.domain import errors
+from accel_ci.domain.machine import Machine
+from accel_ci.domain.runkey import RunKey
+from accel_ci.ports.world import World
+
+RESEND_S = 10.0
+LONGEST_PAUSE_S = 2.0
+
+
+def by_key(world: World, key: RunKey, *, zones: Sequence[str], limit_s: float) -> None:
+    """Release whatever bears this key in these zones and wait until it is gone.
+
+    CleanupUnverifiedError when something may still live after `limit_s` seconds.
+    """
+    machines = found(world, key, zones=zones, limit_s=limit_s)
+    verified(world, [machine.handle for machine in machines], limit_s=limit_s)
+
+
+def found(world: World, key: RunKey, *, zones: Sequence[str], limit_s: float) -> list[Machine]:
+    """The machines of this very key, asked for again while the cloud does not answer."""
+    deadline = world.clock.now() + limit_s
+    for pause in pauses():
+        try:
+            return world.machines.find(key, zones)
+        except errors.TransientError as error:
+            if world.clock.now() >= deadline:
+                raise errors.CleanupUnverifiedError(
+                    f"could not look up {key.name}: {error}", commands=(f"accel-ci cleanup  # {key.name}",)
+                ) from error
+            world.clock.sleep(pause)
+    raise AssertionError("pauses never end")
+
+
+def verified(world: World, handles: Sequence[str], *, limit_s: float) -> None:
+    """Release the machines and return once all are gone; CleanupUnverifiedError names those that are not."""
+    left = end(world, handles, limit_s=limit_s)
+    if left:
+        commands = tuple(world.machines.release_command(handle) for handle in left)
+        raise errors.CleanupUnverifiedError(
+            f"{len(left)} machine(s) may still live after {limit_s:.0f} s: {', '.join(left)}", commands=commands
+        )
+
+
+def end(world: World, handles: Sequence[str], *, limit_s: float) -> list[str]:
+    """Release all machines first, then watch them go; the handles that could not be verified after `limit_s` seconds."""
+    now = world.clock.now()
+    deadline, resend_at, left = now + limit_s, now, list(handles)
+    for pause in pauses():
+        if world.clock.now() >= resend_at:
+            resend_at = world.clock.now() + RESEND_S
+            for handle in left:
+                send(world, handle)
+        left = [handle for handle in left if not _gone(world, handle)]
+        if not left or world.clock.now() >= deadline:
+            return left
+        world.job.status(f"waiting for {len(left)} machine(s) to be gone")
+        world.clock.sleep(pause)
+    raise AssertionError("pauses never end")
+
+
+def send(world: World, handle: str) -> bool:
+    """Ask for the machine's end once; False when the cloud did not take the request."""
+    try:
+        world.machines.release(handle)
+    except errors.CloudError as error:
+        world.job.log(f"release of {handle} was not accepted yet: {error}")
+        return False
+    return True
+
+
+def pauses() -> Iterator[float]:
+    """Seconds to wait between two looks: quick at first, then never more than two seconds."""
+    pause = 0.05
+    while True:
+        yield pause
+        pause = min(pause * 1.6, LONGEST_PAUSE_S)
+
+
+def _gone(world: World, handle: str) -> bool:
+    try:
+        return world.machines.released(handle)
+    except errors.CloudError:
+        return False

@@ -1,0 +1,1 @@
+"""One module per published action. They share the record of the run, and do not know one another."""

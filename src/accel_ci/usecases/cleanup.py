@@ -1,0 +1,114 @@
+"""cleanup: end what this job or run owns, and prove it. sweep: end what outlived its lease."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from accel_ci.domain import errors, lease
+from accel_ci.domain.lease import Owner
+from accel_ci.domain.machine import Machine
+from accel_ci.domain.record import CleanupFacts
+from accel_ci.domain.runkey import RunKey
+from accel_ci.operations import records, release
+from accel_ci.ports.world import World
+
+LIMIT_S = 240.0  # a cancelled job has 285 s for everything that is left to do
+LISTING_LIMIT_S = 60.0
+
+
+def cleanup(world: World, key: RunKey, *, owner: Owner, dry_run: bool = False) -> CleanupFacts:
+    """The proof that none of the owner's machines is left, and none of the key's own job.
+
+    CleanupUnverifiedError when a machine may still live, with the command that ends it.
+    """
+    with world.job.group("cleanup"):
+        doomed = [machine for machine in _existing(world, owner, key) if not _kept(world, machine)]
+        facts = _end(world, doomed, owner, dry_run=dry_run)
+    _remember(world, key.slot, facts)
+    return _proven(world, facts)
+
+
+def sweep(world: World, repository_id: int, *, grace_s: float, dry_run: bool = False) -> CleanupFacts:
+    """The proof for machines of this repository that outlived their lease by `grace_s`; nothing else is touched."""
+    owner, now = Owner(repository_id=repository_id), world.clock.now()
+    with world.job.group("sweep"):
+        doomed = [machine for machine in _listed(world, owner) if _expired(machine, before=now - grace_s)]
+        facts = _end(world, doomed, owner, dry_run=dry_run)
+        for handle in facts.found:
+            world.job.warning("leaked machine", f"{handle} outlived its lease: every find of the sweeper is an incident")
+    return _proven(world, facts)
+
+
+def _existing(world: World, owner: Owner, key: RunKey) -> list[Machine]:
+    """What the listing shows, and what it may still hide: this job's own machines are looked up by name."""
+    listed = {machine.handle: machine for machine in _listed(world, owner)}
+    record = records.find(world.files, key.slot)
+    for _ in range(len(record.tries) + 1 if record else 1):  # a try is recorded when it is over: one more may live
+        for machine in release.found(world, key, zones=(), limit_s=LISTING_LIMIT_S):
+            listed.setdefault(machine.handle, machine)
+        key = key.next_try()
+    return list(listed.values())
+
+
+def _listed(world: World, owner: Owner) -> list[Machine]:
+    deadline = world.clock.now() + LISTING_LIMIT_S
+    for pause in release.pauses():
+        try:
+            return world.machines.list_owned(owner)
+        except errors.TransientError as error:
+            if world.clock.now() >= deadline:
+                raise errors.CleanupUnverifiedError(
+                    f"could not list the machines: {error}", commands=("accel-ci cleanup",)
+                ) from error
+            world.clock.sleep(pause)
+    raise AssertionError("pauses never end")
+
+
+def _end(world: World, doomed: Sequence[Machine], owner: Owner, *, dry_run: bool) -> CleanupFacts:
+    handles = sorted(machine.handle for machine in doomed)
+    for handle in handles:
+        world.job.log(f"found {handle}{' (dry run: left alone)' if dry_run else ''}")
+    left = [] if dry_run else release.end(world, handles, limit_s=LIMIT_S - LISTING_LIMIT_S)
+    gone = [] if dry_run else [handle for handle in handles if handle not in left]
+    verified_at = world.clock.now() if not left and not dry_run else None
+    for handle in gone:
+        world.job.log(f"{handle} is gone")
+    if not dry_run and not left:
+        world.job.log(f"machines left of this owner: {_count(world, owner)}")
+    return CleanupFacts(found=handles, released=gone, left=left, verified_at=verified_at)
+
+
+def _count(world: World, owner: Owner) -> int:
+    return len(_listed(world, owner))
+
+
+def _proven(world: World, facts: CleanupFacts) -> CleanupFacts:
+    if facts.left:
+        raise errors.CleanupUnverifiedError(
+            f"{len(facts.left)} machine(s) may still live: {', '.join(facts.left)}",
+            commands=tuple(world.machines.release_command(handle) for handle in facts.left),
+        )
+    return facts
+
+
+def _remember(world: World, slot: str, facts: CleanupFacts) -> None:
+    """Add the proof to the job's record, when this job has one: cleanup itself never depends on it."""
+    record = records.find(world.files, slot)
+    if record is None:
+        return
+    record.cleanup = facts
+    if record.machine is not None and record.machine.released_at is None and not facts.left:
+        record.machine.released_at = facts.verified_at
+    records.save(world.files, record)
+
+
+def _expired(machine: Machine, *, before: float) -> bool:
+    expiry = lease.expires_at(machine.labels)
+    return expiry is not None and expiry < before
+
+
+def _kept(world: World, machine: Machine) -> bool:
+    kept = lease.kept(machine.labels, now=world.clock.now())
+    if kept:
+        world.job.warning("kept machine", f"{machine.handle} has keep-until and goes on costing money until then")
+    return kept

@@ -1,0 +1,48 @@
+"""collect: bring named files back, within caps, as plain data."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from accel_ci.domain.record import Artifact, RunRecord
+from accel_ci.domain.workload import Caps, Fetched
+from accel_ci.formats import output
+from accel_ci.operations import reach, records
+from accel_ci.ports.world import World
+
+
+def collect(world: World, patterns: Sequence[str], *, caps: Caps, slot: str) -> RunRecord:
+    """The record with one artifact per matching file of every worker; refused ones say why and hold no bytes."""
+    record, machine = records.load(world.files, slot), records.load_machine(world.files, slot)
+    place = records.place(slot, "artifacts")
+    with world.job.group(f"collect {', '.join(patterns)}"):
+        files = reach.retried(
+            world,
+            lambda: world.remote.get(machine, patterns, caps=caps, into=world.files.path(place)),
+            what="collect",
+        )
+        record.artifacts = [_artifact(file, place) for file in files]
+        for artifact in record.artifacts:
+            world.job.log(_line(artifact))
+        if not files:
+            world.job.warning("collect", f"nothing matched {', '.join(patterns)}")
+    records.save(world.files, record)
+    return record
+
+
+def _artifact(file: Fetched, place: str) -> Artifact:
+    return Artifact(
+        name=output.one_line(file.name),
+        worker=file.worker,
+        path="" if file.refused else f"{place}/{file.path}",
+        size_bytes=file.size_bytes,
+        sha256=file.sha256,
+        refused=output.one_line(file.refused),
+    )
+
+
+def _line(artifact: Artifact) -> str:
+    told = f"w{artifact.worker} {artifact.name}"
+    if artifact.refused:
+        return f"{told}: refused, {artifact.refused}"
+    return f"{told}: {artifact.size_bytes} bytes, sha256 {artifact.sha256[:12]}"

@@ -1,0 +1,48 @@
+"""provision: lease one machine and begin the run's record."""
+
+from __future__ import annotations
+
+from accel_ci.domain import errors, verdict
+from accel_ci.domain.record import MachineFacts, RunRecord, Try
+from accel_ci.domain.runkey import RunKey
+from accel_ci.operations import acquire, records
+from accel_ci.operations.acquire import Leased, Order
+from accel_ci.ports.world import World
+
+
+def provision(world: World, record: RunRecord, key: RunKey, *, order: Order) -> RunRecord:
+    """The record with its machine, which is ready; the error that ended the walk otherwise, its verdict in the record."""
+    records.save(world.files, record)
+
+    def tell(attempt: Try) -> None:
+        record.tries.append(attempt)
+        records.save(world.files, record)
+
+    with world.job.group(f"provision {order.spec.accelerator} ({order.spec.backend})"):
+        try:
+            leased = acquire.machine(world, key, order, tell=tell)
+        except errors.AccelError as error:
+            record.verdict, record.reason = verdict.of_error(error), str(error)
+            records.save(world.files, record)
+            raise
+        _lease(world, record, leased)
+    return record
+
+
+def _lease(world: World, record: RunRecord, leased: Leased) -> None:
+    record.machine = MachineFacts(
+        handle=leased.machine.handle,
+        zone=leased.machine.zone,
+        accelerator=leased.machine.accelerator,
+        spot=leased.machine.spot,
+        workers=len(leased.machine.workers),
+        expires_at=leased.lease.expires_at,
+        requested_at=leased.requested_at,
+        ready_at=leased.ready_at,
+        dollars_per_hour=leased.candidate.dollars_per_hour,
+    )
+    record.identity.name = leased.machine.name
+    records.save_machine(world.files, record.identity.slot, leased.machine)
+    records.save(world.files, record)
+    seconds = leased.ready_at - leased.requested_at
+    world.job.log(f"{leased.machine.handle} is ready after {seconds:.1f} s: {len(leased.machine.workers)} worker(s)")

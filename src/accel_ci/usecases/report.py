@@ -1,0 +1,49 @@
+"""report: finish the record, show it to people, keep it."""
+
+from __future__ import annotations
+
+from accel_ci.domain.record import Cost, MachineFacts, RunRecord
+from accel_ci.domain.verdict import Verdict
+from accel_ci.operations import records
+from accel_ci.ports.world import World
+from accel_ci.render import page, summary
+
+
+def report(world: World, record: RunRecord) -> RunRecord:
+    """The finished record: verdict, end and cost set, the step summary and outputs written, a copy in the history.
+
+    A run that left no verdict is an `infra-error`: something ended it before it could tell.
+    """
+    if record.verdict is None:
+        record.verdict, record.reason = Verdict.INFRA_ERROR, "the run ended before it came to a verdict"
+    if record.ended_at is None:
+        record.ended_at = world.clock.now()
+    record.cost = _cost(record.machine, until=record.ended_at)
+    records.save(world.files, record)
+    world.files.write(records.place(record.identity.slot, "report.html"), page.render(record).encode())
+    world.history.keep(record.identity.name, record.model_dump_json().encode())
+    world.job.summary(summary.render(record))
+    _outputs(world, record)
+    return record
+
+
+def _cost(machine: MachineFacts | None, *, until: float) -> Cost:
+    """From the request of the machine to its verified end, or to the report when it still lives."""
+    if machine is None:
+        return Cost(machine_seconds=0.0, dollars=0.0)
+    seconds = max(0.0, (machine.released_at or until) - machine.requested_at)
+    rate = machine.dollars_per_hour
+    return Cost(
+        machine_seconds=seconds, dollars_per_hour=rate, dollars=None if rate is None else rate * seconds / 3600
+    )
+
+
+def _outputs(world: World, record: RunRecord) -> None:
+    values = {
+        "verdict": record.verdict.value if record.verdict else "",
+        "exit-code": "" if record.exit_code is None else str(record.exit_code),
+        "record": world.files.path(records.place(record.identity.slot, "record.json")),
+        "html": world.files.path(records.place(record.identity.slot, "report.html")),
+    }
+    for name, value in values.items():
+        world.job.output(name, value)

@@ -1,0 +1,115 @@
+"""run-remote: set up and run the tests on the leased machine, and judge them."""
+
+from __future__ import annotations
+
+from accel_ci.domain import errors, judgement, results, verdict
+from accel_ci.domain.machine import Machine
+from accel_ci.domain.record import RunRecord
+from accel_ci.domain.verdict import Verdict
+from accel_ci.domain.workload import Phase, Work
+from accel_ci.formats import output
+from accel_ci.operations import follow, reach, records, reports
+from accel_ci.ports.world import World
+
+
+def run_remote(world: World, work: Work, *, slot: str) -> RunRecord:
+    """The record with its phases, tests and verdict. What ran already is not run again: calling twice goes on."""
+    record, machine = records.load(world.files, slot), records.load_machine(world.files, slot)
+    record.target.setup, record.target.run = work.setup, work.run
+    try:
+        _ready(world, machine, work, slot=slot)
+        _phases(world, machine, work, record=record)
+    except errors.AccelError as error:
+        _judge(record, verdict.of_error(error), str(error))
+        records.save(world.files, record)
+        raise
+    _conclude(world, machine, work, record=record)
+    records.save(world.files, record)
+    return record
+
+
+def _ready(world: World, machine: Machine, work: Work, *, slot: str) -> None:
+    """Our files and the source are on every worker; a second call finds them there."""
+    sent = records.place(slot, "source-sent")
+    with world.job.group("send the source"):
+        reach.retried(world, lambda: world.remote.prepare(machine), what="prepare")
+        if world.files.read(sent) is None:
+            package = world.sources.pack(work.source, into=world.files.path(records.place(slot, "source")))
+            reach.retried(world, lambda: world.remote.put(machine, package), what="put")
+            world.files.write(sent, (package.sha or "workspace").encode())
+            world.files.remove(records.place(slot, "source"))
+            world.job.log(f"sent {package.sha or 'the workspace'}, {package.size_bytes} bytes")
+
+
+def _phases(world: World, machine: Machine, work: Work, *, record: RunRecord) -> None:
+    done = {facts.name: facts for facts in record.phases}
+    for name, command, limit_s in (("setup", work.setup, work.setup_limit_s), ("run", work.run, work.limit_s)):
+        if command and name not in done:
+            phase = _phase(world, work, record=record, name=name, command=command, limit_s=limit_s)
+            with world.job.group(f"{name}: {output.one_line(command, 120)}"):
+                done[name] = follow.phase(world, machine, phase, slot=record.identity.slot)
+            record.phases.append(done[name])
+            records.save(world.files, record)
+        if name in done and done[name].verdict is not Verdict.PASSED:
+            return
+
+
+def _phase(world: World, work: Work, *, record: RunRecord, name: str, command: str, limit_s: float) -> Phase:
+    assert record.machine is not None
+    return Phase(
+        name=name,
+        command=command,
+        key=record.identity.name,
+        nonce=_nonce(world, slot=record.identity.slot, phase=name),
+        limit_s=limit_s,
+        lease_expires_at=record.machine.expires_at,
+        environment=work.environment,
+        directory=work.directory,
+    )
+
+
+def _nonce(world: World, *, slot: str, phase: str) -> str:
+    """The secret that binds the phase's end record to us; kept before the start, so that a later client knows it too."""
+    place = records.place(slot, f"nonce-{phase}")
+    known = world.files.read(place)
+    if known is None:
+        known = world.entropy.token().encode()
+        world.files.write(place, known)
+    return known.decode()
+
+
+def _conclude(world: World, machine: Machine, work: Work, *, record: RunRecord) -> None:
+    last = record.phases[-1]
+    record.exit_code = next((end.exit_code for end in last.workers if end.verdict is not Verdict.PASSED), None)
+    if last.verdict is Verdict.PASSED:
+        record.exit_code = 0
+    given = last.verdict
+    reason = judgement.sentence(last)
+    if last.name == "run":
+        given, reason = _with_results(world, machine, work, record=record, given=given, reason=reason)
+    _judge(record, given, reason)
+    world.job.log(f"verdict: {given.value}: {reason}")
+
+
+def _with_results(
+    world: World, machine: Machine, work: Work, *, record: RunRecord, given: Verdict, reason: str
+) -> tuple[Verdict, str]:
+    """The verdict after the test reports had their say: they can only make it worse."""
+    try:
+        found = reach.retried(
+            world, lambda: reports.fetched(world, machine, work.report_patterns, slot=record.identity.slot), what="get"
+        )
+    except errors.CloudError as error:
+        unknown = f"the test reports could not be fetched: {error}"
+        return (Verdict.INFRA_ERROR, unknown) if given is Verdict.PASSED else (given, reason)
+    if not found and not work.report_patterns:
+        return given, reason
+    merged = results.merge(found)
+    record.tests = judgement.facts(merged)
+    return judgement.worsened(
+        given, merged, reason=reason, expected=bool(work.report_patterns), allow_no_tests=work.allow_no_tests
+    )
+
+
+def _judge(record: RunRecord, given: Verdict, reason: str) -> None:
+    record.verdict, record.reason = given, reason
