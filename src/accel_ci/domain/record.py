@@ -29,6 +29,7 @@ class Identity(_Part):
     event: str = ""
     actor: str = ""
     sha: str = Field("", description="The commit under test; empty for a workspace.")
+    trust: str = Field("trusted", description="trusted, or fork for a stranger's commit.")
     ref: str = ""
     pull_request: int | None = None
     url: str = Field("", description="Where the run's log can be read.")

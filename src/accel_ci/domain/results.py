@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import heapq
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 
@@ -44,6 +45,13 @@ class TestCase:
         return self.attempts > 1 and self.outcome is Outcome.PASSED
 
 
+class Kind(StrEnum):
+    """Who wrote a results file: our own pytest plugin while the tests ran, or the user's test runner afterwards."""
+
+    PLUGIN = "plugin"
+    JUNIT = "junit"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
     """What one results file told. `incomplete` says why the end of it is missing ("" when it is whole);
@@ -52,6 +60,8 @@ class Report:
     """
 
     source: str
+    kind: Kind = Kind.JUNIT
+    worker: int = 0
     cases: tuple[TestCase, ...] = ()
     incomplete: str = ""
     warnings: tuple[str, ...] = ()
@@ -59,14 +69,24 @@ class Report:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Results:
-    """All results of a run: counts by outcome, the cases worth naming, and what was wrong with the files."""
+    """All results of a run: counts by outcome, the cases worth naming, how many files told them, and what was wrong.
+
+    `incomplete` says which files lack their end, and why; `problems` holds these and every other contradiction.
+    """
 
     counts: dict[str, int] = field(default_factory=dict)
     failures: tuple[TestCase, ...] = ()
     flaky: tuple[TestCase, ...] = ()
     slowest: tuple[TestCase, ...] = ()
     duration_s: float = 0.0
+    files: int = 0
+    incomplete: tuple[str, ...] = ()
     problems: tuple[str, ...] = ()
+
+    @property
+    def bad(self) -> int:
+        """How many tests failed or had an error."""
+        return sum(self.counts.get(outcome.value, 0) for outcome in BAD)
 
     @property
     def total(self) -> int:
@@ -75,16 +95,40 @@ class Results:
 
 
 def merge(reports: Sequence[Report], *, slowest: int = 10) -> Results:
-    """The results of several files and workers together, counted from their cases."""
+    """The results of several files and workers together, counted from their cases, each test run once."""
+    reports = _without_doubles(reports)
     cases = [case for report in reports for case in report.cases]
     return Results(
         counts=_counts(cases),
         failures=tuple(case for case in cases if case.outcome in BAD),
         flaky=tuple(case for case in cases if case.flaky),
-        slowest=tuple(sorted(cases, key=lambda case: -case.duration_s)[:slowest]),
+        slowest=tuple(heapq.nlargest(slowest, cases, key=lambda case: case.duration_s)),
         duration_s=sum(case.duration_s for case in cases),
+        files=len(reports),
+        incomplete=tuple(f"{report.source}: {report.incomplete}" for report in reports if report.incomplete),
         problems=tuple(problem for report in reports for problem in _problems(report)),
     )
+
+
+def _without_doubles(reports: Sequence[Report]) -> list[Report]:
+    """The reports, without the cases of JUnit files that tell nothing new: `pytest --junitxml` repeats our plugin.
+
+    A file is only emptied when each of its tests, and each of its failures, is known from the plugin on that worker.
+    """
+    told: dict[int, set[tuple[str, bool]]] = {}
+    for report in reports:
+        if report.kind is Kind.PLUGIN:
+            told.setdefault(report.worker, set()).update(_facts(report))
+    return [
+        replace(report, cases=())
+        if report.kind is Kind.JUNIT and _facts(report) <= told.get(report.worker, set())
+        else report
+        for report in reports
+    ]
+
+
+def _facts(report: Report) -> set[tuple[str, bool]]:
+    return {(case.name.rsplit("::", 1)[-1], case.outcome in BAD) for case in report.cases}
 
 
 def _counts(cases: Iterable[TestCase]) -> dict[str, int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -77,19 +78,16 @@ class EndRecord:
 
 def end_record(document: Mapping[str, object]) -> EndRecord | None:
     """The end record that a machine's JSON states, or None when it is not exactly one of ours."""
-    if document.get("version") != END_RECORD_VERSION or document.get("reason") not in set(Reason):
+    forms = (("key nonce phase detail", _is_text), ("started_at ended_at", _is_time), (_BYTE_COUNTS, _is_count))
+    if not all(form(document.get(name)) for names, form in forms for name in names.split()):
         return None
-    texts = {name: document.get(name) for name in ("key", "nonce", "phase", "detail")}
-    numbers = {
-        name: document.get(name)
-        for name in ("started_at", "ended_at", "output_bytes", "output_dropped_bytes", "peak_memory_bytes")
-    }
-    code, signal = document.get("exit_code"), document.get("signal")
-    if not all(isinstance(value, str) for value in texts.values()) or not all(map(_is_number, numbers.values())):
+    version, reason = document.get("version"), document.get("reason")
+    if isinstance(version, bool) or version != END_RECORD_VERSION or not isinstance(reason, str) or reason not in tuple(Reason):
         return None
-    if not all(value is None or (_is_number(value) and isinstance(value, int)) for value in (code, signal)):
+    if not all(document.get(name) is None or _is_count(document.get(name)) for name in ("exit_code", "signal")):
         return None
-    return EndRecord(**texts, **numbers, reason=Reason(str(document["reason"])), exit_code=code, signal=signal)  # type: ignore[arg-type]
+    fields = {name: value for name, value in document.items() if name in EndRecord.__slots__}
+    return EndRecord(**fields | {"reason": Reason(reason)})  # type: ignore[arg-type]
 
 
 def of_worker(record: EndRecord | None, *, key: str, nonce: str, phase: str) -> Verdict:
@@ -147,5 +145,16 @@ def exit_code(verdict: Verdict, policy: OnInfrastructure = OnInfrastructure.FAIL
     return {Verdict.PASSED: 0, Verdict.FAILED: 1, Verdict.TIMED_OUT: 4, Verdict.CANCELLED: 130}[verdict]
 
 
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+_BYTE_COUNTS = "output_bytes output_dropped_bytes peak_memory_bytes"
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str)
+
+
+def _is_time(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e15
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 1 << 63

@@ -33,6 +33,7 @@ class _Following:
     heard_at: dict[int, float]
     ends: dict[int, EndRecord | None] = field(default_factory=dict)
     given_up: dict[int, str] = field(default_factory=dict)
+    whys: dict[int, str] = field(default_factory=dict)
     stopped: bool = False
     reattached: int = 0
 
@@ -124,6 +125,7 @@ def _take(world: World, state: _Following, event: remote.Event) -> bool:
             _keep(world, state, event)
         case remote.Ended():
             state.ends[event.worker] = event.record
+            state.whys[event.worker] = event.detail
             _end_siblings(world, state, event.worker)
         case remote.Lost():
             world.job.log(f"w{event.worker}: {output.one_line(event.reason)}; attaching again")
@@ -201,7 +203,7 @@ def facts(world: World, state: _Following) -> PhaseFacts:
 def _end(state: _Following, worker: int, *, interrupted: bool) -> WorkerEnd:
     record = state.ends.get(worker)
     if record is None:
-        why = state.given_up.get(worker, "the machine sent no valid end record")
+        why = state.given_up.get(worker) or state.whys.get(worker) or "the machine sent no valid end record"
         given = Verdict.PREEMPTED if interrupted else Verdict.INFRA_ERROR
         return WorkerEnd(worker=worker, verdict=given, detail=output.one_line(why), output_bytes=state.offsets[worker])
     return WorkerEnd(

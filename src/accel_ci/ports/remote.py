@@ -23,10 +23,14 @@ class Output:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """A worker's phase is over and all of its output was delivered; `record` is None when the machine's is no record."""
+    """A worker's phase is over and all of its output was delivered; `record` is None when the machine's is no record.
+
+    `detail` then says why there is none, as far as we know (one cleaned line).
+    """
 
     worker: int
     record: EndRecord | None
+    detail: str = ""
 
 
 @dataclass(frozen=True, slots=True)

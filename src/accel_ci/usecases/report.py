@@ -10,7 +10,7 @@ from accel_ci.render import page, summary
 
 
 def report(world: World, record: RunRecord) -> RunRecord:
-    """The finished record: verdict, end and cost set, the step summary and outputs written, a copy in the history.
+    """The finished record: verdict, end and cost set, the step summary and HTML page written, a copy in the history.
 
     A run that left no verdict is an `infra-error`: something ended it before it could tell.
     """
@@ -23,7 +23,6 @@ def report(world: World, record: RunRecord) -> RunRecord:
     world.files.write(records.place(record.identity.slot, "report.html"), page.render(record).encode())
     world.history.keep(record.identity.name, record.model_dump_json().encode())
     world.job.summary(summary.render(record))
-    _outputs(world, record)
     return record
 
 
@@ -37,13 +36,3 @@ def _cost(machine: MachineFacts | None, *, until: float) -> Cost:
         machine_seconds=seconds, dollars_per_hour=rate, dollars=None if rate is None else rate * seconds / 3600
     )
 
-
-def _outputs(world: World, record: RunRecord) -> None:
-    values = {
-        "verdict": record.verdict.value if record.verdict else "",
-        "exit-code": "" if record.exit_code is None else str(record.exit_code),
-        "record": world.files.path(records.place(record.identity.slot, "record.json")),
-        "html": world.files.path(records.place(record.identity.slot, "report.html")),
-    }
-    for name, value in values.items():
-        world.job.output(name, value)

@@ -80,9 +80,7 @@ def _nonce(world: World, *, slot: str, phase: str) -> str:
 
 def _conclude(world: World, machine: Machine, work: Work, *, record: RunRecord) -> None:
     last = record.phases[-1]
-    record.exit_code = next((end.exit_code for end in last.workers if end.verdict is not Verdict.PASSED), None)
-    if last.verdict is Verdict.PASSED:
-        record.exit_code = 0
+    record.exit_code = next((end.exit_code for end in last.workers if end.verdict is last.verdict), None)
     given = last.verdict
     reason = judgement.sentence(last)
     if last.name == "run":

@@ -1,0 +1,61 @@
+# Recipes name no absolute path, so that a checkout whose path has spaces works.
+.DEFAULT_GOAL := help
+.PHONY: help setup test check lint types imports scripts audit fresh demo simulate bench lock clean
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+PYTHON := .venv/bin/python
+WORLDS ?= 2000
+SEED ?= 1
+
+# The first would make every tool compile itself anew each time; the others would mix in what is not in the lock.
+unexport PYTHONDONTWRITEBYTECODE PYTHONHOME PYTHONPATH
+
+help:  ## Say what can be made
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' Makefile
+
+setup:  ## Make .venv from the lock (needs Python 3.11 or newer); quick when nothing changed
+	@python="$$(bash actions/internal/setup/python.sh)" && "$$python" -I tools/develop.py
+
+test: setup check  ## Every check and every test
+	$(PYTHON) -m pytest
+
+check: lint types imports scripts audit fresh  ## Style, types, layers, scripts, workflows, generated files
+
+lint: setup
+	.venv/bin/ruff check --quiet .
+	.venv/bin/ruff format --check --quiet .
+
+types: setup
+	$(PYTHON) -m mypy
+	.venv/bin/vermin --quiet --no-tips --violations --target=3.8- src/accel_ci/on_machine
+
+imports: setup
+	.venv/bin/lint-imports --no-cache
+
+scripts: setup
+	git ls-files -z --cached --others --exclude-standard -- '*.sh' .ci/run | xargs -0 .venv/bin/shellcheck
+
+audit: setup
+	.venv/bin/zizmor --offline --quiet .
+	git ls-files -z --cached --others --exclude-standard -- '.github/workflows/*.yml' | \
+	  xargs -0 .venv/bin/check-jsonschema --quiet --builtin-schema vendor.github-workflows
+	git ls-files -z --cached --others --exclude-standard -- action.yml '*/action.yml' | \
+	  xargs -0 .venv/bin/check-jsonschema --quiet --builtin-schema vendor.github-actions
+
+fresh: setup
+	$(PYTHON) tools/generate.py --check
+
+demo: setup  ## The whole journey on examples/hello-accelerator, without any cloud
+	$(PYTHON) tools/demo.py
+
+simulate: setup  ## Crash simulation: make simulate WORLDS=20000 SEED=7
+	$(PYTHON) -m accel_ci_sim --worlds $(WORLDS) --seed $(SEED)
+
+bench: setup  ## Measure, side by side with what one would use instead
+	for script in bench/[a-z]*.py; do $(PYTHON) -m "bench.$$(basename "$$script" .py)"; done
+
+lock: setup  ## Take the newest versions into requirements/*.txt
+	$(PYTHON) tools/lock.py
+
+clean:  ## Remove whatever was made
+	rm -rf .venv .work demo dist .hypothesis .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

@@ -1,0 +1,189 @@
+"""Puts the program and its locked libraries into a directory of the job; setup.sh calls install.py HOME [EXTRA ...].
+
+HOME/program/<digest>/        the libraries of requirements/runtime.txt, our own code beside them, and a __main__.py
+HOME/program/<digest>+EXTRA/  the libraries of requirements/EXTRA.txt
+HOME/program/python           the interpreter that all of it was made for
+HOME/bin/accel-ci             the launcher
+
+A directory is made under another name and then renamed, so what exists is whole, and of two steps at once one wins.
+Only the standard library is used, and on the quick path as little of it as possible: every step of a job passes here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import sys
+from collections.abc import Iterator, Mapping
+
+REPOSITORY = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", "..", ".."))
+REQUIREMENTS = os.path.join(REPOSITORY, "requirements")
+SOURCE = os.path.join(REPOSITORY, "src", "accel_ci")
+RESERVED = {"build", "dev", "runtime"}
+EXTRA = re.compile(r"[a-z][a-z0-9-]{0,30}")
+
+# What says where packages come from and how to get there stays; what could change the place or the choice goes.
+KEPT = re.compile(
+    r"(?:PIP|UV)_.*(?:CACHE|CERT|CONFIG_FILE|FIND_LINKS|HOST|INDEX|KEYRING|LINK_MODE|OFFLINE|PROXY|RETRIES|TIMEOUT|TLS)"
+)
+DROPPED = re.compile(r"(?:PIP|UV|PYTHON)|(?:VIRTUAL_ENV|CONDA_PREFIX)$")
+
+# A directory given to Python is its sys.path[0], with -I too; the extras' directories stand beside it.
+MAIN = """\
+import os
+import sys
+
+sys.argv[0] = "accel-ci"
+parent, own = os.path.split(sys.path[0])
+sys.path += [os.path.join(parent, name) for name in sorted(os.listdir(parent)) if name.startswith(own + "+")]
+
+from accel_ci.cli import main
+
+sys.exit(main())
+"""
+
+
+class SetupError(Exception):
+    """Why the program could not be put on disk, and what to do about it."""
+
+
+def main(home: str, *extras: str) -> int:
+    """Make what is missing; 0 when the launcher can be used, 2 for a wrong argument, 3 when libraries cannot be had."""
+    wrong = [extra for extra in extras if extra and (extra in RESERVED or not EXTRA.fullmatch(extra))]
+    if wrong:
+        return report(f"{wrong[0]!r} is not the name of a backend.", code=2)
+    program = os.path.join(home, "program", digest())
+    try:
+        if not os.path.isdir(program):
+            make(program, os.path.join(REQUIREMENTS, "runtime.txt"), own_code=True)
+        for extra in filter(None, extras):
+            lock, place = os.path.join(REQUIREMENTS, f"{extra}.txt"), f"{program}+{extra}"
+            if os.path.isfile(lock) and not os.path.isdir(place):
+                make(place, lock)
+    except (OSError, SetupError) as error:
+        return report(str(error), code=3)
+    write(os.path.join(home, "program", "python"), f"{sys.executable}\n")
+    write(os.path.join(home, "bin", "accel-ci"), launcher(program), mode=0o700)
+    return 0
+
+
+def digest() -> str:
+    """16 hex digits over the interpreter, the locks and every byte of our own code."""
+    total = hashlib.sha256(f"{sys.executable}\0{sys.version}\0{MAIN}".encode())
+    for top in (REQUIREMENTS, SOURCE):
+        for folder, folders, names in os.walk(top):
+            folders[:] = sorted(name for name in folders if name != "__pycache__")
+            for name in sorted(names):
+                path = os.path.join(folder, name)
+                with open(path, "rb") as file:
+                    content = file.read()
+                total.update(f"{os.path.relpath(path, REPOSITORY)}\0{len(content)}\0".encode())
+                total.update(content)
+    return total.hexdigest()[:16]
+
+
+def launcher(program: str) -> str:
+    """The text of bin/accel-ci. -I and -S keep PYTHON* variables, the working directory and site-packages out."""
+    import shlex
+
+    return f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -I -S -X utf8 {shlex.quote(program)} "$@"\n'
+
+
+def make(place: str, lock: str, *, own_code: bool = False) -> None:
+    """Fill the directory `place` from a lock file, and with our own code, or leave nothing of it behind."""
+    import shutil
+    import tempfile
+
+    os.makedirs(os.path.dirname(place), exist_ok=True)
+    unfinished = tempfile.mkdtemp(prefix=".new-", dir=os.path.dirname(place))
+    try:
+        install(lock, unfinished)
+        if own_code:
+            shutil.copytree(
+                SOURCE,
+                os.path.join(unfinished, "accel_ci"),
+                copy_function=shutil.copyfile,  # not the modes: the action's directory may be read-only
+                ignore=shutil.ignore_patterns("__pycache__"),
+            )
+            write(os.path.join(unfinished, "__main__.py"), MAIN)
+        try:
+            os.rename(unfinished, place)
+        except OSError:
+            if not os.path.isdir(place):
+                raise
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
+
+
+def install(lock: str, target: str) -> None:
+    """Install the lock's wheels into `target` with the first installer that can."""
+    import subprocess
+    import tempfile
+
+    variables = environment(os.environ)
+    options = ["--quiet", "--no-deps", "--require-hashes", "--only-binary", ":all:", "--target", target, "-r", lock]
+    tried = []
+    with tempfile.TemporaryDirectory(prefix=".pip-", dir=os.path.dirname(target)) as scratch:
+        for command in installers(scratch, variables):
+            # The scratch directory, for the configuration files of a checkout are not ours to follow.
+            done = subprocess.run([*command, *options], cwd=scratch, env=variables, stdout=sys.stderr, check=False)
+            if done.returncode == 0:
+                return
+            tried.append(os.path.basename(command[0]))
+    raise SetupError(
+        f"The libraries of requirements/{os.path.basename(lock)} could not be installed ({' and '.join(tried)} failed, "
+        "see the lines above). Needed is a package index that can be reached, and either uv on the PATH or pip or venv "
+        f"for {sys.executable}."
+    )
+
+
+def installers(scratch: str, variables: Mapping[str, str]) -> Iterator[list[str]]:
+    """The commands that install, the quickest first: uv, then pip; a Python without pip gets one in `scratch`."""
+    import shutil
+    import subprocess
+
+    if uv := shutil.which("uv"):
+        # uv believes what lies in its cache, and an earlier job on this machine could have put it there.
+        yield [uv, "pip", "install", "--no-cache", "--python", sys.executable]
+    python = sys.executable
+    probe = subprocess.run([python, "-I", "-c", "import pip"], env=variables, stderr=subprocess.DEVNULL, check=False)
+    if probe.returncode:
+        subprocess.run([python, "-I", "-m", "venv", scratch], env=variables, stdout=sys.stderr, check=False)
+        python = os.path.join(scratch, "bin", "python")
+    if os.path.exists(python):
+        yield [python, "-I", "-m", "pip", "install", "--no-compile", "--root-user-action=ignore"]
+
+
+def environment(variables: Mapping[str, str]) -> dict[str, str]:
+    """The environment for an installer: only the settings of pip and uv that say where packages come from."""
+    kept = {name: value for name, value in variables.items() if KEPT.match(name) or not DROPPED.match(name)}
+    # These override a pip.conf, which may forbid installing outside of a virtual environment.
+    return kept | {"PIP_REQUIRE_VIRTUALENV": "0", "PIP_USER": "0", "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
+
+
+def write(path: str, text: str, *, mode: int = 0o600) -> None:
+    """Make the file say `text`; a reader sees the old or the new text, never a part."""
+    try:
+        with open(path, encoding="utf-8") as file:
+            if file.read() == text:
+                return
+    except OSError:
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+    unfinished = f"{path}.{os.getpid()}"
+    with open(unfinished, "w", encoding="utf-8") as file:
+        file.write(text)
+    os.chmod(unfinished, mode)
+    os.replace(unfinished, path)
+
+
+def report(problem: str, *, code: int) -> int:
+    """Tell the job's reader what is wrong; the exit code comes back."""
+    text = problem.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+    in_actions = os.environ.get("GITHUB_ACTIONS") == "true"
+    print(f"::error title=accel-ci: set-up::{text}" if in_actions else f"accel-ci: {problem}", file=sys.stderr)
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))

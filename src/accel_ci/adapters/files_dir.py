@@ -1,0 +1,108 @@
+"""The job's state as files of a private directory."""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from accel_ci.domain.errors import AccelError
+
+_NAME = re.compile(r"(?!(.*/)?\.{1,2}(/|\Z))[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)*")
+_TEMPORARY = "~"  # no name has it, so that no listing shows a half-written document
+
+
+class FilesDirectory:
+    """Documents below `root`, which is made private (0700); files are 0600, and links are never followed."""
+
+    def __init__(self, root: str) -> None:
+        os.makedirs(root, mode=0o700, exist_ok=True)
+        os.chmod(root, 0o700)
+        self._root = Path(os.path.realpath(root))
+
+    def read(self, name: str) -> bytes | None:
+        """The document's bytes; None when there is none."""
+        path = self._path(name)
+        if not _is_document(path):
+            return None
+        with open(path, "rb", opener=_open) as file:
+            return file.read()
+
+    def write(self, name: str, content: bytes) -> None:
+        """Replace the document; once we return it survives a crash of this computer."""
+        path = self._place(name)
+        descriptor, temporary = tempfile.mkstemp(prefix=_TEMPORARY, dir=path.parent)
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(temporary, path)
+        except BaseException:
+            os.unlink(temporary)
+            raise
+        _sync(path.parent)
+
+    def append(self, name: str, content: bytes) -> None:
+        """Add to the end of the document."""
+        with open(self._place(name), "ab", opener=_open) as file:
+            file.write(content)
+
+    def size(self, name: str) -> int:
+        """The document's length in bytes; 0 when there is none."""
+        path = self._path(name)
+        return path.lstat().st_size if _is_document(path) else 0
+
+    def path(self, name: str) -> str:
+        """The document's absolute path; a program may read and write it there."""
+        return str(self._place(name))
+
+    def names(self, prefix: str) -> list[str]:
+        """The names that begin with `prefix`, sorted."""
+        return sorted(name for name in self._names() if name.startswith(prefix))
+
+    def remove(self, name: str) -> None:
+        """Forget the document."""
+        path = self._path(name)
+        if _is_document(path):
+            path.unlink(missing_ok=True)
+
+    def _names(self) -> Iterator[str]:
+        for folder, _, names in os.walk(self._root):
+            for path in (Path(folder, name) for name in names if not name.startswith(_TEMPORARY)):
+                if _is_document(path):
+                    yield path.relative_to(self._root).as_posix()
+
+    def _path(self, name: str) -> Path:
+        """The document's path; a name that leads elsewhere, by its letters or through a link, is our own mistake."""
+        path = self._root / name
+        if not _NAME.fullmatch(name) or not Path(os.path.realpath(path.parent)).is_relative_to(self._root):
+            raise AccelError(f"not a name of a document: {name!r}")
+        return path
+
+    def _place(self, name: str) -> Path:
+        path = self._path(name)
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return path
+
+
+def _is_document(path: Path) -> bool:
+    try:
+        return stat.S_ISREG(path.lstat().st_mode)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+
+
+def _open(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NOFOLLOW, 0o600)
+
+
+def _sync(directory: Path) -> None:
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

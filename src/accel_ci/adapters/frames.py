@@ -1,0 +1,91 @@
+"""What supervisor.py and courier.py send, read as if an attacker had written it: ValueError for what is no frame."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from dataclasses import dataclass
+
+from accel_ci.adapters import transport
+
+OUTPUT_BYTES = 256 * 1024
+RECORD_BYTES = 64 * 1024
+NAME_CHARACTERS = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One frame of `supervisor.py attach`: O(utput at `offset`), B(eat), E(nd record) or X (no end can come)."""
+
+    kind: str
+    payload: bytes = b""
+    offset: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class FileHeader:
+    """A file that follows as `size` bytes on the stream, or one that the courier `refused`: then nothing follows."""
+
+    name: str
+    size: int
+    refused: str
+
+
+async def frame(stream: asyncio.StreamReader) -> Frame:
+    """The next frame of an attachment; EOFError when the stream ends first."""
+    header = await _line(stream)
+    match header.split():
+        case [b"O", offset, length]:
+            return Frame("O", await _payload(stream, length, OUTPUT_BYTES), int(offset))
+        case [b"B"]:
+            return Frame("B")
+        case [b"E" | b"X" as kind, length]:
+            return Frame(kind.decode(), await _payload(stream, length, RECORD_BYTES))
+    raise ValueError(f"'{transport.plain(header[:80])}' is no frame")
+
+
+async def file_header(stream: asyncio.StreamReader) -> FileHeader | None:
+    """What `courier.py send` announces next; None when it says that it sent all."""
+    header = await _line(stream)
+    match header.split(b" ", 1):
+        case [b"F", text]:
+            return _file(document(text))
+        case [b"Z", _]:
+            return None
+    raise ValueError(f"'{transport.plain(header[:80])}' announces no file")
+
+
+def document(data: bytes) -> dict[str, object]:
+    """The JSON object that `data` holds; ValueError when it holds none."""
+    try:
+        parsed = json.loads(data)
+    except RecursionError as error:
+        raise ValueError("JSON nested too deeply") from error
+    if not isinstance(parsed, dict):
+        raise ValueError("JSON that is no object")
+    return parsed
+
+
+def _file(told: dict[str, object]) -> FileHeader:
+    name, size, refused = told.get("name"), told.get("size"), told.get("refused") or ""
+    if not isinstance(name, str) or not isinstance(refused, str) or type(size) is not int or size < 0:
+        raise ValueError("a file without a proper name, size or reason")
+    return FileHeader(_text(name), size, _text(refused))
+
+
+def _text(value: str) -> str:
+    return value[:NAME_CHARACTERS].encode("utf-8", "replace").decode()
+
+
+async def _line(stream: asyncio.StreamReader) -> bytes:
+    line = await stream.readline()
+    if not line.endswith(b"\n"):
+        raise EOFError("the stream ended")
+    return line
+
+
+async def _payload(stream: asyncio.StreamReader, length: bytes, limit: int) -> bytes:
+    size = int(length)
+    if not 0 <= size <= limit:
+        raise ValueError(f"a frame of {size} bytes")
+    return await stream.readexactly(size)

@@ -1,0 +1,127 @@
+"""Sources: one commit as a git bundle, or a directory as a tar archive."""
+
+from __future__ import annotations
+
+import os
+import re
+import tempfile
+from collections.abc import Mapping
+from urllib.parse import SplitResult, urlsplit
+
+from accel_ci.adapters import git_command, workspace_tar
+from accel_ci.adapters.git_command import Git
+from accel_ci.domain.errors import AccelError, ConfigurationError, TransientError
+from accel_ci.domain.workload import CommitSource, Package, Source
+
+BRANCH = "refs/heads/accel-ci"
+
+_SHA = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
+_SCP = re.compile(r"(?:[A-Za-z0-9][A-Za-z0-9._-]*@)?[A-Za-z0-9][A-Za-z0-9.-]*:(?!:)[!-~]+")
+_PRINTABLE = re.compile(r"[!-~]+")
+_NETWORK = re.compile(
+    r"Could not resolve|Connection (timed out|refused|reset)|Failed to connect|early EOF|RPC failed|error: 5\d\d"
+    r"|unexpected disconnect|Network is unreachable|SSL_ERROR_SYSCALL",
+    re.IGNORECASE,
+)
+
+
+class GitSources:
+    """Fetches with git into a repository without files, and never checks anything out on this computer.
+
+    `environment` is where PATH, proxies and an ssh agent come from. `extra_header` is the HTTP header that opens a
+    private repository (Authorization: ...); no other credential is used, and none is shown in a process list.
+    """
+
+    def __init__(self, environment: Mapping[str, str], *, extra_header: str = "", limit_s: float = 600.0) -> None:
+        self._environment = environment
+        self._extra_header = extra_header
+        self._limit_s = limit_s
+
+    def pack(self, source: Source, *, into: str) -> Package:
+        """The package in the file `into`. TransientError when the network failed, CloudError after `limit_s`."""
+        if isinstance(source, CommitSource):
+            self._bundle(source, into)
+            return Package(path=into, kind="bundle", sha=source.sha, size_bytes=os.path.getsize(into))
+        if not os.path.isdir(source.directory):
+            raise ConfigurationError(f"no directory {source.directory!r}", what_to_do="name an existing directory")
+        git = Git(source.directory, self._environment, limit_s=self._limit_s)
+        workspace_tar.write(source.directory, git, into=into)
+        return Package(path=into, kind="tar", sha=None, size_bytes=os.path.getsize(into))
+
+    def _bundle(self, source: CommitSource, into: str) -> None:
+        if not _SHA.fullmatch(source.sha):
+            raise ConfigurationError(
+                f"not a commit: {source.sha!r}", what_to_do="give the full SHA, 40 lowercase hexadecimal digits"
+            )
+        address, settings = self._address(source.repository)
+        with tempfile.TemporaryDirectory(prefix=".fetch-", dir=os.path.dirname(os.path.abspath(into))) as folder:
+            git = Git(folder, self._environment, limit_s=self._limit_s)
+            sha_format = "sha1" if len(source.sha) == 40 else "sha256"
+            _done(git("init", "--bare", "--quiet", "--template=", f"--object-format={sha_format}", "."))
+            fetched = git(
+                "fetch", "--quiet", "--no-write-fetch-head", "--", address, f"{source.sha}:{BRANCH}", settings=settings
+            )
+            if fetched.returncode or not self._holds(git, source.sha):
+                raise _refusal(source, fetched.stderr)
+            _done(git("symbolic-ref", "HEAD", BRANCH))
+            _done(git("bundle", "create", "--quiet", os.path.abspath(into), "--all"))
+        os.chmod(into, 0o600)
+
+    def _holds(self, git: Git, sha: str) -> bool:
+        return git("rev-parse", "--verify", f"{BRANCH}^{{commit}}").stdout.decode("ascii", "replace").strip() == sha
+
+    def _address(self, repository: str) -> tuple[str, dict[str, str]]:
+        """What git is to dial, and the settings that allow just this; nothing else is ever dialled."""
+        if os.path.isdir(repository):
+            return os.path.abspath(repository), {"protocol.file.allow": "always"}
+        if _SCP.fullmatch(repository) and "://" not in repository:
+            return repository, {"protocol.ssh.allow": "always"}
+        parts = _split(repository)
+        if parts.password is not None or (parts.scheme.startswith("http") and parts.username is not None):
+            raise ConfigurationError(
+                f"the address of the repository at {parts.hostname} holds a credential",
+                what_to_do="leave user and password out of the address: the token is passed on its own",
+            )
+        if parts.scheme not in ("https", "ssh") or not parts.hostname:
+            raise _unknown_address()
+        allowed = {f"protocol.{parts.scheme}.allow": "always"}
+        if parts.scheme == "https" and self._extra_header:
+            allowed[f"http.https://{parts.netloc}/.extraHeader"] = self._extra_header
+        return repository, allowed
+
+
+def _split(repository: str) -> SplitResult:
+    try:
+        if _PRINTABLE.fullmatch(repository):
+            return urlsplit(repository)
+    except ValueError:
+        pass
+    raise _unknown_address()
+
+
+def _unknown_address() -> ConfigurationError:
+    """Without the address: what we cannot read may hold a secret."""
+    return ConfigurationError(
+        "this is no address of a repository that can be fetched from",
+        what_to_do="give an https or ssh address, or a directory of this computer",
+    )
+
+
+def _done(answer: git_command.Answer) -> None:
+    if answer.returncode:
+        raise AccelError(f"git failed: {git_command.last_words(answer.stderr)}")
+
+
+def _refusal(source: CommitSource, stderr: bytes) -> AccelError:
+    """The error that says whose turn it is."""
+    said = git_command.last_words(stderr)
+    what_happened = f"could not fetch {source.sha} from {source.repository}: {said or 'it is not a commit'}"
+    if _NETWORK.search(said):
+        return TransientError(what_happened, what_to_do="try again")
+    if "shallow" in said:
+        return ConfigurationError(what_happened, what_to_do="fetch the whole history there first: fetch-depth: 0")
+    if "fsck" in said or "error in " in said or "missing" in said:
+        return ConfigurationError(what_happened, what_to_do="mend the repository: see git fsck")
+    return ConfigurationError(
+        what_happened, what_to_do="push the commit, and check the repository's address and that it may be read"
+    )

@@ -1,0 +1,38 @@
+"""The transport to this computer: a worker is a directory here, and a command is run in it."""
+
+from __future__ import annotations
+
+import os
+import sys
+from asyncio.subprocess import Process
+from collections.abc import Mapping, Sequence
+
+from accel_ci.adapters import transport
+from accel_ci.adapters.transport import Stdin
+from accel_ci.domain.machine import Machine, Worker
+
+
+class LocalExec:
+    """Runs commands with `environment` and nothing else of ours, marked so that the machine's end finds them."""
+
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        self._environment = environment
+
+    async def open(self, machine: Machine, worker: Worker, argv: Sequence[str], *, stdin: Stdin) -> Process:
+        """The command in the worker's directory; `python3` is the Python that runs us."""
+        program = sys.executable if argv[0] == "python3" else argv[0]
+        marks = {"ACCEL_CI_MACHINE": machine.name, "ACCEL_CI_RESULTS": os.path.join(worker.address, "results")}
+        try:
+            os.makedirs(worker.address, mode=0o700, exist_ok=True)
+        except OSError as error:
+            raise transport.lost(worker, f"no such directory can be made: {error.strerror}") from error
+        return await transport.spawn(
+            (program, *argv[1:]), stdin=stdin, cwd=worker.address, env={**self._environment, **marks}
+        )
+
+    async def close(self) -> None:
+        """Nothing stays open between commands."""
+
+    def public_key(self) -> str:
+        """None is needed."""
+        return ""

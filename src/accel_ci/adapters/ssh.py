@@ -1,0 +1,165 @@
+"""The transport over OpenSSH: one authenticated connection per worker, which later commands share.
+
+The connection is a process of ours and lives as long as our end of its stdin: when we die, so does it, at once.
+Algorithms are preferred, not forced: on two cores 64 connections take 0.8 s with curve25519 first, 3.3 s without.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import tempfile
+from asyncio.subprocess import PIPE, Process
+from collections import defaultdict
+from collections.abc import Sequence
+from contextlib import suppress
+
+from accel_ci.adapters import transport
+from accel_ci.adapters.transport import Session, Stdin
+from accel_ci.domain.errors import ConfigurationError
+from accel_ci.domain.machine import Machine, Worker
+
+CONFIG = """\
+BatchMode yes
+StrictHostKeyChecking yes
+GlobalKnownHostsFile /dev/null
+UpdateHostKeys no
+VerifyHostKeyDNS no
+CheckHostIP no
+IdentitiesOnly yes
+IdentityAgent none
+PreferredAuthentications publickey
+ForwardAgent no
+ForwardX11 no
+ClearAllForwardings yes
+PermitLocalCommand no
+RequestTTY no
+EscapeChar none
+Compression no
+LogLevel ERROR
+KexAlgorithms ^curve25519-sha256
+Ciphers ^aes128-gcm@openssh.com
+ServerAliveInterval 5
+ServerAliveCountMax 2
+"""
+READY = "accel-ci is connected"
+KEEP = f"echo {shlex.quote(READY)}; exec cat >/dev/null"
+HOST_KEY = re.compile(r"((?:ssh|ecdsa|sk)-[a-z0-9@.-]+) ([A-Za-z0-9+/]+={0,3})(?: .*)?")
+CLOSE_S = 3.0
+
+
+class Ssh:
+    """Connections with one private key. Sockets and pinned host keys lie in a private directory, named short:
+
+    a socket's path may have 108 bytes.
+    """
+
+    def __init__(self, key_file: str, *, connect_s: float = 15.0, directory: str = "/tmp") -> None:
+        self._connect_s = connect_s
+        self._connections: dict[str, Session] = {}
+        self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._key_file = os.path.abspath(key_file)
+        self._directory = tempfile.mkdtemp(prefix="aci-", dir=directory)
+        os.symlink(self._key_file, self._file("key"))
+        self._write("config", f"{CONFIG}IdentityFile {self._file('key')}\n")
+
+    def public_key(self) -> str:
+        """The text that machines must accept; the key is made when it does not exist yet."""
+        return public_key(self._key_file) if os.path.exists(self._key_file) else new_key(self._key_file)
+
+    async def open(self, machine: Machine, worker: Worker, argv: Sequence[str], *, stdin: Stdin) -> Process:
+        """The command in `~/<root>/` of the worker; a connection that died is made again."""
+        name = connection_name(machine, worker)
+        async with self._locks[name]:
+            connection = self._connections.get(name)
+            if connection is None or connection.process.returncode is not None:
+                self._connections[name] = await self._connect(name, worker)
+        return await transport.spawn((*self._ssh(name, worker), remote_text(machine.root, argv)), stdin=stdin)
+
+    async def close(self) -> None:
+        """End all connections and remove the private directory."""
+        await asyncio.gather(*map(_hang_up, self._connections.values()))
+        self._connections.clear()
+        shutil.rmtree(self._directory, ignore_errors=True)
+
+    async def _connect(self, name: str, worker: Worker) -> Session:
+        self._write(name + ".hosts", known_hosts(worker))
+        with suppress(FileNotFoundError):  # a killed connection leaves its socket, and ssh would not replace it
+            os.unlink(self._file(name))
+        connection = Session(await transport.spawn((*self._ssh(name, worker, "-M"), KEEP), stdin=PIPE))
+        try:
+            async with asyncio.timeout(self._connect_s):
+                await connection.stdout.readuntil(f"{READY}\n".encode())
+        except (EOFError, TimeoutError, asyncio.LimitOverrunError) as error:
+            why = (
+                await connection.why() if isinstance(error, EOFError) else f"not connected after {self._connect_s:g} s"
+            )
+            await connection.end()
+            raise transport.lost(worker, f"no ssh connection: {why}") from error
+        return connection
+
+    def _ssh(self, name: str, worker: Worker, *more: str) -> list[str]:
+        user = ["-l", worker.user] if worker.user else []
+        hosts = ["-o", f"HostKeyAlias={name}", "-o", f"UserKnownHostsFile={self._file(name)}.hosts"]
+        place = ["-F", self._file("config"), "-S", self._file(name), "-p", str(worker.port)]
+        return ["ssh", *place, *user, *hosts, *more, "--", worker.address]
+
+    def _file(self, name: str) -> str:
+        return os.path.join(self._directory, name)
+
+    def _write(self, name: str, text: str) -> None:
+        with open(self._file(name), "w", encoding="ascii") as file:
+            file.write(text)
+
+
+def new_key(path: str) -> str:
+    """Write a new ed25519 private key to `path` (0600) and return its public key as one line of text."""
+    command = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "accel-ci", "-f", path]
+    _keygen(command)
+    os.unlink(path + ".pub")
+    return public_key(path)
+
+
+def public_key(path: str) -> str:
+    """The public key that belongs to the private key in the file `path`."""
+    return _keygen(["ssh-keygen", "-y", "-f", path]).strip()
+
+
+def known_hosts(worker: Worker) -> str:
+    """The known_hosts file that pins the worker; ConnectionLostError when nothing proves who the worker is."""
+    keys = [match.group(1, 2) for match in map(HOST_KEY.fullmatch, worker.host_keys) if match]
+    if not keys:
+        raise transport.lost(worker, "its host key is not known, so nothing would prove that we talk to it")
+    return "".join(f"* {kind} {key}\n" for kind, key in keys)
+
+
+def remote_text(root: str, argv: Sequence[str]) -> str:
+    """The shell text that runs exactly `argv` in our directory, which is made in the home directory when missing."""
+    place = shlex.quote(root) if root.startswith("/") else f"~/{shlex.quote(root)}"
+    return f"mkdir -p -m 700 -- {place} && cd -- {place} && exec {shlex.join(argv)}"
+
+
+def connection_name(machine: Machine, worker: Worker) -> str:
+    """A short file name that stands for this machine's worker where it is now."""
+    return hashlib.sha256(f"{machine.handle} {worker}".encode()).hexdigest()[:16]
+
+
+async def _hang_up(connection: Session) -> None:
+    assert connection.process.stdin is not None
+    connection.process.stdin.close()
+    with suppress(TimeoutError):
+        async with asyncio.timeout(CLOSE_S):
+            await connection.process.wait()
+    await connection.end()
+
+
+def _keygen(command: list[str]) -> str:
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=30, check=False)
+    if done.returncode:
+        raise ConfigurationError(f"ssh-keygen failed: {transport.plain(done.stderr.encode())}")
+    return done.stdout

@@ -1,0 +1,241 @@
+"""The Remote port for every transport: supervisor.py and courier.py on the machine do the work, this talks to them."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from asyncio.subprocess import PIPE
+from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
+from contextlib import ExitStack, suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import TypeVar
+
+from accel_ci.adapters import attachment, frames, transport
+from accel_ci.adapters.attachment import Deliver
+from accel_ci.adapters.landing import Landing
+from accel_ci.adapters.loop_thread import LoopThread
+from accel_ci.adapters.transport import Stdin, Transport
+from accel_ci.domain.errors import CloudError, ConnectionLostError
+from accel_ci.domain.machine import Machine, Worker
+from accel_ci.domain.workload import Caps, Fetched, Package, Phase
+from accel_ci.ports.remote import Base, Beat, Ended, Event, Lost, Quiet
+
+T = TypeVar("T")
+
+ON_MACHINE = Path(__file__).parents[1] / "on_machine"
+PLUGIN = "accel_ci_pytest"
+KEEPER = "keeper.py"  # for machines that are directories here, see local.py
+PYTHON = ("python3", "-EsS")
+SUPERVISOR = (*PYTHON, "supervisor.py")
+COURIER = (*PYTHON, "courier.py")
+INSTALL = """
+import json, os, sys
+os.umask(0o077)
+for name, text in json.load(sys.stdin).items():
+    os.makedirs(os.path.dirname(name) or ".", exist_ok=True)
+    with open(name + ".new", "w") as file:
+        file.write(text)
+    os.replace(name + ".new", name)
+"""
+ANSWER_BYTES = 64 * 1024
+EVENTS = 32
+MOMENT_S = 0.9
+NAMED = 5
+SPEC_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deadlines:
+    """Seconds: for a short call, for moving files, and without any frame until an attachment counts as lost."""
+
+    call_s: float = 60.0
+    transfer_s: float = 900.0
+    silence_s: float = 15.0
+
+
+class SupervisedRemote:
+    """Remote over a transport. Close it in the end: that ends its connections, never what runs on the machine."""
+
+    def __init__(self, over: Transport, deadlines: Deadlines | None = None) -> None:
+        self._transport = over
+        self._deadlines = deadlines or Deadlines()
+        self._loop = LoopThread()
+
+    def __enter__(self) -> SupervisedRemote:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Detach from everything and end the transport's connections; nothing of them is left on this computer."""
+        self._loop.close(self._transport.close())
+
+    def prepare(self, machine: Machine) -> None:
+        """See ports.remote.Remote."""
+        files = json.dumps(our_files()).encode()
+        self._on_each(machine.workers, lambda worker: self._call(machine, worker, (*PYTHON, "-c", INSTALL), data=files))
+
+    def put(self, machine: Machine, package: Package) -> None:
+        """See ports.remote.Remote. Each worker's process reads the file itself: its bytes never pass through ours."""
+        argv = (*COURIER, "unpack", "--kind", package.kind, *(("--sha", package.sha) if package.sha else ()))
+
+        with ExitStack() as files:
+            package_for = {worker: files.enter_context(open(package.path, "rb")) for worker in machine.workers}
+            self._on_each(
+                machine.workers,
+                lambda worker: self._call(
+                    machine, worker, argv, stdin=package_for[worker], limit_s=self._deadlines.transfer_s
+                ),
+            )
+
+    def start(self, machine: Machine, phase: Phase) -> None:
+        """See ports.remote.Remote."""
+        argv = (*SUPERVISOR, "start")
+        self._on_each(
+            machine.workers, lambda worker: self._call(machine, worker, argv, data=start_spec(machine, worker, phase))
+        )
+
+    def stop(self, machine: Machine, phase: Phase, workers: Sequence[int]) -> None:
+        """See ports.remote.Remote."""
+        argv = (*SUPERVISOR, "stop", "--phase", phase.name)
+        chosen = [worker for worker in machine.workers if worker.index in workers]
+        self._on_each(chosen, lambda worker: self._call(machine, worker, argv))
+
+    def attach(self, machine: Machine, phase: Phase, offsets: Mapping[int, int]) -> Generator[Event, None, None]:
+        """See ports.remote.Remote. A slow reader slows the machine's sending down; memory stays bounded."""
+        queue: asyncio.Queue[Event] = asyncio.Queue(EVENTS)
+        following = self._loop.begin(self._follow_all(machine, phase, offsets, queue.put))
+        waiting, heard_at = set(offsets), time.monotonic()
+        try:
+            while waiting:
+                events = self._loop.run(_next(queue))
+                if not events and following.done():
+                    following.result()
+                yield from events
+                waiting -= {event.worker for event in events if isinstance(event, Ended | Lost)}
+                if not all(isinstance(event, Beat) for event in events):
+                    heard_at = time.monotonic()
+                elif time.monotonic() >= heard_at + MOMENT_S:
+                    heard_at = time.monotonic()
+                    yield Quiet()
+        finally:
+            self._loop.end(following)
+
+    def get(
+        self, machine: Machine, patterns: Sequence[str], *, caps: Caps, into: str, base: Base = Base.SOURCE
+    ) -> list[Fetched]:
+        """See ports.remote.Remote."""
+        request = json.dumps({"patterns": list(patterns), "base": base.value, "caps": asdict(caps)}).encode()
+
+        async def fetch(worker: Worker) -> list[Fetched]:
+            argv, limit_s = (*COURIER, "send"), self._deadlines.transfer_s
+            async with transport.conversation(self._transport, machine, worker, argv=argv, limit_s=limit_s) as opened:
+                await opened.send(request)
+                return await Landing(into, worker, caps).receive(opened.stdout)
+
+        return [file for files in self._on_each(machine.workers, fetch) for file in files]
+
+    def public_key(self) -> str:
+        """See ports.remote.Remote."""
+        return self._transport.public_key()
+
+    def _on_each(self, workers: Sequence[Worker], work: Callable[[Worker], Awaitable[T]]) -> list[T]:
+        return self._loop.run(_on_each(workers, work))
+
+    async def _call(
+        self,
+        machine: Machine,
+        worker: Worker,
+        argv: Sequence[str],
+        *,
+        data: bytes = b"",
+        stdin: Stdin = PIPE,
+        limit_s: float | None = None,
+    ) -> None:
+        limit_s = limit_s or self._deadlines.call_s
+        async with transport.conversation(
+            self._transport, machine, worker, argv=argv, stdin=stdin, limit_s=limit_s
+        ) as opened:
+            await opened.send(data)
+            answer = await opened.answer(ANSWER_BYTES)
+            if await opened.process.wait():
+                raise _refusal(worker, answer) or transport.lost(worker, await opened.why())
+
+    async def _follow_all(self, machine: Machine, phase: Phase, offsets: Mapping[int, int], deliver: Deliver) -> None:
+        workers = [worker for worker in machine.workers if worker.index in offsets]
+        await asyncio.gather(
+            *(self._follow(machine, worker, phase, offsets[worker.index], deliver) for worker in workers)
+        )
+
+    async def _follow(self, machine: Machine, worker: Worker, phase: Phase, offset: int, deliver: Deliver) -> None:
+        argv = (*SUPERVISOR, "attach", "--phase", phase.name, "--offset", str(offset))
+        try:
+            async with transport.session(self._transport, machine, worker, argv=argv) as opened:
+                await attachment.follow(
+                    opened,
+                    phase,
+                    worker=worker.index,
+                    offset=offset,
+                    silence_s=self._deadlines.silence_s,
+                    deliver=deliver,
+                )
+        except ConnectionLostError as error:
+            await deliver(Lost(worker.index, error.what_happened))
+
+
+def our_files() -> dict[str, str]:
+    """What prepare puts into the directory of each worker: path there -> text."""
+    plugin = [path for path in ON_MACHINE.rglob("*") if str(path.relative_to(ON_MACHINE)).startswith(PLUGIN)]
+    programs = [path for path in ON_MACHINE.glob("*.py") if path not in plugin and path.name != KEEPER]
+    return {f"plugin/{path.relative_to(ON_MACHINE)}": path.read_text() for path in plugin if path.is_file()} | {
+        path.name: path.read_text() for path in programs
+    }
+
+
+def start_spec(machine: Machine, worker: Worker, phase: Phase) -> bytes:
+    """The JSON that `supervisor.py start` reads."""
+    spec = asdict(phase) | {"environment": dict(phase.environment)}
+    spec["phase"] = spec.pop("name")
+    place = {"machine": machine.name, "worker": worker.index, "workers": len(machine.workers)}
+    return json.dumps({"version": SPEC_VERSION, **spec, **place}).encode()
+
+
+async def _on_each(workers: Sequence[Worker], work: Callable[[Worker], Awaitable[T]]) -> list[T]:
+    results = await asyncio.gather(*map(work, workers), return_exceptions=True)
+    errors = [result for result in results if isinstance(result, BaseException)]
+    if errors:
+        raise _together(errors)
+    return [result for result in results if not isinstance(result, BaseException)]
+
+
+def _together(errors: Sequence[BaseException]) -> BaseException:
+    clouds = [error for error in errors if isinstance(error, CloudError)]
+    if len(errors) == 1 or len(clouds) < len(errors):
+        return next((error for error in errors if error not in clouds), errors[0])
+    named = "; ".join(error.what_happened for error in clouds[:NAMED])
+    rest = f"; and {len(clouds) - NAMED} more" if len(clouds) > NAMED else ""
+    kind = ConnectionLostError if any(isinstance(error, ConnectionLostError) for error in clouds) else CloudError
+    return kind(named + rest, what_to_do=clouds[0].what_to_do)
+
+
+def _refusal(worker: Worker, answer: bytes) -> CloudError | None:
+    with suppress(ValueError):
+        told = frames.document(answer).get("error")
+        if isinstance(told, str):
+            return CloudError(f"worker {worker.name} refuses: {transport.plain(told.encode('utf-8', 'replace'))}")
+    return None
+
+
+async def _next(queue: asyncio.Queue[Event]) -> list[Event]:
+    try:
+        async with asyncio.timeout(MOMENT_S):
+            events = [await queue.get()]
+    except TimeoutError:
+        return []
+    while not queue.empty():
+        events.append(queue.get_nowait())
+    return events

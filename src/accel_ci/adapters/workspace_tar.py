@@ -1,0 +1,101 @@
+"""A directory as a tar archive: what git does not ignore, in a fixed order, nothing from outside of it."""
+
+from __future__ import annotations
+
+import os
+import stat
+import tarfile
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from accel_ci.adapters import git_command
+from accel_ci.adapters.git_command import Git
+from accel_ci.domain.errors import ConfigurationError
+
+CACHES = {".git", ".venv", "__pycache__", "node_modules"}
+
+
+def write(directory: str, git: Git, *, into: str) -> None:
+    """Archive the directory's files, folders, and links that stay inside. Everything else is left out."""
+    root = os.path.realpath(directory)
+    names = _with_parents(set(_names(root, git)))
+    names.discard(os.path.relpath(os.path.realpath(into), root))
+    with open(into, "wb", opener=_private) as file, tarfile.open(fileobj=file, mode="w") as archive:
+        for name in sorted(names, key=os.fsencode):
+            _add(archive, root, name)
+
+
+def _names(root: str, git: Git) -> Iterator[str]:
+    """What git lists when it knows the directory; everything but caches when not, or when it ignores all of it."""
+    listed = list(_listed(root, git)) if _is_in_work_tree(root) else []
+    for name in listed or _walked(root):
+        path = os.path.join(root, name)
+        if listed and os.path.isdir(path) and not os.path.islink(path):  # a submodule, or another repository
+            yield from (os.path.join(name, inner) for inner in _names(path, git))
+        yield name.rstrip("/")
+
+
+def _listed(root: str, git: Git) -> Iterator[str]:
+    answer = git("-C", root, "ls-files", "-z", "--cached", "--others", "--exclude-standard")
+    if answer.returncode:
+        raise ConfigurationError(
+            f"git cannot list {root}: {git_command.last_words(answer.stderr)}", what_to_do="see git status there"
+        )
+    return map(os.fsdecode, filter(None, answer.stdout.split(b"\0")))
+
+
+def _is_in_work_tree(root: str) -> bool:
+    return any((folder / ".git").exists() for folder in (Path(root), *Path(root).parents))
+
+
+def _walked(root: str) -> Iterator[str]:
+    for folder, folders, files in os.walk(root):
+        folders[:] = [name for name in folders if name not in CACHES]
+        yield from (os.path.relpath(os.path.join(folder, name), root) for name in (*folders, *files))
+
+
+def _with_parents(names: Iterable[str]) -> set[str]:
+    found = set(names)
+    for name in names:
+        while name := os.path.dirname(name):
+            found.add(name)
+    return found
+
+
+def _add(archive: tarfile.TarFile, root: str, name: str) -> None:
+    path = os.path.join(root, name)
+    if os.path.realpath(os.path.dirname(path)) != os.path.dirname(path):  # git lists it, but a folder became a link
+        return
+    try:
+        found = os.lstat(path)
+    except FileNotFoundError:  # git lists it, but it was deleted
+        return
+    entry = tarfile.TarInfo(name)
+    entry.mode, entry.mtime = found.st_mode & 0o777, int(found.st_mtime)
+    if stat.S_ISDIR(found.st_mode):
+        entry.type = tarfile.DIRTYPE
+        archive.addfile(entry)
+    elif stat.S_ISLNK(found.st_mode) and _stays_inside(root, path):
+        entry.type, entry.linkname = tarfile.SYMTYPE, os.readlink(path)
+        archive.addfile(entry)
+    elif stat.S_ISREG(found.st_mode):
+        _add_file(archive, entry, path)
+
+
+def _add_file(archive: tarfile.TarFile, entry: tarfile.TarInfo, path: str) -> None:
+    try:
+        with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NOFOLLOW)) as file:
+            entry.size = os.fstat(file.fileno()).st_size
+            archive.addfile(entry, file)
+    except OSError as error:
+        raise ConfigurationError(
+            f"{path} cannot be packed: {error}", what_to_do="make it readable, and leave it alone while it is packed"
+        ) from error
+
+
+def _stays_inside(root: str, link: str) -> bool:
+    return not os.path.isabs(os.readlink(link)) and Path(os.path.realpath(link)).is_relative_to(root)
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)

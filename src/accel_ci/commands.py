@@ -1,0 +1,192 @@
+"""One function per verb: texts in, exit code out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from accel_ci import journey, plans, wiring
+from accel_ci.adapters import one_client
+from accel_ci.domain import grant, lease, verdict
+from accel_ci.domain.context import Context
+from accel_ci.domain.lease import Owner
+from accel_ci.domain.record import RunRecord
+from accel_ci.domain.runkey import RunKey
+from accel_ci.domain.verdict import OnInfrastructure, Verdict
+from accel_ci.inputs import models, parsing
+from accel_ci.inputs.models import CleanupInputs, RunInputs
+from accel_ci.operations import records
+from accel_ci.ports.job import Job
+from accel_ci.ports.world import World
+from accel_ci.render import outputs, terminal
+from accel_ci.usecases import cleanup, collect, gate, provision, reap_queued, report, run_remote
+
+SWEEP_GRACE_S = 3600.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """What a verb is called with: texts by input name, the environment, and the job to talk to."""
+
+    given: Mapping[str, str]
+    environ: Mapping[str, str]
+    job: Job
+
+    def tell(self, values: Mapping[str, str]) -> None:
+        """Hand these values to later steps."""
+        for name, value in values.items():
+            self.job.output(name, value)
+
+
+def gate_(call: Call) -> int:
+    """Decide on the event that started the run."""
+    inputs, here = parsing.parse(models.GateInputs, call.given), wiring.here(call.environ)
+    with wiring.world(call.environ, here, talk=call.job) as world:
+        gate.gate(world, here, branches=inputs.branches)
+    return 0
+
+
+def provision_(call: Call) -> int:
+    """Lease a machine; the steps that follow find it."""
+    inputs, here = parsing.parse(models.ProvisionInputs, call.given), wiring.here(call.environ)
+    with wiring.world(call.environ, here, backend=inputs.backend, accelerator=inputs.accelerator, talk=call.job) as world:
+        wiring.remember(call.environ, here, given=call.given)
+        permission = grant.checked(inputs.grant, here, now=world.clock.now())
+        record = plans.begun(here, inputs, permission, now=world.clock.now())
+        record = provision.provision(world, record, here.key(slot=inputs.slot), order=plans.order(inputs))
+    call.tell(outputs.provision(record))
+    return 0
+
+
+def run_remote_(call: Call) -> int:
+    """Run the tests on the leased machine; the exit code is the verdict's."""
+    inputs, here = parsing.parse(models.RunRemoteInputs, call.given), wiring.continued(call.environ)
+    with wiring.world(call.environ, here, slot=inputs.slot, talk=call.job) as world:
+        known = records.load(world.files, inputs.slot)
+        source = plans.source(here, known, wanted=inputs.source, directory=wiring.directory(call.environ))
+        record = run_remote.run_remote(world, inputs.work(source), slot=inputs.slot)
+    call.tell(outputs.run_remote(record))
+    return _code(record, inputs.on_infrastructure)
+
+
+def collect_(call: Call) -> int:
+    """Bring files back from the leased machine."""
+    inputs, here = parsing.parse(models.CollectInputs, call.given), wiring.continued(call.environ)
+    with wiring.world(call.environ, here, slot=inputs.slot, talk=call.job) as world:
+        record = collect.collect(world, inputs.paths, caps=inputs.caps(), slot=inputs.slot)
+        call.tell(outputs.collect(record, directory=world.files.path(records.place(inputs.slot, "artifacts"))))
+    return 0
+
+
+def cleanup_(call: Call) -> int:
+    """End machines and prove it."""
+    inputs, here = parsing.parse(CleanupInputs, call.given), wiring.continued(call.environ)
+    with wiring.world(call.environ, here, backend=inputs.backend, talk=call.job) as world:
+        if inputs.mode == "sweep":
+            facts = cleanup.sweep(world, here.repository_id, grace_s=SWEEP_GRACE_S, dry_run=inputs.dry_run)
+        else:
+            key = here.key()
+            facts = cleanup.cleanup(world, key, owner=_owner(inputs, key), dry_run=inputs.dry_run)
+    call.tell(outputs.cleanup(facts))
+    return 0
+
+
+def _owner(inputs: CleanupInputs, key: RunKey) -> Owner:
+    if inputs.for_ or inputs.mode == "run":
+        return lease.of_run(key, jobs=inputs.for_)
+    return lease.of_job(key)
+
+
+def report_(call: Call) -> int:
+    """Finish the record and show it."""
+    inputs, here = parsing.parse(models.ReportInputs, call.given), wiring.continued(call.environ)
+    with wiring.world(call.environ, here, talk=call.job) as world:
+        known = records.find(world.files, inputs.slot) or plans.nothing(here, slot=inputs.slot, now=world.clock.now())
+        record = report.report(world, known)
+        _show(call, world, record, html=inputs.html)
+        call.tell(outputs.report(record, **_documents(world, record)))
+    return 0
+
+
+def reap_queued_(call: Call) -> int:
+    """Look at the queue."""
+    parsing.parse(models.ReapQueuedInputs, call.given)
+    reap_queued.reap_queued()
+    return 0
+
+
+def run_(call: Call) -> int:
+    """The whole journey."""
+    inputs, here = parsing.parse(RunInputs, call.given), wiring.here(call.environ)
+    with wiring.world(call.environ, here, backend=inputs.backend, accelerator=inputs.accelerator, talk=call.job) as world:
+        permission = gate.gate(world, here, branches=()) if here.on_github else None
+        wiring.remember(call.environ, here, given=call.given)
+        record = plans.begun(here, inputs.provision(), permission, now=world.clock.now())
+        if not here.on_github:
+            call.job.log(f"{here.key().name}: should this be interrupted, go on with: accel-ci attach {here.key().name}")
+        return _journey(call, world, here, inputs=inputs, record=record)
+
+
+def attach_(call: Call) -> int:
+    """Go on with a run whose client is gone."""
+    wanted = parsing.parse(models.AttachInputs, call.given)
+    here, given = wiring.recalled(call.environ, wanted.name)
+    inputs = parsing.parse(RunInputs, given)
+    with wiring.world(call.environ, here, backend=inputs.backend, accelerator=inputs.accelerator, talk=call.job) as world:
+        record = records.load(world.files, "")
+        return _journey(call, world, here, inputs=inputs, record=record)
+
+
+def _journey(call: Call, world: World, here: Context, *, inputs: RunInputs, record: RunRecord) -> int:
+    plan = plans.plan(here, inputs, record, directory=wiring.directory(call.environ))
+    with one_client.alone(world.files.path("client.lock")):
+        record = journey.run(world, record, here.key(), plan=plan)
+    _show(call, world, record, html=inputs.html)
+    directory = world.files.path(records.place("", "artifacts"))
+    call.tell(outputs.journey(record, directory=directory, **_documents(world, record)))
+    return _code(record, inputs.on_infrastructure)
+
+
+def list_(call: Call) -> int:
+    """Name the machines of this repository that exist now."""
+    inputs, here = parsing.parse(models.ListInputs, call.given), wiring.continued(call.environ)
+    with wiring.world(call.environ, here, backend=inputs.backend, talk=call.job) as world:
+        machines = world.machines.list_owned(Owner(repository_id=here.repository_id))
+        for line in terminal.machines(machines, now=world.clock.now()):
+            call.job.log(line)
+    return 0
+
+
+def _documents(world: World, record: RunRecord) -> dict[str, str]:
+    slot = record.identity.slot
+    return {
+        "document": world.files.path(records.place(slot, "record.json")),
+        "html": world.files.path(records.place(slot, "report.html")),
+    }
+
+
+def _show(call: Call, world: World, record: RunRecord, *, html: str) -> None:
+    for line in terminal.render(record).splitlines():
+        call.job.log(line)
+    if html:
+        Path(html).parent.mkdir(parents=True, exist_ok=True)
+        Path(html).write_bytes(world.files.read(records.place(record.identity.slot, "report.html")) or b"")
+
+
+def _code(record: RunRecord, policy: OnInfrastructure) -> int:
+    return verdict.exit_code(record.verdict or Verdict.INFRA_ERROR, policy)
+
+
+VERBS: Mapping[str, Callable[[Call], int]] = {
+    "gate": gate_,
+    "provision": provision_,
+    "run-remote": run_remote_,
+    "collect": collect_,
+    "cleanup": cleanup_,
+    "report": report_,
+    "reap-queued": reap_queued_,
+    "run": run_,
+    "attach": attach_,
+    "list": list_,
+}

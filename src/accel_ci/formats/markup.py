@@ -1,0 +1,46 @@
+"""Hostile text inside Markdown and HTML of ours."""
+
+from __future__ import annotations
+
+import html as html_entities
+import re
+
+from accel_ci.formats import output, plain_text
+
+
+def markdown(text: str, limit: int = 200) -> str:
+    """One line of hostile text as a code span, also fit for a table cell; "" for no text.
+
+    A code span is the only form in which GitHub makes no mention, reference or link: backslashes and entities
+    are undone before it looks for them. A `|` is written `\\|`, which is what table cells need.
+    """
+    line = output.single(text)
+    line = line if len(line) <= limit else f"{line[: limit - 1]}…"
+    if not line:
+        return ""
+    fence = _fence(line, shortest=1)
+    pad = " " if line[0] in "` " or line[-1] in "` " else ""
+    cell = re.sub(r"(\\*)\|", r"\1\1\\|", line)
+    return f"{fence}{pad}{cell}{pad}{fence}"
+
+
+def block(text: str, limit: int = 4000) -> str:
+    """Lines of hostile text as a fenced code block, at most `limit` characters of them; it starts and ends a line."""
+    lines = _lines(text)
+    shown = lines if len(lines) <= limit else f"{lines[:limit]}…"
+    fence = _fence(shown, shortest=3)
+    return f"{fence}text\n{shown}\n{fence}\n"
+
+
+def html(text: str) -> str:
+    """Hostile text, lines kept, for the content of an HTML element or a quoted attribute."""
+    return html_entities.escape(_lines(text))
+
+
+def _lines(text: str) -> str:
+    return plain_text.uncoloured(plain_text.clean(text.encode("utf-8", "surrogatepass"))).strip("\n")
+
+
+def _fence(text: str, *, shortest: int) -> str:
+    longest = max(map(len, re.findall("`+", text)), default=0)
+    return "`" * max(shortest, longest + 1)

@@ -1,0 +1,120 @@
+"""The command line's options, from the same models."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+from accel_ci.domain.errors import ConfigurationError
+from accel_ci.inputs import declaration, fields, models
+from accel_ci.inputs.declaration import Input, Inputs
+from accel_ci.inputs.fields import Boolean, Words
+
+DESCRIPTION = "Run tests on rented accelerators, learn the truth, and leave nothing behind."
+
+
+@dataclass(frozen=True)
+class Command:
+    """What a command line asks for: the verb, and texts by input name for `parsing.parse`."""
+
+    verb: str
+    given: Mapping[str, str]
+
+
+def read(argv: Sequence[str], *, version: str) -> Command:
+    """The command of these words; what follows `--` is the command to run. ConfigurationError when they make none.
+
+    Options that no action has are handed on as inputs, so that parse names them together with all other mistakes.
+    `--help` and `--version` print and end the process with 0, as argparse does.
+    """
+    options, run = _split(argv)
+    _known_verb(options)
+    namespace, rest = parser(version=version).parse_known_args(options)
+    given = {entry.name: text for entry, text in _texts(namespace)} | _strangers(rest)
+    if run:
+        if "run" in given:
+            raise ConfigurationError("the command is given twice", what_to_do="give `--run` or the words after `--`")
+        given["run"] = run[0] if len(run) == 1 and len(run[0].split()) > 1 else shlex.join(run)
+    return Command(namespace.verb, given)
+
+
+def parser(*, version: str) -> argparse.ArgumentParser:
+    """The parser of all verbs."""
+    top = _Parser(prog="accel-ci", description=DESCRIPTION, allow_abbrev=False)
+    top.add_argument("--version", action="version", version=f"accel-ci {version}")
+    verbs = top.add_subparsers(dest="verb", metavar="VERB", required=True, title="verbs")
+    for verb, model in models.COMMAND_LINE.items():
+        _add(verbs, verb, model)
+    return top
+
+
+class _Parser(argparse.ArgumentParser):
+    """argparse that raises instead of printing usage and leaving."""
+
+    def error(self, message: str) -> NoReturn:
+        raise ConfigurationError(f"the command line cannot be read: {message}", what_to_do=f"see `{self.prog} --help`")
+
+
+def _add(verbs: Any, verb: str, model: type[Inputs]) -> None:
+    summary = (model.__doc__ or "").split("\n", 1)[0]
+    command = " -- COMMAND ..." if "run" in model.model_fields else f" {model.bare.upper()}" if model.bare else ""
+    usage = f"accel-ci {verb} [options]{command}"
+    options = verbs.add_parser(verb, help=summary, description=summary, usage=usage, allow_abbrev=False)
+    for entry in declaration.inputs(model):
+        if entry.name == model.bare:
+            options.add_argument(entry.field, nargs="?", metavar=entry.name.upper(), help=entry.help)
+        else:
+            _option(options, entry)
+
+
+def _option(options: argparse.ArgumentParser, entry: Input) -> None:
+    standard = f" (default: {entry.default})" if entry.default else " (required)" if entry.required else ""
+    help_ = (entry.help + standard).replace("%", "%%")
+    if isinstance(entry.syntax, Boolean):
+        options.add_argument(f"--{entry.name}", dest=entry.field, action=argparse.BooleanOptionalAction, help=help_)
+        return
+    action = "append" if isinstance(entry.syntax, Words) else "store"
+    options.add_argument(f"--{entry.name}", dest=entry.field, action=action, metavar="TEXT", help=help_)
+
+
+def _split(argv: Sequence[str]) -> tuple[list[str], list[str]]:
+    words = list(argv)
+    if "--" not in words:
+        return words, []
+    mark = words.index("--")
+    return words[:mark], words[mark + 1 :]
+
+
+def _known_verb(options: Sequence[str]) -> None:
+    verb = next((word for word in options if not word.startswith("-")), None)
+    if verb is not None and verb not in models.COMMAND_LINE:
+        verbs = tuple(models.COMMAND_LINE)
+        raise ConfigurationError(
+            f"`{fields.shown(verb)}` is not a verb",
+            what_to_do=fields.meant(verb, verbs) or f"use one of {', '.join(verbs)}",
+        )
+
+
+def _texts(namespace: argparse.Namespace) -> list[tuple[Input, str]]:
+    entries = declaration.inputs(models.COMMAND_LINE[namespace.verb])
+    found = ((entry, getattr(namespace, entry.field)) for entry in entries)
+    return [(entry, _text(value)) for entry, value in found if value is not None]
+
+
+def _text(value: str | bool | list[str]) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return value if isinstance(value, str) else "\n".join(value)
+
+
+def _strangers(rest: Sequence[str]) -> dict[str, str]:
+    """Options without a home, by name; a word that belongs to no option cannot be one."""
+    names = {word.removeprefix("--").partition("=")[0]: "" for word in rest if word.startswith("--")}
+    if rest and not names:
+        raise ConfigurationError(
+            f"`{fields.shown(rest[0])}` belongs to no option", what_to_do="put the command to run after `--`"
+        )
+    return names

@@ -1,0 +1,210 @@
+"""How the text of an input is read, and what is wrong with it in our own words."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from dataclasses import dataclass
+from typing import ClassVar
+
+from pydantic import GetCoreSchemaHandler
+from pydantic_core import CoreSchema, core_schema
+
+RELATIVE = r"(?![/~])(?!(?:.*/)?\.\.(?:/|$))[^\\\x00-\x1f]+"
+_ACCELERATOR = re.compile(r"local(?:-[1-9][0-9]?)?|(?!local)[a-z][a-z0-9]*(?:-[a-z0-9]+)*-[1-9][0-9]{0,4}")
+_BOOLEANS = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+
+class FieldError(ValueError):
+    """A text that an input cannot take: `problem` goes on from the value, `suggestion` says what to write.
+
+    `part` is the offending piece of the text; None stands for all of it.
+    """
+
+    def __init__(self, problem: str, suggestion: str = "", *, part: str | None = None) -> None:
+        super().__init__(problem)
+        self.problem = problem
+        self.suggestion = suggestion
+        self.part = part
+
+
+class Syntax:
+    """How one input is written. A value that is not `safe` is never shown again."""
+
+    safe: ClassVar[bool] = True
+
+    @property
+    def kind(self) -> str:
+        """What readers call it: `text`, `duration`, `list of zones` ..."""
+        return type(self).__name__.lower()
+
+    def parse(self, text: str) -> object:
+        """The value that the text stands for, blanks around it left out; FieldError when it stands for none."""
+        if "\x00" in text or any("\ud800" <= character <= "\udfff" for character in text):
+            raise FieldError("holds a character that no command can take", part="")
+        return self.read(text.strip())
+
+    def read(self, text: str) -> object:
+        """The value of a text without blanks around it."""
+        raise NotImplementedError
+
+    def __get_pydantic_core_schema__(self, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
+        """A validator that reads texts and lets values through, so that models can be made from either."""
+        return core_schema.no_info_plain_validator_function(
+            lambda given: self.parse(given) if isinstance(given, str) else given
+        )
+
+
+class Text(Syntax):
+    """Any text, kept as it is. It may hold what nobody should see, so it is never shown."""
+
+    safe = False
+
+    def read(self, text: str) -> str:
+        """The text itself."""
+        return text
+
+
+@dataclass(frozen=True)
+class Pattern(Syntax):
+    """A text of one form: `what` it is, the `regex` that it matches as a whole, and an `example`."""
+
+    what: str
+    regex: str
+    example: str
+
+    @property
+    def kind(self) -> str:
+        """What it is."""
+        return self.what
+
+    def read(self, text: str) -> str:
+        """The text itself; "" stays "" (not given)."""
+        if text and not re.fullmatch(self.regex, text):
+            raise FieldError(f"is not {_a(self.what)}", f"write something like `{self.example}`")
+        return text
+
+
+@dataclass(frozen=True)
+class Words(Syntax):
+    """A list of patterns, separated by commas or new lines; what stands twice counts once."""
+
+    of: Pattern
+    most: int = 100
+
+    @property
+    def kind(self) -> str:
+        """What it lists."""
+        return f"list of {self.of.what}s"
+
+    def read(self, text: str) -> tuple[str, ...]:
+        """The words, in their order."""
+        words = tuple(dict.fromkeys(filter(None, map(str.strip, re.split(r"[,\n]", text)))))
+        if len(words) > self.most:
+            raise FieldError(f"names {len(words)} {self.of.what}s, more than {self.most}")
+        for word in words:
+            try:
+                self.of.read(word)
+            except FieldError as error:
+                raise FieldError(error.problem, error.suggestion, part=word) from None
+        return words
+
+
+class Accelerator(Syntax):
+    """A family and a count (`v6e-8`, `l4-1`), or workers on this computer (`local`, `local-4`)."""
+
+    @property
+    def kind(self) -> str:
+        """What readers call it."""
+        return "accelerator type"
+
+    def read(self, text: str) -> str:
+        """The type in lower case. Whether such a machine exists is for the backend to say."""
+        tidy = re.sub(r"[\s_]+", "-", text.lower())
+        if text.lower() == tidy and _ACCELERATOR.fullmatch(tidy):
+            return tidy
+        counted = tidy if tidy[-1:].isdigit() and "-" in tidy else f"{tidy}-1"
+        near = next((guess for guess in (tidy, counted) if _ACCELERATOR.fullmatch(guess)), None)
+        raise FieldError(
+            "is not an accelerator type",
+            f"did you mean `{near}`?" if near else "write a family and a count such as `v6e-8`, or `local`",
+        )
+
+
+class Boolean(Syntax):
+    """`true`, `yes` or `on`; `false`, `no` or `off`; in any case."""
+
+    def read(self, text: str) -> bool:
+        """True or False."""
+        if text.lower() not in _BOOLEANS:
+            raise FieldError("is neither true nor false", "write `true` or `false`")
+        return _BOOLEANS[text.lower()]
+
+
+@dataclass(frozen=True)
+class Choice(Syntax):
+    """One of a few words."""
+
+    options: tuple[str, ...]
+
+    @property
+    def kind(self) -> str:
+        """The words."""
+        return " | ".join(map(str, self.options))
+
+    def read(self, text: str) -> str:
+        """The option itself, a member of its enumeration where it is one."""
+        for option in self.options:
+            if text == option:
+                return option
+        raise FieldError("is not a choice here", meant(text, self.options) or f"one of {_listed(self.options)}")
+
+
+class Environment(Syntax):
+    """Lines `NAME=VALUE`; empty lines and lines that begin with `#` are left out. Values are never shown."""
+
+    safe = False
+
+    @property
+    def kind(self) -> str:
+        """What readers call it."""
+        return "lines NAME=VALUE"
+
+    def read(self, text: str) -> dict[str, str]:
+        """Values by name."""
+        found: dict[str, str] = {}
+        for number, line in enumerate(text.splitlines(), 1):
+            name, equals, value = line.strip().partition("=")
+            if not name or name.startswith("#"):
+                continue
+            if not equals or not _VARIABLE.fullmatch(name):
+                raise FieldError(f"line {number} is not NAME=VALUE")
+            if name in found or name.upper().startswith("ACCEL_CI"):
+                raise FieldError(f"line {number} sets `{shown(name)}`, which is " + _taken(name, found))
+            found[name] = value
+        return found
+
+
+def meant(word: str, known: tuple[str, ...]) -> str:
+    """`did you mean X?` for the known word that is nearest, "" when none is near."""
+    near = difflib.get_close_matches(word.lower(), known, n=1)
+    return f"did you mean `{near[0]}`?" if near else ""
+
+
+def shown(text: str) -> str:
+    """The text fit for a message: one line, at most 40 characters."""
+    line = "".join(character if character.isprintable() else " " for character in text)
+    return line if len(line) <= 40 else line[:39] + "…"
+
+
+def _taken(name: str, found: dict[str, str]) -> str:
+    return "set twice" if name in found else "a name that accel-ci keeps for itself"
+
+
+def _a(noun: str) -> str:
+    return f"an {noun}" if noun[0] in "aeio" else f"a {noun}"
+
+
+def _listed(options: tuple[str, ...]) -> str:
+    return ", ".join(f"`{option}`" for option in options)

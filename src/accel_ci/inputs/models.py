@@ -1,0 +1,356 @@
+"""One model per action: the only source of its inputs, their types, defaults and help, and of its outputs.
+
+After a change here run `python tools/generate.py`: action.yml, docs and tables are written from these models.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, ClassVar
+
+from pydantic import Field
+
+from accel_ci.domain.machine import MachineSpec
+from accel_ci.domain.workload import Caps, Source, Work
+from accel_ci.inputs import fields, quantities, vocabulary
+from accel_ci.inputs.declaration import Inputs, Rule, given
+from accel_ci.inputs.fields import Accelerator, Boolean, Choice, Environment, Pattern, Text, Words
+from accel_ci.inputs.quantities import Count, Duration, Size
+from accel_ci.inputs.vocabulary import AUTO, GLOB, LOCAL
+
+
+def _fits(accelerator: str, backend: str) -> str:
+    here = accelerator.split("-")[0] == LOCAL
+    if backend == LOCAL and not here:
+        return "is not on this computer: `backend: local` has `local`, or `local-2` for two workers"
+    if here and backend not in (AUTO, LOCAL):
+        return f"is this computer, which `backend: {backend}` cannot lease"
+    return ""
+
+
+def _outlives_boot(ttl: int, boot: int) -> str:
+    return "" if ttl > boot else f"leaves no time after `boot-timeout`, {quantities.duration(boot)}"
+
+
+def _one_fits(one: int, total: int) -> str:
+    return "" if one <= total else "is more than `max-total-size` allows for all files together"
+
+
+def _names_jobs(jobs: tuple[str, ...], mode: str) -> str:
+    return f"names jobs, which `mode: {mode}` does not look at" if jobs and mode != "job" else ""
+
+
+class GateInputs(Inputs):
+    """Decide, before anything costs money, whether this commit may use an accelerator."""
+
+    verb = "gate"
+    outputs: ClassVar = {
+        "allowed": "`true` when the commit may use an accelerator.",
+        "grant": "The permission for provision: which commit, on what evidence, until when.",
+        "sha": "The granted commit.",
+    }
+
+    label: vocabulary.Label = given("run-tpu-tests")
+    paths: Annotated[tuple[str, ...], Words(GLOB)] = given(
+        "", "Pull requests: only those that change one of these files; empty: all."
+    )
+    branches: Annotated[tuple[str, ...], Words(Pattern("branch pattern", r"[^\s~^:?\\]{1,200}", "release/*"))] = given(
+        "", "Branches that may use an accelerator; `*` stays within a path component, `**` crosses them; empty: all."
+    )
+    drafts: Annotated[bool, Boolean()] = given("false", "Pull requests: drafts may use an accelerator too.")
+
+
+class MachineInputs(Inputs):
+    """Which machine, from where, for how long."""
+
+    rules: ClassVar[tuple[Rule, ...]] = (Rule(("accelerator", "backend"), _fits), vocabulary.SIGN_IN)
+
+    accelerator: Annotated[
+        str,
+        Accelerator(),
+        Field(description="The accelerator type, such as `v6e-1` or `l4-1`; may be left out with `backend: local`."),
+    ]
+    backend: vocabulary.Backend = given(AUTO)
+    zones: Annotated[tuple[str, ...], Words(Pattern("zone", r"[A-Za-z0-9][A-Za-z0-9-]{0,62}", "us-central1-b"))] = (
+        given("", "Zones to try, in this order; empty: every zone that has the accelerator.")
+    )
+    spot: Annotated[bool, Boolean()] = given("true", "Take a cheaper machine that the cloud may take back at any time.")
+    ttl: Annotated[int, Duration("10s", "24h")] = given(
+        "45m", "How long the machine may live from its request on, whatever happens."
+    )
+
+    @classmethod
+    def completed(cls, given: Mapping[str, str]) -> Mapping[str, str]:
+        """The given texts; `backend: local` alone means the accelerator `local`."""
+        return {"accelerator": LOCAL, **given} if given.get("backend") == LOCAL else given
+
+    @property
+    def on_this_computer(self) -> bool:
+        """True when no cloud is involved."""
+        return self.accelerator.split("-")[0] == LOCAL
+
+
+class ProvisionInputs(MachineInputs):
+    """Lease one machine with the accelerator, in the first place that has it."""
+
+    verb = "provision"
+    outputs: ClassVar = {
+        "machine": "The machine's handle, a URI such as tpu://project/zone/name.",
+        "name": "The machine's name.",
+        "zone": "The zone that had it.",
+    }
+    rules: ClassVar[tuple[Rule, ...]] = (*MachineInputs.rules, Rule(("ttl", "boot_timeout"), _outlives_boot))
+
+    boot_timeout: Annotated[int, Duration("1s", "1h")] = given(
+        "10m", "The most time for one zone to give a machine that answers."
+    )
+    image: Annotated[str, Pattern("image name", r"[A-Za-z0-9][A-Za-z0-9._/:@-]{0,254}", "v2-alpha-tpuv6e")] = given(
+        "", "The machine's image or runtime version; empty: the one made for the accelerator."
+    )
+    grant: Annotated[str, Text()] = given("", "The gate's output `grant`, where the event needs a permission.")
+    project: vocabulary.Project = given("")
+    workload_identity_provider: vocabulary.Provider = given("")
+    service_account: vocabulary.ServiceAccount = given("")
+    slot: vocabulary.Slot = given("")
+
+    def spec(self) -> MachineSpec:
+        """What to ask the backend for."""
+        _, _, workers = self.accelerator.partition("-")
+        options = {"image": self.image, "project": self.project}
+        return MachineSpec(
+            backend=LOCAL if self.on_this_computer else self.backend,
+            accelerator=self.accelerator,
+            zones=self.zones,
+            spot=self.spot,
+            workers=int(workers or 1) if self.on_this_computer else 1,
+            boot_limit_s=float(self.boot_timeout),
+            options={name: value for name, value in options.items() if value},
+        )
+
+
+class RunRemoteInputs(Inputs):
+    """Send the source to the leased machine, set up, run the tests and judge them."""
+
+    verb = "run-remote"
+    outputs: ClassVar = {
+        "verdict": vocabulary.VERDICT,
+        "exit-code": vocabulary.EXIT_CODE,
+        "tests": vocabulary.TESTS,
+    }
+
+    run: vocabulary.Run
+    setup: vocabulary.Setup = given("")
+    timeout: vocabulary.Timeout = given("20m")
+    setup_timeout: Annotated[int, Duration("1s", "24h")] = given("10m", "The most time for `setup`.")
+    directory: Annotated[str, Pattern("relative path", fields.RELATIVE, "packages/core")] = given(
+        ".", "The directory of the repository to work in."
+    )
+    env: Annotated[dict[str, str], Environment()] = given(
+        "", "Variables for the commands, one NAME=VALUE a line; not for secrets."
+    )
+    source: Annotated[str, Choice((AUTO, "commit", "workspace"))] = given(
+        AUTO, "What to test: the `commit`, or the `workspace` as it is now; `auto`: the commit in GitHub Actions."
+    )
+    test_reports: Annotated[tuple[str, ...], Words(GLOB)] = given(
+        "", "JUnit files to read, as globs relative to the repository; pytest needs none."
+    )
+    allow_no_tests: Annotated[bool, Boolean()] = given("false", "Let a run pass whose reports hold no test.")
+    on_infrastructure: vocabulary.Infrastructure = given("fail")
+    slot: vocabulary.Slot = given("")
+
+    def work(self, source: Source) -> Work:
+        """What to do on the machine with this source."""
+        return Work(
+            source=source,
+            run=self.run,
+            setup=self.setup,
+            limit_s=float(self.timeout),
+            setup_limit_s=float(self.setup_timeout),
+            directory=self.directory,
+            environment=self.env,
+            report_patterns=self.test_reports,
+            allow_no_tests=self.allow_no_tests,
+        )
+
+
+class CollectInputs(Inputs):
+    """Bring files back from the machine by name, within limits, as plain data."""
+
+    verb = "collect"
+    outputs: ClassVar = {
+        "directory": vocabulary.DIRECTORY,
+        "files": "How many files came back.",
+        "refused": "How many files matched but were refused.",
+    }
+    rules: ClassVar[tuple[Rule, ...]] = (Rule(("max_file_size", "max_total_size"), _one_fits),)
+
+    paths: vocabulary.Paths
+    max_file_size: Annotated[int, Size("100GiB")] = given("100MiB", "The largest file; larger ones are refused.")
+    max_total_size: Annotated[int, Size("100GiB")] = given("1GiB", "The size of all files of one worker together.")
+    max_files: Annotated[int, Count(1, 100_000)] = given("1000", "The most files of one worker.")
+    slot: vocabulary.Slot = given("")
+
+    def caps(self) -> Caps:
+        """The limits, in bytes and files."""
+        return Caps(file_bytes=self.max_file_size, total_bytes=self.max_total_size, files=self.max_files)
+
+
+class CleanupInputs(Inputs):
+    """End the machines of this job or run, and prove that they are gone."""
+
+    verb = "cleanup"
+    outputs: ClassVar = {
+        "found": "The handles of the machines that existed, a JSON list.",
+        "released": "The handles of the machines that were ended and are gone, a JSON list.",
+        "left": "The handles of the machines that may still live, a JSON list; empty is the proof.",
+    }
+    rules: ClassVar[tuple[Rule, ...]] = (Rule(("for_", "mode"), _names_jobs), vocabulary.SIGN_IN)
+
+    mode: Annotated[str, Choice(("job", "run", "sweep"))] = given(
+        "job", "Whose machines end: this `job`'s, the whole `run`'s, or with `sweep` those that outlived their lease."
+    )
+    for_: Annotated[tuple[str, ...], Words(Pattern("job id", r"[A-Za-z_][A-Za-z0-9_-]{0,99}", "tpu"))] = given(
+        "", "Ids of other jobs of this run whose machines end, said by a job that runs after them; empty: this job."
+    )
+    backend: vocabulary.Backend = given(AUTO)
+    project: vocabulary.Project = given("")
+    workload_identity_provider: vocabulary.Provider = given("")
+    service_account: vocabulary.ServiceAccount = given("")
+    dry_run: vocabulary.DryRun = given("false")
+
+
+class ReportInputs(Inputs):
+    """Finish the run's record and show it: step summary, HTML report, outputs."""
+
+    verb = "report"
+    outputs: ClassVar = {
+        "verdict": vocabulary.VERDICT,
+        "exit-code": vocabulary.EXIT_CODE,
+        "record": vocabulary.RECORD,
+        "html": vocabulary.HTML,
+    }
+
+    on_infrastructure: vocabulary.Infrastructure = given("fail")
+    html: vocabulary.HtmlCopy = given("")
+    slot: vocabulary.Slot = given("")
+
+
+class ReapQueuedInputs(Inputs):
+    """Cancel runs that wait for a machine longer than they should."""
+
+    verb = "reap-queued"
+    outputs: ClassVar = {"cancelled": "The ids of the runs that were cancelled, a JSON list."}
+
+    workflows: Annotated[
+        tuple[str, ...],
+        Words(Pattern("workflow file", r"[A-Za-z0-9_.-]+\.ya?ml", "tests.yml")),
+        Field(description="File names of the workflows to look at, below .github/workflows."),
+    ]
+    limit: Annotated[int, Duration("1m", "24h")] = given("1h", "How long a run may wait in the queue.")
+    dry_run: vocabulary.DryRun = given("false")
+
+
+def _covers(ttl: int, timeout: int, setup: str) -> str:
+    parts = {"boot": _of(ProvisionInputs, "boot_timeout"), "setup": _of(RunRemoteInputs, "setup_timeout")}
+    if not setup:
+        del parts["setup"]
+    parts["timeout"] = timeout
+    needed = sum(parts.values())
+    spelled = " + ".join(f"{name} {quantities.duration(limit)}" for name, limit in parts.items())
+    return "" if ttl >= needed else f"is shorter than what it must cover: {spelled} = {quantities.duration(needed)}"
+
+
+def _of(model: type[Inputs], field: str) -> int:
+    return quantities.seconds(model.model_fields[field].default)
+
+
+class JourneyInputs(MachineInputs):
+    """The whole journey in one step: lease, run, bring back, report, and always give back."""
+
+    verb = "run"
+    outputs: ClassVar = {
+        "verdict": vocabulary.VERDICT,
+        "exit-code": vocabulary.EXIT_CODE,
+        "tests": vocabulary.TESTS,
+        "directory": vocabulary.DIRECTORY,
+        "record": vocabulary.RECORD,
+        "html": vocabulary.HTML,
+    }
+    rules: ClassVar[tuple[Rule, ...]] = (*MachineInputs.rules, Rule(("ttl", "timeout", "setup"), _covers))
+
+    run: vocabulary.Run
+    setup: vocabulary.Setup = given("")
+    timeout: vocabulary.Timeout = given("20m")
+    paths: vocabulary.Paths = given("")
+    label: vocabulary.Label = given("run-tpu-tests")
+    workload_identity_provider: vocabulary.Provider = given("")
+    service_account: vocabulary.ServiceAccount = given("")
+
+    def gate(self) -> GateInputs:
+        """What the journey says to gate."""
+        return GateInputs(label=self.label)
+
+    def provision(self) -> ProvisionInputs:
+        """What the journey says to provision."""
+        return ProvisionInputs(
+            accelerator=self.accelerator,
+            backend=self.backend,
+            zones=self.zones,
+            spot=self.spot,
+            ttl=self.ttl,
+            workload_identity_provider=self.workload_identity_provider,
+            service_account=self.service_account,
+        )
+
+    def run_remote(self) -> RunRemoteInputs:
+        """What the journey says to run-remote."""
+        return RunRemoteInputs(run=self.run, setup=self.setup, timeout=self.timeout)
+
+    def collect(self) -> CollectInputs | None:
+        """What the journey says to collect; None when nothing is to come back."""
+        return CollectInputs(paths=self.paths) if self.paths else None
+
+
+class RunInputs(JourneyInputs):
+    """The whole journey in one command: lease, run, bring back, report, and always give back."""
+
+    on_infrastructure: vocabulary.Infrastructure = given("fail")
+    html: vocabulary.HtmlCopy = given("")
+
+
+class AttachInputs(Inputs):
+    """Go on with a journey whose command line was interrupted."""
+
+    verb = "attach"
+    bare = "name"
+
+    name: Annotated[
+        str,
+        Pattern("run name", r"[a-z0-9][a-z0-9-]{0,62}", "accel-project-1789000000-1-0a1b2c3d"),
+        Field(description="The name that the journey printed when it began."),
+    ]
+
+
+class ListInputs(Inputs):
+    """Name the machines of this repository that exist now."""
+
+    verb = "list"
+
+    backend: vocabulary.Backend = given(AUTO)
+
+
+def _by_verb(*of: type[Inputs]) -> Mapping[str, type[Inputs]]:
+    return {model.verb: model for model in of}
+
+
+ACTIONS = _by_verb(
+    GateInputs,
+    ProvisionInputs,
+    RunRemoteInputs,
+    CollectInputs,
+    CleanupInputs,
+    ReportInputs,
+    ReapQueuedInputs,
+    JourneyInputs,
+)
+COMMAND_LINE = {**ACTIONS, **_by_verb(RunInputs, AttachInputs, ListInputs)}

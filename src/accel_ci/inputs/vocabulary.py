@@ -1,0 +1,95 @@
+"""Inputs and outputs that several actions share: the same words mean the same thing everywhere."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from accel_ci.domain.verdict import OnInfrastructure, Verdict
+from accel_ci.inputs import fields
+from accel_ci.inputs.declaration import Rule
+from accel_ci.inputs.fields import Boolean, Choice, Pattern, Text, Words
+from accel_ci.inputs.quantities import Duration
+
+LOCAL = "local"
+AUTO = "auto"
+GLOB = Pattern("relative path", fields.RELATIVE, "results/**")
+
+Backend = Annotated[
+    str,
+    Choice((AUTO, "gce", "tpu", "gke", "jarvis", "pool", LOCAL)),
+    Field(description="Where the machine comes from; `auto` follows the accelerator type."),
+]
+Project = Annotated[
+    str,
+    Pattern("project id", r"(?:[a-z0-9.-]+:)?[a-z][a-z0-9-]{4,28}[a-z0-9]", "my-project"),
+    Field(description="Google Cloud: the project that pays; empty: the one of the credentials."),
+]
+Provider = Annotated[
+    str,
+    Pattern(
+        "workload identity provider",
+        r"projects/[0-9]+/locations/global/workloadIdentityPools/[a-z0-9-]+/providers/[a-z0-9-]+",
+        "projects/123456789/locations/global/workloadIdentityPools/github/providers/github",
+    ),
+    Field(description="Google Cloud: the identity provider that trusts this workflow; empty: the job's own sign-in."),
+]
+ServiceAccount = Annotated[
+    str,
+    Pattern(
+        "service account", r"[a-z0-9-]+@[a-z0-9.-]+\.gserviceaccount\.com", "ci@my-project.iam.gserviceaccount.com"
+    ),
+    Field(description="Google Cloud: the service account to act as, through the workload identity provider."),
+]
+Slot = Annotated[
+    str,
+    Pattern("slot name", r"(?!main$)[a-z0-9](?:[a-z0-9-]{0,18}[a-z0-9])?", "second"),
+    Field(description="Which machine of this job is meant, when one job leases several; empty: the only one."),
+]
+Setup = Annotated[
+    str, Text(), Field(description="Commands that prepare the machine, before the time of `run` begins; empty: none.")
+]
+Run = Annotated[
+    str, Text(), Field(description="The command that tests: shell text, run in the repository on every worker.")
+]
+Timeout = Annotated[
+    int,
+    Duration("1s", "24h"),
+    Field(description="The most time for `run`; then it is ended, politely first."),
+]
+Paths = Annotated[
+    tuple[str, ...],
+    Words(GLOB),
+    Field(description="Files to bring back: globs relative to the repository, where `**` crosses directories."),
+]
+Label = Annotated[
+    str,
+    Pattern("label", r"[^,\x00-\x1f]{1,50}", "run-tpu-tests"),
+    Field(description="Pull requests: the label that lets a commit use an accelerator."),
+]
+Infrastructure = Annotated[
+    OnInfrastructure,
+    Choice(tuple(OnInfrastructure)),
+    Field(description="What the step does when not the code but the cloud failed: `fail`, or `tolerate` it (green)."),
+]
+HtmlCopy = Annotated[
+    str,
+    Pattern("path", r"[^\x00-\x1f]{1,4096}", "report.html"),
+    Field(description="Where to put a copy of the HTML report; empty: no copy."),
+]
+DryRun = Annotated[bool, Boolean(), Field(description="Only say what would be done.")]
+
+VERDICT = f"How the run ended: {', '.join(Verdict)}."
+EXIT_CODE = "The command's own exit code; empty when it did not end by itself."
+TESTS = 'The tests, counted by outcome, as JSON: {"passed": 12, "failed": 1}; empty when none reported.'
+DIRECTORY = "The directory on the runner that holds the files that came back."
+RECORD = "The path on the runner of the run's record, a JSON document."
+HTML = "The path on the runner of the self-contained HTML report."
+
+
+def _signs_in(service_account: str, provider: str) -> str:
+    return "needs `workload-identity-provider` beside it" if service_account and not provider else ""
+
+
+SIGN_IN = Rule(("service_account", "workload_identity_provider"), _signs_in)

@@ -1,0 +1,345 @@
+"""Brings the code under test to this machine, and named files back.
+
+Usage: courier.py unpack --kind bundle --sha SHA < BUNDLE | unpack --kind tar < TAR | send < REQUEST
+
+Sent to the machine as it is: one file, standard library only, Python >= 3.8. Its own directory is the worker root.
+`unpack` makes source/ anew and answers one line of JSON: {"ok": true, "sha": SHA}, or {"ok": false, "error": text} and
+exit 1. A bundle's objects are checked by git as if they came from the network; SHA is what is checked out afterwards.
+`send` reads {"patterns": [glob, ...], "base": "source" or "results", "caps": {"file_bytes", "total_bytes", "files"}}.
+It writes "F <json>\\n" with name, size, sha256 and refused for each file that a pattern names, followed by exactly `size`
+bytes; size is 0 when `refused` says why not. At last comes "Z <json>\\n" with the counts sent, refused and bytes, with
+unmatched (the patterns that named no file), and incomplete: why there may be more files ("" when there are not).
+"""
+
+from __future__ import annotations
+
+import argparse
+import fcntl
+import fnmatch
+import hashlib
+import io
+import json
+import os
+import re
+import shutil
+import stat
+import subprocess
+import sys
+import tarfile
+import tempfile
+from contextlib import contextmanager, suppress
+from typing import IO, Any, Dict, Iterator, List, NamedTuple, Set, Tuple
+
+ROOT = os.path.dirname(os.path.abspath(__file__))
+SOURCE = os.path.join(ROOT, "source")
+DONE = os.path.join(ROOT, "source.sha")
+CHUNK = 1024 * 1024
+
+SHA = re.compile(r"[0-9a-f]{40}")
+BUNDLE_REF = re.compile(rb"([0-9a-f]{40}) (\S+)\n")
+# Old commits of honest projects break these three rules without harm; Gitaly lets the same ones pass.
+OBJECT_CHECKS = "--strict=badTimezone=ignore,missingSpaceBeforeDate=ignore,zeroPaddedFilemode=ignore"
+TAR_MEMBERS = 1_000_000
+TAR_BYTES = 64 * 1024**3
+
+BASES = ("source", "results")
+WILD = re.compile(r"[*?[]")
+MAX_DEPTH = 64
+MAX_VISITED = 1_000_000
+MAX_REFUSALS = 500
+MAX_NAME = 1024
+IN_MEMORY = 16 * 1024 * 1024
+OPEN_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
+OPEN_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY
+
+State = Tuple[int, int]  # pattern, and the part of it that comes next
+
+
+class RefusedError(Exception):
+    """What came cannot be taken, or what was asked for cannot be given; the text tells the client why."""
+
+
+def main() -> int:
+    """Run the verb: 0 when it worked, 1 when the answer says why it did not, or nobody was there to hear it."""
+    parser = argparse.ArgumentParser(description="Moves files to and from this machine.")
+    parser.add_argument("verb", choices=("unpack", "send"))
+    parser.add_argument("--kind", choices=("bundle", "tar"), default="bundle")
+    parser.add_argument("--sha", default="")
+    asked = parser.parse_args()
+    try:
+        return send() if asked.verb == "send" else unpack(asked.kind, asked.sha)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+
+
+def unpack(kind: str, sha: str) -> int:
+    """Make source/ of the package on stdin, and answer. A commit that is there already stays as it is."""
+    package = sys.stdin.buffer
+    answer: Dict[str, Any] = {"ok": True, "sha": sha}
+    try:
+        if not already_there(sha):
+            with scratch() as space:
+                new = os.path.join(space, "new")
+                os.mkdir(new)
+                if kind == "bundle":
+                    unpack_bundle(package, new, sha=sha)
+                else:
+                    unpack_tar(package, new)
+                put_in_place(space, sha)
+    except (RefusedError, OSError, tarfile.TarError) as error:
+        answer = {"ok": False, "error": str(error)}
+    while package.read(CHUNK):  # the sender finishes in peace, and then reads the answer
+        pass
+    print(json.dumps(answer))
+    return 0 if answer["ok"] else 1
+
+
+@contextmanager
+def scratch() -> Iterator[str]:
+    """A new directory in the worker root, which goes afterwards with all that was moved into it."""
+    space = tempfile.mkdtemp(prefix=".unpack-", dir=ROOT)
+    try:
+        yield space
+    finally:
+        subprocess.call(["rm", "-rf", space], stderr=subprocess.DEVNULL)  # whatever depth the command gave its tree
+
+
+def already_there(sha: str) -> bool:
+    """True when this very commit was unpacked as a whole before."""
+    with suppress(OSError), open(DONE, "rb") as file:
+        return bool(sha) and file.read(100) == sha.encode() and os.path.isdir(SOURCE)
+    return False
+
+
+def put_in_place(space: str, sha: str) -> None:
+    """Make <space>/new the source, unless somebody was faster. The marker never vouches for less than a whole."""
+    marker = os.path.join(space, "marker")
+    with open(marker, "w") as file:
+        file.write(sha)
+    with open(os.path.join(ROOT, ".unpack-lock"), "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if already_there(sha):
+            return
+        for path in (DONE, SOURCE):
+            if os.path.lexists(path):
+                os.rename(path, os.path.join(space, "old-" + os.path.basename(path)))
+        os.rename(os.path.join(space, "new"), SOURCE)
+        os.rename(marker, DONE)
+
+
+def unpack_bundle(package: IO[bytes], repository: str, sha: str) -> None:
+    """Make the repository of the bundle's objects and tags, and check SHA out; RefusedError when that is not in it.
+
+    index-pack gets the pack from us, for git before 2.46 checks no object that it fetches from a bundle.
+    """
+    if not SHA.fullmatch(sha):
+        raise RefusedError("a commit is named by 40 hexadecimal digits")
+    tags = read_bundle_header(package)
+    git(repository, "init", "--quiet", "--template=")
+    git(repository, "index-pack", OBJECT_CHECKS, "--stdin", feed=package)
+    git(repository, "update-ref", "--stdin", feed=io.BytesIO(b"".join(b"create %s %s\n" % tag for tag in tags.items())))
+    git(repository, "checkout", "--quiet", "--detach", sha)
+    found = git(repository, "rev-parse", "HEAD").decode().strip()
+    if found != sha:
+        raise RefusedError("%s is no commit: git checked out %s" % (sha, found))
+
+
+def read_bundle_header(package: IO[bytes]) -> Dict[bytes, bytes]:
+    """Tag -> object of a git bundle (format: gitformat-bundle, version 2 or 3). The pack comes next in `package`."""
+    if package.readline(100) not in (b"# v2 git bundle\n", b"# v3 git bundle\n"):
+        raise RefusedError("this is no git bundle")
+    tags = {}
+    for line in iter(lambda: package.readline(CHUNK), b"\n"):
+        reference = BUNDLE_REF.fullmatch(line)
+        if reference is not None:
+            if reference[2].startswith(b"refs/tags/"):
+                tags[reference[2]] = reference[1]
+        elif line != b"@object-format=sha1\n":
+            raise RefusedError("the bundle is cut short, or needs objects that are not in it")
+    return tags
+
+
+def git(repository: str, *arguments: str, feed: IO[bytes] | None = None) -> bytes:
+    """What git prints, unmoved by the machine's and the user's configuration; RefusedError with its last words."""
+    environment = {
+        "PATH": os.environ.get("PATH", os.defpath),
+        "LC_ALL": "C",
+        "HOME": os.path.dirname(repository),
+        "GIT_CONFIG_NOSYSTEM": "1",
+        "GIT_ATTR_NOSYSTEM": "1",
+        "GIT_TERMINAL_PROMPT": "0",
+    }
+    with tempfile.TemporaryFile() as words:
+        with subprocess.Popen(
+            ["git", *arguments],
+            cwd=repository,
+            env=environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=words,
+        ) as process:
+            assert process.stdin is not None and process.stdout is not None
+            with suppress(BrokenPipeError), process.stdin as stdin:  # git says itself why it wants no more
+                shutil.copyfileobj(feed or io.BytesIO(), stdin, CHUNK)
+            output = process.stdout.read()
+        if process.returncode:
+            words.seek(0)
+            said = words.read()[-1000:].decode("utf-8", "replace").strip()
+            raise RefusedError("git %s failed: %s" % (arguments[0], said))
+    return output
+
+
+class Counted:
+    """A stream that counts what was read of it."""
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        self.stream = stream
+        self.count = 0
+
+    def read(self, size: int) -> bytes:
+        """The next bytes."""
+        data = self.stream.read(size)
+        self.count += len(data)
+        return data
+
+
+def unpack_tar(package: IO[bytes], folder: str) -> None:
+    """Extract directories, files with their executable bit, and links that stay inside; RefusedError for the rest."""
+    counted = Counted(package)
+    links: List[Tuple[str, str]] = []
+    total = number = 0
+    with tarfile.open(fileobj=counted, mode="r|") as archive:
+        while True:
+            member = archive.next()
+            if member is None:
+                break
+            archive.members = []  # else it keeps them all
+            total, number = total + member.size, number + 1
+            if total > TAR_BYTES or number > TAR_MEMBERS:
+                raise RefusedError("the archive is too large")
+            extract(archive, member, folder=folder, links=links)
+        if counted.count < archive.offset + tarfile.BLOCKSIZE:  # tarfile takes a missing end for an end
+            raise RefusedError("the archive is cut short")
+    make_links(os.path.realpath(folder), links)
+
+
+def extract(archive: tarfile.TarFile, member: tarfile.TarInfo, folder: str, links: List[Tuple[str, str]]) -> None:
+    """Make one member. Symbolic links are only noted: as long as there are none, no path can lead outside."""
+    path = os.path.join(folder, inside(member.name))
+    if member.isdir():
+        os.makedirs(path, exist_ok=True)
+        return
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    content = archive.extractfile(member) if member.isreg() else None
+    if content is not None:
+        mode = 0o755 if member.mode & 0o100 else 0o644
+        with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
+            shutil.copyfileobj(content, file, CHUNK)
+    elif member.islnk():
+        os.link(os.path.join(folder, inside(member.linkname)), path)
+    elif member.issym():
+        links.append((inside(member.name), member.linkname))
+    else:
+        raise RefusedError("%r is neither file, directory nor link" % member.name)
+
+
+def inside(name: str) -> str:
+    """The relative path that a member's name stands for; RefusedError when it leads outside."""
+    parts = [part for part in name.split("/") if part not in ("", ".")]
+    if name.startswith("/") or ".." in parts:
+        raise RefusedError("%r leads out of the archive" % name)
+    return "/".join(parts)
+
+
+def make_links(folder: str, links: List[Tuple[str, str]]) -> None:
+    """Make the symbolic links, then see that none of them leads out of the folder, be it through others."""
+    for name, target in links:
+        path = os.path.join(folder, name)
+        if os.path.isabs(target) or os.path.realpath(os.path.dirname(path)) != os.path.dirname(path):
+            raise RefusedError("the link %r does not stay inside" % name)
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        os.symlink(target, path)
+    for name, _ in links:
+        if not (os.path.realpath(os.path.join(folder, name)) + "/").startswith(folder + "/"):
+            raise RefusedError("the link %r leads outside" % name)
+
+
+class Caps(NamedTuple):
+    """The most that is sent: bytes per file, bytes in total, number of files."""
+
+    file_bytes: int
+    total_bytes: int
+    files: int
+
+
+class FullError(Exception):
+    """There may be more files than were looked at; the text says why."""
+
+
+def send() -> int:
+    """Send the files that the request on stdin names."""
+    out = sys.stdout.buffer
+    try:
+        sender = read_request(sys.stdin.buffer.read(), out)
+    except (ValueError, KeyError, TypeError) as error:
+        print("the request cannot be read: %s" % error, file=sys.stderr)
+        return 1
+    incomplete = ""
+    try:
+        sender.start()
+    except FullError as full:
+        incomplete = str(full)
+    summary = {**sender.counts, "unmatched": sender.unmatched(), "incomplete": incomplete}
+    out.write(b"Z %s\n" % json.dumps(summary).encode())
+    out.flush()
+    return 0
+
+
+def read_request(data: bytes, out: IO[bytes]) -> Sender:
+    """The sender that the request asks for; ValueError, KeyError or TypeError when it is none."""
+    request = json.loads(data)
+    if request["base"] not in BASES:
+        raise ValueError("no such base")
+    return Sender(request["patterns"], request["base"], caps=Caps(**request["caps"]), out=out)
+
+
+def pattern_parts(pattern: str) -> List[str]:
+    """The parts between slashes; a last `**` means all files below. ValueError when it is not relative or leads up."""
+    parts = [part for part in pattern.split("/") if part not in ("", ".")]
+    if not parts or pattern.startswith("/") or ".." in parts:
+        raise ValueError("not a relative pattern: %r" % pattern)
+    return [*parts, "*"] if parts[-1] == "**" else parts
+
+
+def matches(part: str, name: str) -> bool:
+    """True when the part of a pattern means this name; wild ones mean no hidden file, as in a shell."""
+    return part == name or fnmatch.fnmatchcase(name, part) and (part[0] == "." or name[0] != ".")
+
+
+class Sender:
+    """Walks below the base, follows no link, and sends what the patterns name, as long as the caps allow."""
+
+    def __init__(self, patterns: List[str], base: str, caps: Caps, out: IO[bytes]) -> None:
+        self.patterns = patterns
+        self.parts = [pattern_parts(pattern) for pattern in patterns]
+        self.base = base
+        self.caps = caps
+        self.out = out
+        self.counts = {"sent": 0, "refused": 0, "bytes": 0}
+        self.matched: Set[int] = set()
+        self.visited = 0
+
+    def unmatched(self) -> List[str]:
+        """The patterns that named no file so far."""
+        return [pattern for number, pattern in enumerate(self.patterns) if number not in self.matched]
+
+    def start(self) -> None:
+        """Walk from the base; FullError when not everything could be looked at."""
+        root = os.open(ROOT, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            self.descend(root, self.base, path="", states={(number, 0) for number in range(len(self.parts))})
+        except OSError as error:
+            raise FullError("%s cannot be read: %s" % (self.base, error.strerror)) from None
+        finally:
+            os.close(root)

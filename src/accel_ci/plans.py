@@ -1,0 +1,89 @@
+"""What inputs ask for, in the terms of the core: orders, sources, plans, and the record to begin with."""
+
+from __future__ import annotations
+
+from accel_ci import __version__
+from accel_ci.domain import errors, grant
+from accel_ci.domain.context import Context
+from accel_ci.domain.grant import Grant
+from accel_ci.domain.record import Identity, RunRecord, Target
+from accel_ci.domain.workload import Caps, CommitSource, Source, WorkspaceSource
+from accel_ci.inputs.models import ProvisionInputs, RunInputs
+from accel_ci.journey import Plan
+from accel_ci.operations.acquire import Order
+
+
+def begun(here: Context, inputs: ProvisionInputs, permission: Grant | None, *, now: float) -> RunRecord:
+    """The record of a run at its very beginning."""
+    spec = inputs.spec()
+    target = Target(backend=spec.backend, accelerator=spec.accelerator, zones=list(spec.zones), spot=spec.spot)
+    return RunRecord(
+        accel_ci=__version__,
+        identity=_identity(here, permission, slot=inputs.slot),
+        target=target,
+        started_at=now,
+    )
+
+
+def nothing(here: Context, *, slot: str, now: float) -> RunRecord:
+    """The record of a run that left none: something ended it before provision began."""
+    return RunRecord(
+        accel_ci=__version__,
+        identity=_identity(here, None, slot=slot),
+        target=Target(backend="", accelerator=""),
+        started_at=now,
+    )
+
+
+def _identity(here: Context, permission: Grant | None, *, slot: str) -> Identity:
+    return Identity(
+        name=here.key(slot=slot).name,
+        repository=here.repository,
+        repository_id=here.repository_id,
+        run_id=here.run_id,
+        attempt=here.attempt,
+        job=here.job,
+        instance=here.instance,
+        slot=slot,
+        event=here.event,
+        actor=here.actor,
+        sha=permission.sha if permission else here.sha,
+        trust=(permission.trust if permission else grant.Trust.TRUSTED).value,
+        ref=here.ref,
+        pull_request=here.pull_request,
+        url=here.run_url,
+    )
+
+
+def order(inputs: ProvisionInputs) -> Order:
+    """What to lease and for how long."""
+    return Order(spec=inputs.spec(), ttl_s=float(inputs.ttl))
+
+
+def source(here: Context, record: RunRecord, *, wanted: str, directory: str) -> Source:
+    """The record's commit, or the directory as it is; the latter never under a stranger's grant.
+
+    `auto` means the commit in a GitHub Actions job and the directory elsewhere.
+    """
+    if wanted == "auto":
+        wanted = "commit" if here.on_github else "workspace"
+    if wanted == "commit":
+        repository = f"{here.server_url}/{here.repository}" if here.on_github else directory
+        return CommitSource(repository=repository, sha=record.identity.sha)
+    if record.identity.trust != grant.Trust.TRUSTED.value:
+        raise errors.ConfigurationError(
+            "the workspace may not be sent for a stranger's commit", what_to_do="leave `source` out: the commit is sent"
+        )
+    return WorkspaceSource(directory=directory)
+
+
+def plan(here: Context, inputs: RunInputs, record: RunRecord, *, directory: str) -> Plan:
+    """Everything that the journey does."""
+    parts, wanted = inputs.run_remote(), inputs.collect()
+    work = parts.work(source(here, record, wanted=parts.source, directory=directory))
+    return Plan(
+        order=order(inputs.provision()),
+        work=work,
+        paths=wanted.paths if wanted else (),
+        caps=wanted.caps() if wanted else Caps(),
+    )

@@ -1,0 +1,1 @@
+"""Text for people and for later steps: pure functions of the record."""

@@ -1,0 +1,51 @@
+"""What each action hands to later steps, by the names that its inputs' model declares."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+
+from accel_ci.domain.record import CleanupFacts, RunRecord
+
+
+def provision(record: RunRecord) -> Mapping[str, str]:
+    """machine, name and zone of the leased machine."""
+    machine = record.machine
+    if machine is None:
+        return {}
+    return {"machine": machine.handle, "name": record.identity.name, "zone": machine.zone}
+
+
+def run_remote(record: RunRecord) -> Mapping[str, str]:
+    """verdict, exit-code and tests (counts by outcome, as JSON)."""
+    return {
+        "verdict": record.verdict.value if record.verdict else "",
+        "exit-code": "" if record.exit_code is None else str(record.exit_code),
+        "tests": json.dumps(record.tests.counts) if record.tests else "",
+    }
+
+
+def collect(record: RunRecord, *, directory: str) -> Mapping[str, str]:
+    """directory, and how many files came back or were refused."""
+    refused = sum(bool(artifact.refused) for artifact in record.artifacts)
+    return {
+        "directory": directory,
+        "files": str(len(record.artifacts) - refused),
+        "refused": str(refused),
+    }
+
+
+def cleanup(facts: CleanupFacts) -> Mapping[str, str]:
+    """found, released and left: JSON lists of handles."""
+    return {name: json.dumps(getattr(facts, name)) for name in ("found", "released", "left")}
+
+
+def report(record: RunRecord, *, document: str, html: str) -> Mapping[str, str]:
+    """verdict and exit-code, and where the record and the HTML report lie."""
+    verdict_and_code = {name: value for name, value in run_remote(record).items() if name != "tests"}
+    return {**verdict_and_code, "record": document, "html": html}
+
+
+def journey(record: RunRecord, *, directory: str, document: str, html: str) -> Mapping[str, str]:
+    """Everything that the steps of the journey hand on."""
+    return {**run_remote(record), "directory": directory, "record": document, "html": html}

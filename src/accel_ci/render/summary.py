@@ -1,0 +1,182 @@
+"""The run as Markdown for GitHub's step summary, which takes 1 MiB a step and drops everything beyond."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from accel_ci.domain import clipping
+from accel_ci.domain.record import Artifact, CaseFacts, RunRecord, TestFacts
+from accel_ci.domain.verdict import Verdict
+from accel_ci.formats import markup, output
+from accel_ci.render import story, units
+
+LIMIT = 1_000_000  # bytes; the rest of the 1 MiB is for whatever else the step writes
+ICONS = {Verdict.PASSED: "✅", Verdict.FAILED: "❌", Verdict.TIMED_OUT: "⏱️", Verdict.CANCELLED: "🚫"}
+
+
+@dataclass(frozen=True, slots=True)
+class _Detail:
+    """How much is shown: characters of each failure's message, and rows of each table."""
+
+    message: int
+    rows: int
+
+
+# Messages go first, then rows: a failing test's name is worth more than its text.
+DETAILS = (_Detail(4000, 200), _Detail(1000, 200), _Detail(0, 200), _Detail(0, 50), _Detail(0, 10))
+
+
+def render(record: RunRecord, *, limit: int = LIMIT) -> str:
+    """Markdown of at most `limit` bytes (at least 100,000); whatever is left out is said in it."""
+    for detail in DETAILS:
+        text = _document(record, detail)
+        if len(text.encode()) <= limit:
+            break
+    return text
+
+
+def _document(record: RunRecord, detail: _Detail) -> str:
+    parts = [_head(record), *_tests(record.tests, detail), *_time(record, detail), *_machine(record)]
+    parts += [*_artifacts(record.artifacts, detail), *_cleanup(record, detail), *_repeat(record)]
+    return "\n\n".join(parts) + "\n"
+
+
+def _head(record: RunRecord) -> str:
+    icon = ICONS.get(record.verdict, "⚠️") if record.verdict else "⏳"
+    facts = [units.number(story.total(record.tests), "test")] if record.tests else ["no test report"]
+    elapsed = story.elapsed(record)
+    facts += [units.duration(elapsed)] if elapsed is not None else []
+    facts += [units.dollars(record.cost.dollars)] if record.cost and record.cost.dollars is not None else []
+    facts += [f"commit {markup.markdown(record.identity.sha[:12])}"] if record.identity.sha else []
+    return f"## {icon} {_plain(story.headline(record))}\n\n{_plain(story.why(record), 600)}\n\n{' · '.join(facts)}"
+
+
+def _tests(tests: TestFacts | None, detail: _Detail) -> list[str]:
+    if tests is None:
+        return []
+    columns = [*story.counts(tests), ("total", story.total(tests))]
+    parts = ["### Tests", _table([name for name, _ in columns], [[f"{count:,}" for _, count in columns]], right=True)]
+    parts += _failures(tests, detail)
+    parts += _named("Flaky: failed, then passed on the same commit", tests.flaky, detail)
+    problems = [_plain(problem, 300) for problem in tests.problems]
+    parts += [f"**Problems with the reports**\n\n{_list(problems, detail.rows, 'problem')}"] if problems else []
+    return [*parts, *_slowest(tests.slowest)]
+
+
+def _failures(tests: TestFacts, detail: _Detail) -> list[str]:
+    bad = story.bad(tests)
+    if not bad:
+        return []
+    shown = tests.failures[: detail.rows]
+    parts = [f"#### {units.number(bad, 'failing test')}", *(_failure(case, detail) for case in shown)]
+    cut = [f"{bad - len(shown):,} more failing tests"] if bad > len(shown) else []
+    cut += ["the failures' texts"] if not detail.message else []
+    cut += ["the middle of long texts"] if 0 < detail.message < DETAILS[0].message else []
+    return [*parts, f"_Not shown here, for want of room: {', '.join(cut)}. See the record._"] if cut else parts
+
+
+def _failure(case: CaseFacts, detail: _Detail) -> str:
+    """A test's name, which unfolds its message."""
+    name = f"<code>{markup.html(_short(output.single(case.name), 300))}</code>"
+    notes = ["error"] if case.outcome == "error" else []
+    notes += [f"w{case.worker}"] if case.worker else []
+    notes += [units.duration(case.duration_s)] if case.duration_s >= 0.1 else []
+    notes += [f"{case.attempts} attempts"] if case.attempts > 1 else []
+    line = " · ".join([name, *notes])
+    if not case.message or not detail.message:
+        return f"- {line}"
+    message = markup.block(clipping.clip(case.message, detail.message), limit=detail.message + 100)
+    return f"<details><summary>{line}</summary>\n\n{message}\n</details>"
+
+
+def _named(title: str, cases: Sequence[CaseFacts], detail: _Detail) -> list[str]:
+    if not cases:
+        return []
+    names = [f"{markup.markdown(case.name, 300)}, {case.attempts} attempts" for case in cases]
+    return [f"**{title}**\n\n{_list(names, detail.rows, 'test')}"]
+
+
+def _slowest(cases: Sequence[CaseFacts]) -> list[str]:
+    slow = [case for case in cases if case.duration_s >= 1][:10]
+    if not slow:
+        return []
+    rows = [[markup.markdown(case.name), units.duration(case.duration_s)] for case in slow]
+    return [f"<details><summary>The slowest tests</summary>\n\n{_table(['test', 'took'], rows)}\n\n</details>"]
+
+
+def _time(record: RunRecord, detail: _Detail) -> list[str]:
+    steps = story.steps(record)
+    if not steps:
+        return []
+    rows = [
+        [_plain(step.name), _plain(step.outcome), units.duration(step.ended_at - step.started_at), _plain(step.note)]
+        for step in steps
+    ]
+    return ["### Where the time went", _cut_table(["step", "result", "took", ""], rows, detail.rows, "step")]
+
+
+def _machine(record: RunRecord) -> list[str]:
+    machine = record.machine
+    rows = [["cost", story.cost(record)]]
+    if machine is not None:
+        kind = f"{_plain(machine.accelerator)}, {'spot' if machine.spot else 'on-demand'}"
+        rows = [
+            ["machine", markup.markdown(machine.handle)],
+            ["kind", f"{kind}, {units.number(machine.workers, 'worker')} in {_plain(machine.zone)}"],
+            ["lease", f"until {units.moment(machine.expires_at)}"],
+            *rows,
+        ]
+    return ["### Machine", _table(["", ""], rows)]
+
+
+def _artifacts(artifacts: Sequence[Artifact], detail: _Detail) -> list[str]:
+    if not artifacts:
+        return []
+    rows = [
+        [
+            markup.markdown(each.name),
+            f"w{each.worker}",
+            units.size(each.size_bytes),
+            f"refused: {_plain(each.refused)}" if each.refused else markup.markdown(each.sha256),
+        ]
+        for each in artifacts
+    ]
+    return ["### Files", _cut_table(["file", "worker", "size", "sha256"], rows, detail.rows, "file")]
+
+
+def _cleanup(record: RunRecord, detail: _Detail) -> list[str]:
+    good, sentence = story.cleanup(record)
+    icon = {True: "✅", False: "❌", None: "⚠️"}[good]
+    left = [markup.markdown(handle) for handle in record.cleanup.left] if record.cleanup else []
+    return ["### Cleanup", f"{icon} {sentence}", *([_list(left, detail.rows, "machine")] if left else [])]
+
+
+def _repeat(record: RunRecord) -> list[str]:
+    commands = markup.block("\n".join(story.repeat(record)), limit=8000).replace("text\n", "sh\n", 1)
+    return [f"<details><summary>Do it again</summary>\n\n{commands}\n</details>"] if record.target.run else []
+
+
+def _plain(text: str, limit: int = 200) -> str:
+    """Plain words as they are; anything that Markdown could take for more as a code span."""
+    return _short(text, limit) if story.flat(text) else markup.markdown(text, limit)
+
+
+def _short(text: str, limit: int) -> str:
+    return text if len(text) <= limit else f"{text[: limit - 1]}…"
+
+
+def _table(header: Sequence[str], rows: Iterable[Sequence[str]], *, right: bool = False) -> str:
+    lines = [header, ["--:" if right else "---"] * len(header), *rows]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+
+
+def _cut_table(header: Sequence[str], rows: Sequence[Sequence[str]], limit: int, thing: str) -> str:
+    cut = len(rows) - limit
+    return _table(header, rows[:limit]) + (f"\n\n_{units.number(cut, thing)} more, see the record._" if cut > 0 else "")
+
+
+def _list(lines: Sequence[str], limit: int, thing: str) -> str:
+    cut = len(lines) - limit
+    more = [f"_{units.number(cut, thing)} more, see the record._"] if cut > 0 else []
+    return "\n".join(f"- {line}" for line in [*lines[:limit], *more])

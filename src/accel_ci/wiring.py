@@ -1,0 +1,181 @@
+"""Putting the ports together for the place where we run. The environment comes in as a mapping, once."""
+
+from __future__ import annotations
+
+import base64
+import getpass
+import json
+import os
+import re
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import TypeAdapter
+
+from accel_ci.adapters import event_file, registry
+from accel_ci.adapters.actions_job import ActionsJob
+from accel_ci.adapters.entropy_os import SystemEntropy
+from accel_ci.adapters.files_dir import FilesDirectory
+from accel_ci.adapters.git_source import GitSources
+from accel_ci.adapters.history_dir import HistoryDirectory
+from accel_ci.adapters.registry import Site
+from accel_ci.adapters.system_clock import SystemClock
+from accel_ci.adapters.terminal_job import TerminalJob
+from accel_ci.domain import context, errors
+from accel_ci.domain.context import Context
+from accel_ci.operations import records
+from accel_ci.ports.files import Files
+from accel_ci.ports.job import Job
+from accel_ci.ports.world import World
+
+CURRENT = "current"
+_CONTEXT = TypeAdapter(Context)
+PRIVATE = re.compile(r"^(GITHUB|ACTIONS|RUNNER|INPUT|ACCEL_CI|AWS|GOOGLE|CLOUDSDK)_|TOKEN|SECRET|PASSW|CREDENTIAL|API_?KEY")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where things are kept: `state` outlives jobs on this computer, `runs` holds one directory per run or job."""
+
+    state: str
+    runs: str
+
+    def files(self, name: str) -> FilesDirectory:
+        """The documents of the run of that name."""
+        return FilesDirectory(f"{self.runs}/{name}")
+
+    def history(self) -> HistoryDirectory:
+        """What was kept of earlier runs."""
+        return HistoryDirectory(f"{self.state}/history")
+
+
+def place(environ: Mapping[str, str]) -> Place:
+    """ACCEL_CI_STATE, else the user's state directory, else one below the temporary directory, where HOME cannot be used.
+
+    The documents of a GitHub Actions job lie in the runner's own temporary directory, which ends with the job.
+    """
+    state = environ.get("ACCEL_CI_STATE") or _state_home(environ)
+    temp = environ.get("RUNNER_TEMP")
+    return Place(state=state, runs=f"{temp}/accel-ci/runs" if _on_github(environ) and temp else f"{state}/runs")
+
+
+def job(environ: Mapping[str, str]) -> Job:
+    """The job that we run in."""
+    if _on_github(environ):
+        return ActionsJob(
+            sys.stdout,
+            output_file=environ.get("GITHUB_OUTPUT", ""),
+            summary_file=environ.get("GITHUB_STEP_SUMMARY", ""),
+            clock=SystemClock(),
+            entropy=SystemEntropy(),
+        )
+    return TerminalJob(sys.stdout, sys.stderr, clock=SystemClock(), colour="NO_COLOR" not in environ)
+
+
+@contextmanager
+def world(
+    environ: Mapping[str, str], here: Context, *, talk: Job, backend: str = "", accelerator: str = "", slot: str = ""
+) -> Iterator[World]:
+    """All ports for this run; connections are closed when the block is left.
+
+    Without a backend it is the one of the slot's leased machine, and this computer where there is none.
+    """
+    kept = place(environ)
+    files = kept.files(here.key().name)
+    chosen = registry.backend(backend or _leased_from(files, slot), accelerator=accelerator)
+    site = Site(state=kept.state, environment=harmless(environ))
+    with chosen.remote(site) as remote:
+        yield World(
+            machines=chosen.machines(site),
+            remote=remote,
+            sources=GitSources(extra_header=_authorization(environ)),
+            job=talk,
+            files=files,
+            history=kept.history(),
+            clock=SystemClock(),
+            entropy=SystemEntropy(),
+        )
+
+
+def _leased_from(files: Files, slot: str) -> str:
+    known = files.read(records.place(slot, "machine.json"))
+    return records.load_machine(files, slot).backend if known else "local"
+
+
+def here(environ: Mapping[str, str]) -> Context:
+    """The context of the GitHub Actions job, or of a new run of the person at the terminal."""
+    if _on_github(environ):
+        return context.of_github(environ, event_file.read(environ.get("GITHUB_EVENT_PATH", "")))
+    now, token = SystemClock().now(), SystemEntropy().token()
+    return context.of_terminal(directory=os.getcwd(), user=getpass.getuser(), now=now, token=token)
+
+
+def continued(environ: Mapping[str, str]) -> Context:
+    """The context of the GitHub Actions job, or of the run that was begun last in this directory."""
+    new = here(environ)
+    if new.on_github:
+        return new
+    last = place(environ).files(CURRENT).read(str(new.repository_id))
+    return recalled(environ, last.decode())[0] if last else new
+
+
+def remember(environ: Mapping[str, str], here: Context, *, given: Mapping[str, str]) -> None:
+    """Keep what a person's run was begun with, so that later commands and `attach` go on with it."""
+    kept = place(environ)
+    files = kept.files(here.key().name)
+    files.write("context.json", _CONTEXT.dump_json(here))
+    files.write("inputs.json", json.dumps(dict(given)).encode())
+    kept.files(CURRENT).write(str(here.repository_id), here.key().name.encode())
+
+
+def recalled(environ: Mapping[str, str], name: str) -> tuple[Context, dict[str, str]]:
+    """The context and the inputs of the run of that name; of this directory's last one when the name is empty."""
+    kept = place(environ)
+    if not name:
+        last = kept.files(CURRENT).read(str(here(environ).repository_id))
+        name = last.decode() if last else ""
+    files = kept.files(name) if name and Path(kept.runs, name).is_dir() else None
+    known, given = (files.read("context.json"), files.read("inputs.json")) if files else (None, None)
+    if known is None or given is None:
+        raise errors.ConfigurationError(
+            f"no run {name!r} is known here" if name else "no run was begun in this directory",
+            what_to_do=f"see which there are: ls {kept.runs}",
+        )
+    return _CONTEXT.validate_json(known), json.loads(given)
+
+
+def directory(environ: Mapping[str, str]) -> str:
+    """The directory whose code is tested when it is sent as it is."""
+    return environ.get("GITHUB_WORKSPACE", "") if _on_github(environ) else os.getcwd()
+
+
+def harmless(environ: Mapping[str, str]) -> dict[str, str]:
+    """The variables that a command on this computer may see: none of the CI's own, none that looks like a secret."""
+    return {name: value for name, value in environ.items() if not PRIVATE.search(name.upper())}
+
+
+def _on_github(environ: Mapping[str, str]) -> bool:
+    return environ.get("GITHUB_ACTIONS") == "true"
+
+
+def _state_home(environ: Mapping[str, str]) -> str:
+    home = environ.get("XDG_STATE_HOME") or (f"{environ['HOME']}/.local/state" if environ.get("HOME") else "")
+    for parent in filter(None, (home, environ.get("RUNNER_TEMP", ""))):
+        try:
+            Path(parent).mkdir(parents=True, exist_ok=True)
+        except OSError:
+            continue
+        if os.access(parent, os.W_OK):
+            return f"{parent}/accel-ci"
+    return f"{tempfile.gettempdir()}/accel-ci-{os.getuid()}"
+
+
+def _authorization(environ: Mapping[str, str]) -> str:
+    """The header that lets git fetch a private repository with the job's own token; "" without one."""
+    token = environ.get("GITHUB_TOKEN", "")
+    basic = base64.b64encode(f"x-access-token:{token}".encode()).decode()
+    return f"Authorization: Basic {basic}" if token else ""

@@ -1,0 +1,22 @@
+"""The clock port: virtual time, and the place where a signal is noticed."""
+
+from __future__ import annotations
+
+from accel_ci_sim.direct.process import Process
+
+
+class Clock:
+    """Time of one process."""
+
+    def __init__(self, process: Process) -> None:
+        self._process = process
+
+    def now(self) -> float:
+        """Seconds since 1970."""
+        return self._process.simulation.schedule.now
+
+    def sleep(self, seconds: float) -> None:
+        """Wait; CancelledError when a signal came."""
+        self._process.interruptible()
+        self._process.pause(seconds)
+        self._process.interruptible()

@@ -1,0 +1,189 @@
+"""The fault layer: between a process and each port call stands a fate."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import types
+from collections.abc import Callable, Generator, Mapping
+from typing import Any
+
+from accel_ci.domain import errors
+from accel_ci.domain.machine import Machine
+from accel_ci.domain.workload import Phase
+from accel_ci.ports import remote
+from accel_ci_sim.direct import sites
+from accel_ci_sim.direct.process import Crashed, Process
+from accel_ci_sim.direct.sites import Site
+from accel_ci_sim.world import dice
+from accel_ci_sim.world.faults import CRASHES, Fate
+
+Call = Callable[..., Any]
+LANDS_ANYWAY = 0.3
+LANDS_WITHIN_S = 40.0
+LONGEST_DELAY_S = 20.0
+_CREATE = sites.BY_NAME["machines.begin_create"].number
+_APPEND = sites.BY_NAME["files.append"].number
+
+
+def port(process: Process, name: str, real: Any) -> Any:
+    """The port as this process gets it: the same methods, each behind a fate."""
+    guarded = types.SimpleNamespace()
+    for site in sites.OF_PORT[name]:
+        call = _guarded(process, site, getattr(real, site.method))
+        if process.simulation.timeline.lines is not None:
+            call = _told(process, site, call)
+        setattr(guarded, site.method, call)
+    if name == "job":
+        guarded.group = _grouping(guarded.group)
+    if name == "remote":
+        guarded.attach = _attaching(process, real.attach)
+    return guarded
+
+
+def _guarded(process: Process, site: Site, method: Call) -> Call:
+    simulation = process.simulation
+    faults, calls, count = simulation.faults, simulation.calls, simulation.timeline.count
+    number, mine, latency_s = site.number, process.number, site.latency_s
+
+    def call(*args: Any, **kwargs: Any) -> Any:
+        if process.dead:
+            raise Crashed
+        calls[number] += 1
+        count(mine, number)
+        faults.left -= 1
+        if faults.left > 0 and number != faults.aimed_site:
+            if latency_s:
+                process.pause(latency_s)
+            return method(*args, **kwargs)
+        return _meet(process, site, _fate(process, site), call=functools.partial(method, *args, **kwargs))
+
+    return call
+
+
+def _fate(process: Process, site: Site) -> Fate:
+    simulation = process.simulation
+    fate = simulation.faults.fate(site.number, site.fates)
+    if fate is not Fate.NONE:
+        simulation.fated[site.number, fate] += 1
+        simulation.timeline.tell(process.name, f"{site.name} meets: {fate.value}")
+    return fate
+
+
+def _meet(process: Process, site: Site, fate: Fate, *, call: functools.partial[Any]) -> Any:
+    if fate in (Fate.FAIL, Fate.CRASH_BEFORE):
+        _leave_behind(process, site, call)
+    else:
+        process.pause(site.latency_s + _delay(process, fate))
+        answer = call()
+        if fate is Fate.DUPLICATE:
+            answer = call()
+    if fate in CRASHES:
+        process.vanish()
+        raise Crashed
+    process.pause(_delay(process, fate))
+    if fate in (Fate.FAIL, Fate.LOSE):
+        raise site.error()
+    return answer
+
+
+def _delay(process: Process, fate: Fate) -> float:
+    return process.simulation.dice.uniform(0.0, LONGEST_DELAY_S) if fate is Fate.DELAY else 0.0
+
+
+def _leave_behind(process: Process, site: Site, call: functools.partial[Any]) -> None:
+    """What a call that never came back may still do: a creation lands later, an append was written in part."""
+    simulation = process.simulation
+    if site.number == _CREATE and dice.chance(simulation.dice, LANDS_ANYWAY):
+        simulation.schedule.after(simulation.dice.uniform(0.1, LANDS_WITHIN_S), lambda: _land(call))
+    if site.number == _APPEND:
+        name, content = call.args
+        call.func(name, content[: simulation.dice.randrange(len(content) + 1)])
+
+
+def _land(call: functools.partial[Any]) -> None:
+    try:
+        call()
+    except errors.AccelError:
+        pass  # it came too late even for that
+
+
+class _Group(contextlib.AbstractContextManager[None]):
+    def __init__(self, call: Call, title: str) -> None:
+        self._call = call
+        self._title = title
+
+    def __enter__(self) -> None:
+        self._call(self._title)
+
+    def __exit__(self, *_: object) -> None:
+        self._call("")
+
+
+def _grouping(call: Call) -> Call:
+    return lambda title: _Group(call, title)
+
+
+def _attaching(process: Process, attach: Call) -> Call:
+    """Every event is a call: connections may break before or after it, and the process may crash around it."""
+    simulation, site = process.simulation, sites.BY_NAME["remote.attach"]
+    faults, calls, count = simulation.faults, simulation.calls, simulation.timeline.count
+    number, mine = site.number, process.number
+
+    def begin() -> Fate:
+        if process.dead:
+            raise Crashed
+        calls[number] += 1
+        count(mine, number)
+        faults.left -= 1
+        return _fate(process, site) if faults.left <= 0 or number == faults.aimed_site else Fate.NONE
+
+    def events(machine: Machine, phase: Phase, offsets: Mapping[int, int]) -> Generator[remote.Event, None, None]:
+        waiting = set(offsets)
+        with contextlib.closing(attach(machine, phase, offsets)) as inner:
+            while waiting:
+                fate = begin()
+                event = _next(process, inner, fate)
+                if fate in (Fate.FAIL, Fate.LOSE):
+                    yield from [remote.Lost(worker, "connection reset (simulated)") for worker in sorted(waiting)]
+                    return
+                if isinstance(event, remote.Ended | remote.Lost):
+                    waiting.discard(event.worker)
+                simulation.timeline.say(process.name, f"remote.attach -> {event}")
+                yield from (event,) * (2 if fate is Fate.DUPLICATE else 1)
+
+    return events
+
+
+def _next(process: Process, inner: Generator[remote.Event, None, None], fate: Fate) -> remote.Event:
+    """The next event, after what its fate does to it."""
+    if fate is Fate.CRASH_BEFORE:
+        process.vanish()
+        raise Crashed
+    if fate is Fate.DELAY:
+        process.pause(process.simulation.dice.uniform(0.0, LONGEST_DELAY_S))
+    event = remote.Quiet() if fate is Fate.FAIL else next(inner)
+    if fate is Fate.CRASH_AFTER:
+        process.vanish()
+        raise Crashed
+    return event
+
+
+def _told(process: Process, site: Site, call: Call) -> Call:
+    def telling(*args: Any, **kwargs: Any) -> Any:
+        values = [*map(_short, args), *(f"{name}={_short(value)}" for name, value in kwargs.items())]
+        asked = f"{site.name}({', '.join(values)})"
+        try:
+            answer = call(*args, **kwargs)
+        except BaseException as error:
+            process.simulation.timeline.say(process.name, f"{asked} !! {type(error).__name__}: {error}")
+            raise
+        process.simulation.timeline.say(process.name, f"{asked} -> {_short(answer)}")
+        return answer
+
+    return telling
+
+
+def _short(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 90 else f"{text[:87]}..."

@@ -1,0 +1,174 @@
+"""The judge: sees the truth, and says when what accel-ci did or claimed contradicts it.
+
+Each rule is checked at every event that could break it: a bound when it comes, a verdict when a record is written, a
+release when it is asked for, a proof when cleanup gives it. A rule that cannot break at any other event holds always.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from accel_ci.domain.lease import Owner
+from accel_ci_sim.direct import machines
+from accel_ci_sim.direct.plans import RunPlan
+from accel_ci_sim.direct.process import Process
+from accel_ci_sim.world.machine import Machine, State
+from accel_ci_sim.world.schedule import EPOCH
+from accel_ci_sim.world.weather import LATENESS_S, LONGEST_LISTING_LAG_S, LONGEST_RELEASE_S
+from accel_ci_sim.world.worker import Running, Worker
+
+if TYPE_CHECKING:
+    from accel_ci_sim.direct.runs import Run
+    from accel_ci_sim.direct.simulation import Simulation
+
+SLACK_S = LONGEST_RELEASE_S + 60.0  # a release that sticks, and a sweep's own time
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """A broken rule: its name, what happened, and when (virtual seconds since the world's beginning)."""
+
+    rule: str
+    what: str
+    at: float
+
+    def __str__(self) -> str:
+        return f"{self.rule} at {self.at:.3f}: {self.what}"
+
+
+@dataclass(slots=True)
+class Judge:
+    """The rules over one world, and what broke them."""
+
+    simulation: Simulation
+    violations: list[Violation] = field(default_factory=list)
+
+    def landed(self, machine: Machine) -> None:
+        """I1 begins: from now on the machine has a bound."""
+        ttl_s = self.simulation.run(machine.request.asker).plan.order.ttl_s
+        expiry = int(machine.labels.get("accel-ci-expires", "0"))
+        if not 0 < expiry <= machine.landed_at + ttl_s:
+            self._broken("I1", f"{machines.handle(machine)} has the expiry {expiry}, later than was ordered")
+        if machine.request.ends_at is None:
+            self._watch(machine, expiry)
+        else:
+            bound = max(machine.request.ends_at, machine.landed_at) + LATENESS_S + 1.0
+            self.simulation.schedule.at(bound, lambda: self._overdue(machine))
+
+    def releases(self, process: Process, machine: Machine) -> None:
+        """I2: only the machine's own run, or a sweeper after expiry and grace, may end it."""
+        owner, simulation = machine.request.asker, self.simulation
+        if process.role == "sweep":
+            allowed = simulation.schedule.now >= int(machine.labels["accel-ci-expires"]) + simulation.grace_s
+        else:
+            allowed = _may_release(process, simulation.run(owner).plan, simulation.run(process.run).plan)
+        if not allowed:
+            self._broken("I2", f"{process.name} releases {machines.handle(machine)}, which belongs to {owner}")
+
+    def cleaned(self, process: Process, owner: Owner, *, began_at: float) -> None:
+        """I-clean: a cleanup that claims its proof told the truth about everything that it could see."""
+        for machine in self.simulation.cloud.alive():
+            seen_at = machine.landed_at + LONGEST_LISTING_LAG_S
+            if machine.request.asker == process.run and process.role != "cleanup-job":
+                seen_at = machine.landed_at  # this job's own tries are looked up by name
+            if seen_at <= began_at and owner.owns(machine.request.name, machine.labels):
+                self._broken("I-clean", f"{process.name} claims success, but {machines.handle(machine)} lives")
+
+    def recorded(self, run: Run, content: bytes) -> None:
+        """I4 and I-pass, whenever a record of the run is written down, in its job or in the history."""
+        document = json.loads(content)
+        given = document["verdict"]
+        if run.verdict is not None and given != run.verdict:
+            self._broken("I4", f"{run.name}: the verdict changes from {run.verdict} to {given}")
+        if given is not None:
+            if run.verdict is None:
+                self.simulation.timeline.tell(run.name, f"verdict: {given}: {document['reason']}")
+            run.verdict = given
+        if given == "passed":
+            self._prove_pass(run, document)
+
+    def reported(self, run: Run) -> None:
+        """I4: a report that came to its end left exactly one verdict, the same in the record and in the history."""
+        kept = [json.loads(text)["verdict"] for text in self.simulation.history.documents.values() if run.is_of(text)]
+        if run.verdict is None or set(kept) != {run.verdict}:
+            self._broken("I4", f"{run.name}: verdict {run.verdict} in the record, {kept} in the history")
+
+    def over(self, run: Run, *, calm: bool) -> None:
+        """I3: what was kept of the output is what was written. I-true: in a calm world the verdict is the truth."""
+        for name, kept in run.files.documents.items():
+            if "/log/" in name and not any(_whole(running, kept) for running in self._phases(run, name)):
+                self._broken("I3", f"{run.name}: {name} holds {len(kept)} bytes that nobody wrote so")
+        if calm and run.verdict not in run.plan.truth():
+            self._broken("I-true", f"{run.name}: verdict {run.verdict}, but it deserves {sorted(run.plan.truth())}")
+
+    def surprised(self, process: Process, error: Exception) -> None:
+        """I0: what leaves a process is an AccelError."""
+        self._broken("I0", f"{process.name} ended with {type(error).__name__}: {error}")
+
+    def _watch(self, machine: Machine, expiry: int) -> None:
+        """I1 without a native limit: expiry, grace and two sweeps, once faults have stopped."""
+        simulation = self.simulation
+        since = max(expiry + simulation.grace_s, machine.landed_at, simulation.quiet_since or simulation.schedule.now)
+        bound = since + 2 * simulation.period_s + SLACK_S
+
+        def look() -> None:
+            if machine.alive:
+                settled = simulation.quiet_since is not None and simulation.quiet_since <= since
+                self._overdue(machine) if settled else self._watch(machine, expiry)
+
+        simulation.schedule.at(bound, look)
+
+    def _overdue(self, machine: Machine) -> None:
+        if machine.alive:
+            self.simulation.given_up.add(machine.serial)
+            self._broken("I1", f"{machines.handle(machine)} of {machine.request.asker} lives past its bound")
+
+    def _prove_pass(self, run: Run, document: dict[str, Any]) -> None:
+        key, slot = document["identity"]["name"], document["identity"]["slot"] or "main"
+        phases = [phase for phase, command in (("setup", run.plan.work.setup), ("run", run.plan.work.run)) if command]
+        nonces = {phase: run.files.documents.get(f"{slot}/nonce-{phase}", b"").decode() for phase in phases}
+        theirs = [machine for machine in self.simulation.cloud.machines if machine.request.asker == run.name]
+        if not any(
+            all(_proven(worker, phase, key=key, nonce=nonces[phase]) for worker in machine.workers for phase in phases)
+            for machine in theirs
+        ):
+            self._broken("I-pass", f"{run.name} passed without an end record with exit code 0 on every worker")
+
+    def _phases(self, run: Run, log: str) -> Iterable[Running | None]:
+        phase, worker = log.rsplit("/", 1)[1].removesuffix(".log").rsplit("-w", 1)
+        theirs = [machine for machine in self.simulation.cloud.machines if machine.request.asker == run.name]
+        return [machine.workers[int(worker)].phases.get(phase) for machine in theirs]
+
+    def _broken(self, rule: str, what: str) -> None:
+        violation = Violation(rule, what, self.simulation.schedule.now - EPOCH)
+        self.violations.append(violation)
+        self.simulation.timeline.tell("VIOLATION", str(violation))
+
+
+def _may_release(process: Process, owner: RunPlan, actor: RunPlan) -> bool:
+    """A job ends its own machines of this and earlier attempts; the cleanup job those of the whole run."""
+    mine, theirs = actor.context, owner.context
+    same_run = mine.run_id == theirs.run_id and theirs.attempt <= mine.attempt
+    return same_run and (
+        process.role == "cleanup-job" or (mine.job, mine.instance) == (theirs.job, theirs.instance)
+    )
+
+
+def _proven(worker: Worker, phase: str, *, key: str, nonce: str) -> bool:
+    running = worker.phases.get(phase)
+    if running is None or running.end is None or running.script.forges:
+        return False
+    end = running.end
+    return (end.key, end.nonce, end.reason, end.exit_code, end.signal) == (key, nonce, "exited", 0, None)
+
+
+def _whole(running: Running | None, kept: bytes) -> bool:
+    return running is not None and running.written(float("inf")).startswith(kept)
+
+
+def released(machine: Machine) -> bool:
+    """True when the machine is on its way out, or out."""
+    return machine.state in (State.RELEASING, State.GONE)

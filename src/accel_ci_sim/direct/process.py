@@ -1,0 +1,114 @@
+"""A process of accel-ci in the simulated world: it can be interrupted, and it can crash at any port call."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from accel_ci.domain import errors
+from accel_ci.ports.world import World
+from accel_ci_sim.world.schedule import Actor
+from accel_ci_sim.world.worker import Running
+
+if TYPE_CHECKING:
+    from accel_ci_sim.direct.simulation import Simulation
+
+
+class Crashed(BaseException):  # noqa: N818 - not an error of anybody: the process is no more
+    """The process does not exist any more. Every port call raises this, so that no `finally` can do anything."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a process ended: with a value, with an error of accel-ci's, or not by itself."""
+
+    value: Any = None
+    error: errors.AccelError | None = None
+    crashed: bool = False
+
+    @property
+    def done(self) -> bool:
+        """True when it returned."""
+        return self.error is None and not self.crashed
+
+
+class Process:
+    """One process: whose it is, where it runs, and what it holds. `role` is the step's name."""
+
+    def __init__(self, simulation: Simulation, actor: Actor, *, role: str, run: str) -> None:
+        self.simulation = simulation
+        self.actor = actor
+        self.role = role
+        self.run = run
+        self.number = simulation.count_process()
+        self.dead = False
+        self._interrupted = False
+        self._attachments: list[Running] = []
+
+    @property
+    def name(self) -> str:
+        """The run and the step, for readers."""
+        return f"{self.run} {self.role}"
+
+    def live(self, world: World, body: Callable[[World], Any]) -> Outcome:
+        """How the body ended. Anything but an AccelError that leaves it is a bug, and told to the judge."""
+        try:
+            return self._ended(Outcome(value=body(world)))
+        except errors.AccelError as error:
+            return self._ended(Outcome(error=error))
+        except Crashed:
+            return Outcome(crashed=True)
+        except Exception as error:
+            self.simulation.judge.surprised(self, error)
+            return self._ended(Outcome(crashed=True))
+
+    def pause(self, seconds: float) -> None:
+        """Let time pass for this process."""
+        self.simulation.schedule.pause(self.actor, seconds)
+        if self.dead:
+            raise Crashed
+
+    def interrupt(self) -> None:
+        """SIGINT: the next wait of the process is answered with CancelledError, once."""
+        if not self.dead:
+            self.simulation.timeline.tell(self.name, "gets SIGINT")
+            self._interrupted = True
+            self.simulation.schedule.wake(self.actor)
+
+    def interruptible(self) -> None:
+        """A place where a real adapter waits: raises CancelledError when a signal came."""
+        if self._interrupted:
+            self._interrupted = False
+            raise errors.CancelledError("SIGINT arrived")
+
+    def kill(self) -> None:
+        """SIGKILL, from outside."""
+        if not self.dead:
+            self.simulation.timeline.tell(self.name, "gets SIGKILL")
+            self.vanish()
+            self.simulation.schedule.wake(self.actor)
+
+    def vanish(self) -> None:
+        """The process ends here and now; its connections break."""
+        self.dead = True
+        for running in self._attachments:
+            running.detach(self.simulation.schedule.now)
+        self._attachments.clear()
+
+    def attach(self, running: Running) -> None:
+        """Hold a connection that follows a phase."""
+        running.attach(self.simulation.schedule.now)
+        self._attachments.append(running)
+
+    def detach(self, running: Running) -> None:
+        """Close that connection; a process that vanished has none any more."""
+        if running in self._attachments:
+            self._attachments.remove(running)
+            running.detach(self.simulation.schedule.now)
+
+    def _ended(self, outcome: Outcome) -> Outcome:
+        """It ended by itself, unless it was killed while it did."""
+        self.simulation.timeline.say(self.name, f"ended: {outcome.error or 'done'}")
+        self.vanish()
+        return outcome

@@ -1,0 +1,200 @@
+"""The remote port over the simulated workers."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Generator, Mapping, Sequence
+
+from accel_ci.domain import errors, verdict
+from accel_ci.domain.machine import Machine
+from accel_ci.domain.verdict import EndRecord
+from accel_ci.domain.workload import Caps, Fetched, Package, Phase
+from accel_ci.ports.remote import Base, Beat, Ended, Event, Lost, Output, Quiet
+from accel_ci_sim.direct import files, machines
+from accel_ci_sim.direct.files import Files
+from accel_ci_sim.direct.process import Process
+from accel_ci_sim.world.worker import End, Limits, Running, Worker
+
+CONNECT_S = 5.0  # until a connection to a dead host is given up
+FORGED_NONCE = "0" * 32
+
+
+class Remote:
+    """Connections of one process to the workers of machines."""
+
+    def __init__(self, process: Process, into: Files) -> None:
+        self._process = process
+        self._files = into
+        self._schedule = process.simulation.schedule
+
+    def prepare(self, machine: Machine) -> None:
+        """See ports.remote.Remote."""
+        for worker in self._workers(machine):
+            worker.prepared = True
+
+    def put(self, machine: Machine, package: Package) -> None:
+        """See ports.remote.Remote."""
+        for worker in self._workers(machine):
+            if not worker.prepared:
+                raise errors.CloudError(f"w{worker.index} has no courier")
+            worker.source = package.sha
+
+    def start(self, machine: Machine, phase: Phase) -> None:
+        """See ports.remote.Remote."""
+        for worker in self._workers(machine):
+            if worker.source is None:
+                raise errors.CloudError(f"w{worker.index} has no source")
+            there = worker.phases.get(phase.name)
+            if there is None:
+                self._start(worker, phase)
+            elif (there.key, there.nonce) != (phase.key, phase.nonce):
+                raise errors.CloudError(f"w{worker.index} refuses: the phase was started by somebody else")
+
+    def attach(self, machine: Machine, phase: Phase, offsets: Mapping[int, int]) -> Generator[Event, None, None]:
+        """See ports.remote.Remote."""
+        if not self._reachable(machine):
+            self._process.pause(CONNECT_S)
+            yield from [Lost(index, "no route to host (simulated)") for index in offsets]
+            return
+        workers = {worker.index: worker for worker in self._workers(machine)}
+        reached = dict(offsets)
+        following = {index: workers[index].phases.get(phase.name) for index in offsets}
+        for running in filter(None, following.values()):
+            self._process.attach(running)
+        try:
+            yield from self._follow(machine, following, reached)
+        finally:
+            for running in filter(None, following.values()):
+                self._process.detach(running)
+
+    def stop(self, machine: Machine, phase: Phase, workers: Sequence[int]) -> None:
+        """See ports.remote.Remote."""
+        for worker in self._workers(machine):
+            running = worker.phases.get(phase.name)
+            if worker.index in workers and running is not None:
+                running.stop(self._schedule.now)
+
+    def get(
+        self, machine: Machine, patterns: Sequence[str], *, caps: Caps, into: str, base: Base = Base.SOURCE
+    ) -> list[Fetched]:
+        """See ports.remote.Remote: each worker has one artifact, and a results file when its script says so."""
+        del patterns, caps
+        found = []
+        for worker in self._workers(machine):
+            content = _results(worker) if base is Base.RESULTS else b"weights\n"
+            if content:
+                name = f"w{worker.index}/{base.value}-1"
+                self._files.documents[f"{files.inside(into)}/{name}"] = content
+                found.append(_fetched(worker.index, name, content))
+        return found
+
+    def public_key(self) -> str:
+        """A key that every machine takes."""
+        return "ssh-ed25519 SIMULATED"
+
+    def _start(self, worker: Worker, phase: Phase) -> None:
+        now = self._schedule.now
+        worker.phases[phase.name] = Running(
+            key=phase.key,
+            nonce=phase.nonce,
+            phase=phase.name,
+            script=worker.scripts[phase.name],
+            limits=Limits(
+                limit_s=phase.limit_s,
+                grace_s=phase.grace_s,
+                unattended_s=phase.unattended_s,
+                lease_expires_at=phase.lease_expires_at,
+            ),
+            started_at=now,
+            attended_at=now,
+        )
+
+    def _follow(
+        self, machine: Machine, following: dict[int, Running | None], offsets: dict[int, int]
+    ) -> Generator[Event, None, None]:
+        quiet = 0
+        while following:
+            self._process.interruptible()
+            events = self._news(machine, following, offsets)
+            yield from events
+            if events:
+                quiet = 0
+                continue
+            self._process.pause(self._until_news(following, offsets))
+            quiet += 1
+            yield Quiet() if quiet % 4 else Beat(min(following))
+
+    def _news(self, machine: Machine, following: dict[int, Running | None], offsets: dict[int, int]) -> list[Event]:
+        now, news = self._schedule.now, list[Event]()
+        for index, running in list(following.items()):
+            if not self._reachable(machine):
+                news.append(Lost(index, "connection closed by the machine (simulated)"))
+            elif running is None:
+                news.append(Ended(index, None, "the phase was never started"))
+            else:
+                running.settle(now)
+                fresh = running.written(now)[offsets[index] :]
+                if fresh:
+                    news.append(Output(index, offsets[index], fresh))
+                    offsets[index] += len(fresh)
+                if running.end is None:
+                    continue
+                news.append(Ended(index, _record(running.end, forged=running.script.forges)))
+            del following[index]
+        return news
+
+    def _until_news(self, following: dict[int, Running | None], offsets: dict[int, int]) -> float:
+        now = self._schedule.now
+        changes = [
+            min(running.changes_at(), running.next_output_at(offsets[index]))
+            for index, running in following.items()
+            if running is not None
+        ]
+        return min(1.0, max(0.001, min(changes, default=now) - now))
+
+    def _workers(self, machine: Machine) -> list[Worker]:
+        self._process.interruptible()
+        if not self._reachable(machine):
+            self._process.pause(CONNECT_S)
+            raise errors.ConnectionLostError(f"{machine.name}: no route to host (simulated)")
+        there = self._process.simulation.cloud.get(*machines.place(machine.handle))
+        assert there is not None
+        return there.workers
+
+    def _reachable(self, machine: Machine) -> bool:
+        there = self._process.simulation.cloud.get(*machines.place(machine.handle))
+        return (
+            there is not None
+            and there.reachable(self._schedule.now)
+            and machines.address(there, 0) == machine.workers[0].address
+        )
+
+
+def _record(end: End, *, forged: bool) -> EndRecord:
+    """The end record as the machine sends it; a hostile command can replace it, but does not know the nonce."""
+    return EndRecord(
+        key=end.key,
+        nonce=FORGED_NONCE if forged else end.nonce,
+        phase=end.phase,
+        reason=verdict.Reason.EXITED if forged else verdict.Reason(end.reason),
+        exit_code=0 if forged else end.exit_code,
+        signal=None if forged else end.signal,
+        started_at=end.started_at,
+        ended_at=end.ended_at,
+        output_bytes=end.output_bytes,
+    )
+
+
+def _results(worker: Worker) -> bytes:
+    running = worker.phases.get("run")
+    return running.script.results if running is not None else b""
+
+
+def _fetched(worker: int, name: str, content: bytes) -> Fetched:
+    return Fetched(
+        worker=worker,
+        name=name,
+        path=name,
+        size_bytes=len(content),
+        sha256=hashlib.sha256(content).hexdigest(),
+    )

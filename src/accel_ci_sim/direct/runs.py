@@ -1,0 +1,176 @@
+"""A CI job of one run: its steps as processes on a runner that may be cancelled or lost."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import accel_ci
+from accel_ci import journey
+from accel_ci.domain import lease
+from accel_ci.domain.record import Identity, RunRecord, Target
+from accel_ci.domain.workload import Caps
+from accel_ci.operations import records
+from accel_ci.ports.world import World
+from accel_ci.usecases import cleanup, collect, provision, report, run_remote
+from accel_ci_sim.direct.files import Files
+from accel_ci_sim.direct.plans import Form, RunPlan
+from accel_ci_sim.direct.process import Outcome, Process
+from accel_ci_sim.world.schedule import Actor
+
+if TYPE_CHECKING:
+    from accel_ci_sim.direct.simulation import Simulation
+
+KILL_AFTER_S = 10.0  # from SIGINT to SIGKILL: actions/runner, ProcessInvoker.cs:32-33
+ALWAYS_BUDGET_S = 285.0  # for all that a cancelled job still does: JobDispatcher.cs:1279-1285
+MOST_RESUMES = 6
+ALWAYS = frozenset({"collect", "cleanup", "report"})
+
+
+class Run:
+    """One run in progress: its plan, its job's files, the verdict first seen, and what is left of its runner."""
+
+    def __init__(self, simulation: Simulation, plan: RunPlan) -> None:
+        self.simulation = simulation
+        self.plan = plan
+        self.name = plan.name
+        self.key = plan.context.key()
+        self.files = Files(self._wrote)
+        self.verdict: str | None = None
+        self._process: Process | None = None
+        self._cancelled = False
+        self._out_of_time = False
+        self._over = False
+
+    def begin(self) -> None:
+        """Let the job start when its plan says so, and its mishaps take their course."""
+        schedule, mishaps = self.simulation.schedule, self.plan.mishaps
+        schedule.spawn(self._live, delay_s=self.plan.begins_s)
+        for seconds, mishap in ((mishaps.cancel_s, self._cancel), (mishaps.lose_s, self._lose), (mishaps.kill_s, self._kill)):
+            if seconds is not None:
+                schedule.after(self.plan.begins_s + seconds, mishap)
+
+    def is_of(self, document: bytes) -> bool:
+        """True when the record in `document` is one of this run."""
+        identity, context = json.loads(document)["identity"], self.plan.context
+        return (identity["run_id"], identity["attempt"], identity["job"], identity["instance"]) == (
+            context.run_id, context.attempt, context.job, context.instance,
+        )  # fmt: skip
+
+    def _live(self, actor: Actor) -> None:
+        if self.plan.form is Form.JOURNEY:
+            self._journey(actor)
+        else:
+            self._steps(actor)
+        self._finish()
+
+    def _journey(self, actor: Actor) -> None:
+        plan = journey.Plan(order=self.plan.order, work=self.plan.work, paths=self.plan.paths, caps=Caps())
+        for _ in range(MOST_RESUMES):
+            outcome = self._step(
+                actor, "journey", lambda world: journey.run(world, self._record(world), self.key, plan=plan)
+            )
+            if outcome is None:
+                return
+            if not outcome.crashed:
+                return self.simulation.judge.reported(self)
+            resume_s = self.plan.mishaps.resume_s
+            if resume_s is None or self._cancelled:
+                return
+            self.simulation.schedule.pause(actor, resume_s)
+
+    def _steps(self, actor: Actor) -> None:
+        plan, slot = self.plan, self.key.slot
+        ready = self._step(
+            actor, "provision", lambda world: provision.provision(world, self._record(world), self.key, order=plan.order)
+        )
+        if ready is not None and ready.done and not self._cancelled:
+            self._step(actor, "run-remote", lambda world: run_remote.run_remote(world, plan.work, slot=slot))
+        if plan.paths:
+            self._step(actor, "collect", lambda world: collect.collect(world, plan.paths, caps=Caps(), slot=slot))
+        self._step(actor, "cleanup", self._cleanup)
+        told = self._step(actor, "report", lambda world: report.report(world, self._record(world)))
+        if told is not None and not told.crashed:
+            self.simulation.judge.reported(self)
+
+    def _step(self, actor: Actor, role: str, body: Callable[[World], Any]) -> Outcome | None:
+        """How the step's process ended; None when the runner does not start it any more."""
+        if self._out_of_time:
+            return None
+        self._process = process = Process(self.simulation, actor, role=role, run=self.name)
+        return process.live(self.simulation.ports(process, self.files), body)
+
+    def _cleanup(self, world: World) -> None:
+        owner, began_at = lease.of_job(self.key), self.simulation.schedule.now
+        cleanup.cleanup(world, self.key, owner=owner)
+        assert self._process is not None
+        self.simulation.judge.cleaned(self._process, owner, began_at=began_at)
+
+    def _record(self, world: World) -> RunRecord:
+        """The record so far, or a new one: what the command line does before a use case."""
+        return records.find(world.files, self.key.slot) or fresh(self.plan, now=world.clock.now())
+
+    def _cancel(self) -> None:
+        """The user cancels: the step gets SIGINT and later SIGKILL, always() steps go on within their budget."""
+        if self._over:
+            return
+        self._cancelled = True
+        schedule, process = self.simulation.schedule, self._process
+        if process is not None and process.role not in ALWAYS:
+            process.interrupt()
+            schedule.after(KILL_AFTER_S, process.kill)
+        schedule.after(ALWAYS_BUDGET_S, self._lose_runner)
+
+    def _lose(self) -> None:
+        """GitHub hears nothing of the runner any more. A zombie goes on all the same."""
+        if not self._over:
+            self.simulation.timeline.tell(self.name, "GitHub gives the runner up")
+            if not self.plan.mishaps.zombie:
+                self._lose_runner()
+            self._finish()
+
+    def _lose_runner(self) -> None:
+        self._out_of_time = True
+        if self._process is not None:
+            self._process.kill()
+
+    def _kill(self) -> None:
+        if self._process is not None:
+            self._process.kill()
+
+    def _finish(self) -> None:
+        """The job is over as far as GitHub knows."""
+        if not self._over:
+            self._over = True
+            self.simulation.job_over(self)
+
+    def _wrote(self, name: str, content: bytes) -> None:
+        if name.endswith("/record.json"):
+            self.simulation.judge.recorded(self, content)
+
+
+def fresh(plan: RunPlan, *, now: float) -> RunRecord:
+    """The record of a run that begins."""
+    context, key, work = plan.context, plan.context.key(), plan.work
+    return RunRecord(
+        accel_ci=accel_ci.__version__,
+        identity=Identity(
+            name=key.name,
+            repository=context.repository,
+            repository_id=context.repository_id,
+            run_id=context.run_id,
+            attempt=context.attempt,
+            job=context.job,
+            instance=context.instance,
+            sha=context.sha,
+        ),
+        target=Target(
+            backend=plan.order.spec.backend,
+            accelerator=plan.order.spec.accelerator,
+            zones=list(plan.order.spec.zones),
+            setup=work.setup,
+            run=work.run,
+        ),
+        started_at=now,
+    )

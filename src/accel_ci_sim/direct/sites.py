@@ -1,0 +1,72 @@
+"""Every place where a process can meet a fate: the methods of all ports, in one numbered list."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from accel_ci.domain import errors
+from accel_ci.ports.clock import Clock
+from accel_ci.ports.entropy import Entropy
+from accel_ci.ports.files import Files
+from accel_ci.ports.history import History
+from accel_ci.ports.job import Job
+from accel_ci.ports.machines import Machines
+from accel_ci.ports.remote import Remote
+from accel_ci.ports.sources import Sources
+from accel_ci_sim.world import faults
+from accel_ci_sim.world.faults import Fate
+
+PORTS: dict[str, type] = {
+    "machines": Machines,
+    "remote": Remote,
+    "sources": Sources,
+    "job": Job,
+    "files": Files,
+    "history": History,
+    "clock": Clock,
+    "entropy": Entropy,
+}
+LATENCY_S = {"machines": 0.2, "remote": 0.1, "sources": 0.5, "history": 0.3}
+ERRORS: dict[str, type[errors.TransientError]] = {"remote": errors.ConnectionLostError}
+ON_THIS_COMPUTER = frozenset({"machines.capabilities", "machines.release_command", "remote.public_key"})
+UNUSED = frozenset(  # no use case calls these yet
+    {
+        "machines.capabilities", "machines.annotate", "machines.console_tail",
+        "job.notice", "job.error", "job.mask", "files.names", "history.names", "history.read",
+    }
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """One method of one port. Every event of `remote.attach` and both ends of `job.group` are calls of their own."""
+
+    number: int
+    port: str
+    method: str
+    fates: tuple[Fate, ...]
+    latency_s: float
+
+    @property
+    def name(self) -> str:
+        """port.method"""
+        return f"{self.port}.{self.method}"
+
+    def error(self) -> errors.TransientError:
+        """What a real adapter raises when it does not know whether the call worked."""
+        return ERRORS.get(self.port, errors.TransientError)(f"{self.name}: no answer (simulated)")
+
+
+def _sites() -> tuple[Site, ...]:
+    names = [(port, method) for port, kind in PORTS.items() for method in vars(kind) if not method.startswith("_")]
+    return tuple(_site(number, port, method) for number, (port, method) in enumerate(names))
+
+
+def _site(number: int, port: str, method: str) -> Site:
+    distant = port in LATENCY_S and f"{port}.{method}" not in ON_THIS_COMPUTER
+    return Site(number, port, method, faults.DISTANT if distant else faults.LOCAL, LATENCY_S[port] if distant else 0.0)
+
+
+SITES = _sites()
+BY_NAME = {site.name: site for site in SITES}
+OF_PORT = {port: tuple(site for site in SITES if site.port == port) for port in PORTS}

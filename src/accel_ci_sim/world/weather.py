@@ -1,0 +1,64 @@
+"""How a cloud behaves in one world: drawn once, consulted by the model whenever it needs a die."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from accel_ci_sim.world import dice
+from accel_ci_sim.world.dice import Dice
+
+LONGEST_LISTING_LAG_S = 15.0
+LONGEST_RELEASE_S = 240.0
+LATENESS_S = 30.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Weather:
+    """Probabilities per machine or request, and ranges in seconds. A calm cloud has all of them at 0 but the times.
+
+    `native_limit`: the cloud ends machines by itself. `remembers`: it knows a request that it saw before.
+    """
+
+    zones: tuple[str, ...]
+    native_limit: bool
+    remembers: bool
+    boot_s: tuple[float, float] = (1.0, 20.0)
+    release_s: tuple[float, float] = (0.5, 8.0)
+    listing_lag_s: float = 0.0
+    stockout: float = 0.0
+    late_stockout: float = 0.0
+    quota: int = 1000
+    lands_anyway: float = 0.0
+    hangs: float = 0.0
+    preempts: float = 0.0
+    sticks: float = 0.0
+    refuses_release: float = 0.0
+
+
+def calm(stream: Dice) -> Weather:
+    """A cloud that has everything and does what it says, in some zones."""
+    return Weather(zones=_zones(stream), native_limit=dice.chance(stream, 0.5), remembers=dice.chance(stream, 0.5))
+
+
+def rough(stream: Dice) -> Weather:
+    """A cloud on an ordinary bad day."""
+    native = dice.chance(stream, 0.5)
+    return Weather(
+        zones=_zones(stream),
+        native_limit=native,
+        remembers=native,
+        listing_lag_s=stream.choice((0.0, 2.0, LONGEST_LISTING_LAG_S)),
+        stockout=stream.choice((0.0, 0.1, 0.4)),
+        late_stockout=stream.choice((0.0, 0.1)),
+        quota=stream.choice((1000, 1000, 2, 1)),
+        lands_anyway=stream.choice((0.0, 0.1, 0.5)),
+        hangs=stream.choice((0.0, 0.03)),
+        preempts=stream.choice((0.0, 0.1, 0.3)),
+        sticks=stream.choice((0.0, 0.1)),
+        refuses_release=stream.choice((0.0, 0.1)),
+    )
+
+
+def _zones(stream: Dice) -> tuple[str, ...]:
+    every = ("us-a-1", "us-a-2", "eu-b-1", "as-c-1")
+    return every[: stream.choice((1, 2, 3, 3, 4))]

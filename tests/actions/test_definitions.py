@@ -1,0 +1,165 @@
+"""What holds for every action.yml in the repository."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from accel_ci.inputs import manifest, models, parsing
+from accel_ci.inputs.declaration import Inputs
+
+ROOT = Path(__file__).resolve().parents[2]
+DEFINITIONS = [f"actions/{verb}/action.yml" for verb in manifest.PUBLISHED]
+FACES = [f"{verb}/action.yml" for verb in manifest.PUBLISHED]
+WORKING = ["action.yml", *DEFINITIONS, *FACES]
+EVERY = [*WORKING, "container/action.yml"]
+READMES = [f"{verb}/README.md" for verb in manifest.PUBLISHED]
+WITH_TOKEN = {"gate", "report", "reap-queued", "run-remote", "run"}
+
+
+def read(path: str) -> dict[str, Any]:
+    document = yaml.safe_load((ROOT / path).read_text(encoding="utf-8"))
+    assert isinstance(document, dict)
+    return document
+
+
+def steps(path: str) -> list[dict[str, Any]]:
+    found = read(path)["runs"]["steps"]
+    assert isinstance(found, list)
+    return found
+
+
+def verb(path: str) -> str:
+    name = Path(path).parent.name
+    return name if name in models.ACTIONS else "run"
+
+
+def tool(*command: str | Path) -> str:
+    """What the tool said; the test fails with it when the tool found something."""
+    scripts = Path(sys.executable).parent
+    done = subprocess.run(
+        [scripts / command[0], *command[1:]], cwd=ROOT, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_every_action_is_known() -> None:
+    """There is no action.yml that these tests and the generator do not know, apart from internal ones."""
+    patterns = ("action.yml", "*/action.yml", "actions/*/action.yml")
+    found = {str(path.relative_to(ROOT)) for pattern in patterns for path in ROOT.glob(pattern)}
+    assert found == set(EVERY)
+
+
+def test_actions_are_real_files() -> None:
+    """No action is reached through a link: a link breaks on Windows, and a dangling one breaks every action."""
+    for path in map(ROOT.joinpath, EVERY):
+        assert path.resolve() == path
+
+
+@pytest.mark.parametrize("path", FACES)
+def test_a_face_holds_two_files(path: str) -> None:
+    """A published directory holds its action and its README, nothing that users would have to understand."""
+    assert sorted(child.name for child in (ROOT / path).parent.iterdir()) == ["README.md", "action.yml"]
+
+
+@pytest.mark.parametrize("path", EVERY)
+def test_the_marketplace_takes_the_description(path: str) -> None:
+    """Names and descriptions are there, and short enough for the marketplace's 125 characters."""
+    document = read(path)
+    assert document["name"].startswith("accel-ci")
+    assert 20 < len(document["description"]) < 125
+
+
+@pytest.mark.parametrize("path", WORKING)
+def test_an_action_sets_up_and_then_becomes_the_program(path: str) -> None:
+    """Each action has two steps; the second `exec`s the program, so that the runner's signals reach it."""
+    first, second = steps(path)
+    assert second["run"] == f'exec "$RUNNER_TEMP/accel-ci/bin/accel-ci" {verb(path)}'
+    assert second["id"] == "main"
+    found = re.fullmatch(r'"\$GITHUB_ACTION_PATH/([^"]+)"(?: "\$BACKEND")?', first["run"])
+    assert found is not None
+    script = ((ROOT / path).parent / found[1]).resolve()
+    assert script == ROOT / "actions/internal/setup/setup.sh"
+
+
+@pytest.mark.parametrize("path", EVERY)
+def test_scripts_are_bash_without_expressions(path: str) -> None:
+    """Scripts are bash and hold no expression: values reach them through the environment only."""
+    for step in steps(path):
+        assert step["shell"] == "bash"
+        assert "${{" not in step["run"]
+
+
+@pytest.mark.parametrize("path", WORKING)
+def test_inputs_travel_as_one_json(path: str) -> None:
+    """The program gets all inputs as one JSON, with what tells matrix siblings apart; the set-up gets the backend."""
+    first, second = steps(path)
+    has_backend = any(entry == "backend" for entry in read(path)["inputs"])
+    assert first.get("env", {}) == ({"BACKEND": "${{ inputs.backend }}"} if has_backend else {})
+    environment = dict(second["env"])
+    assert environment.pop("ACCEL_CI_INPUTS") == "${{ toJSON(inputs) }}"
+    assert environment.pop("ACCEL_CI_MATRIX") == "${{ toJSON(matrix) }}"
+    assert environment.pop("ACCEL_CI_STRATEGY") == "${{ toJSON(strategy) }}"
+    assert environment.keys() <= {"GITHUB_TOKEN", "ACCEL_CI_JOB_STATUS"}
+
+
+@pytest.mark.parametrize("path", WORKING)
+def test_only_steps_that_speak_to_github_have_its_token(path: str) -> None:
+    """GitHub's token is in no step that can do without it: the machine's lease and end never depend on GitHub."""
+    tokens = [step.get("env", {}).get("GITHUB_TOKEN") for step in steps(path)]
+    assert tokens == [None, "${{ github.token }}" if verb(path) in WITH_TOKEN else None]
+
+
+def test_the_container_says_that_it_is_not_there() -> None:
+    """The container action has the journey's inputs and outputs, and fails with what to use instead."""
+    document = read("container/action.yml")
+    journey = read("action.yml")
+    assert (document["inputs"], document["outputs"]) == (journey["inputs"], journey["outputs"])
+    assert "Not built yet" in document["description"]
+    (step,) = steps("container/action.yml")
+    done = subprocess.run(
+        ["bash", "-eo", "pipefail", "-c", step["run"]], capture_output=True, text=True, timeout=30, check=False
+    )
+    assert done.returncode == 2
+    assert done.stdout.startswith("::error title=accel-ci::The container form is not built yet. Use org/accel-ci@v1")
+
+
+def test_actions_follow_githubs_schema() -> None:
+    """Every action.yml is what GitHub's schema for actions describes."""
+    tool("check-jsonschema", "--builtin-schema", "vendor.github-actions", *EVERY)
+
+
+def test_actions_pass_the_audit() -> None:
+    """zizmor, at its strictest, finds nothing in any action."""
+    found = tool("zizmor", "--offline", "--persona", "auditor", "--no-progress", "--format", "json", *EVERY)
+    assert json.loads(found) == []
+
+
+@pytest.mark.parametrize("path", READMES)
+def test_examples_work_as_they_stand(path: str) -> None:
+    """What a README shows uses its own action, with inputs that the action takes."""
+    text = (ROOT / path).read_text(encoding="utf-8")
+    (example,) = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
+    document = yaml.safe_load(example)
+    listed = document["steps"] if "steps" in document else document["jobs"]["gate"]["steps"]
+    model: type[Inputs] = models.ACTIONS[verb(path)]
+    assert [step["uses"] for step in listed] == [manifest.uses(model)]
+    assert parsing.parse(model, listed[0].get("with", {}))
+
+
+@pytest.mark.parametrize("path", READMES)
+def test_readmes_lead_somewhere(path: str) -> None:
+    """A README is short, and each of its links leads to a file of the repository."""
+    text = (ROOT / path).read_text(encoding="utf-8")
+    words = text.split(manifest.START)[0]
+    assert len(words.splitlines()) <= 30
+    for target in re.findall(r"\]\(([^)#]+)", text):
+        assert ((ROOT / path).parent / target).resolve().is_file(), target

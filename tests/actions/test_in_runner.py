@@ -1,0 +1,171 @@
+"""The committed actions in a real runner (act), with a stand-in for the program that they set up."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from accel_ci.inputs import declaration, manifest, models, parsing
+
+ROOT = Path(__file__).resolve().parents[2]
+SETUP = """#!/usr/bin/env bash
+set -eu
+mkdir -p "$RUNNER_TEMP/accel-ci/bin"
+cp "$STAND_IN" "$RUNNER_TEMP/accel-ci/bin/accel-ci"
+printf '%s\\n' "$*" >> "$SEEN/setup"
+"""
+PROGRAM = f"""#!{sys.executable}
+import json, os, sys
+verb = sys.argv[1]
+names = ("ACCEL_CI_INPUTS", "ACCEL_CI_MATRIX", "ACCEL_CI_STRATEGY", "ACCEL_CI_JOB_STATUS", "GITHUB_TOKEN")
+seen = {{name: os.environ[name] for name in names if name in os.environ}}
+with open(f"/proc/{{os.getppid()}}/comm") as parent:
+    seen["parent"] = parent.read().strip()
+with open(os.path.join(os.environ["SEEN"], verb), "w") as file:
+    json.dump(seen, file)
+with open(os.environ["DECLARED"]) as declared, open(os.environ["GITHUB_OUTPUT"], "a") as outputs:
+    for name in json.load(declared)[verb]:
+        print(f"{{name}}=<{{verb}} {{name}}>", file=outputs)
+sys.exit(1 if verb == "run-remote" else 0)
+"""
+GIVEN = {
+    "gate": {"branches": "main"},
+    "provision": {"accelerator": "v6e-1", "backend": "tpu", "zones": "us-central1-b,\nus-east5-b", "spot": True},
+    "run-remote": {"run": "echo \"a b\" 'c' $(d) ${{ github.event_name }}\npytest\n", "timeout": "5m"},
+    "collect": {"paths": "results/**"},
+    "cleanup": {},
+    "report": {},
+    "reap-queued": {"workflows": "tests.yml"},
+    "run": {"accelerator": "local", "run": "pytest"},
+}
+
+
+@dataclass(frozen=True)
+class Run:
+    """What was seen of a workflow: what each verb was called with, the set-up's arguments, the outputs, the end."""
+
+    seen: dict[str, dict[str, str]]
+    setup: list[str]
+    outputs: dict[str, dict[str, str]]
+    exit_code: int
+    log: str
+
+
+def act(tmp_path: Path, steps: list[dict[str, Any]]) -> Run:
+    """Run these steps as a job in act, on a copy of the committed actions."""
+    repository, work, seen = tmp_path / "accel-ci", tmp_path / "work", tmp_path / "seen"
+    for path in [*manifest.sources(), *(f"{verb}/action.yml" for verb in manifest.PUBLISHED)]:
+        (repository / path).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / path, repository / path)
+    script = repository / "actions/internal/setup/setup.sh"
+    for path, text in ((script, SETUP), (tmp_path / "program", PROGRAM)):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+        path.chmod(0o755)
+    declared = {verb: list(model.outputs) for verb, model in models.ACTIONS.items()}
+    (tmp_path / "declared").write_text(json.dumps(declared))
+    last = {"if": "always()", "run": 'printf %s "$STEPS" > "$SEEN/outputs"', "env": {"STEPS": "${{ toJSON(steps) }}"}}
+    workflow = {"on": "push", "jobs": {"job": {"runs-on": "ubuntu-latest", "steps": [*steps, last]}}}
+    for directory in (seen, work / ".github/workflows", tmp_path / "home"):
+        directory.mkdir(parents=True)
+    (work / ".github/workflows/test.yml").write_text(yaml.safe_dump(workflow))
+    done = subprocess.run(
+        [
+            Path(sys.executable).parent / "act",
+            *("push", "--platform", "ubuntu-latest=-self-hosted", "--secret", "GITHUB_TOKEN=a-token-of-the-job"),
+            *("--action-offline-mode", "--pull=false", "--no-cache-server"),
+            *("--local-repository", f"org/accel-ci@v1={repository}"),
+            *("--env", f"SEEN={seen}", "--env", f"STAND_IN={tmp_path / 'program'}"),
+            *("--env", f"DECLARED={tmp_path / 'declared'}"),
+        ],
+        cwd=work,
+        env={"PATH": os.environ["PATH"], "HOME": str(tmp_path / "home"), "XDG_CACHE_HOME": str(tmp_path / "home")},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    files = {path.name: path.read_text() for path in seen.iterdir()}
+    assert "outputs" in files, done.stdout + done.stderr
+    return Run(
+        setup=files.pop("setup", "").splitlines(),
+        outputs={name: step["outputs"] for name, step in json.loads(files.pop("outputs")).items()},
+        seen={verb: json.loads(text) for verb, text in files.items()},
+        exit_code=done.returncode,
+        log=done.stdout,
+    )
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """One job that uses every action as users do; the tests fail in it, so what follows says `always()`."""
+    steps = [
+        {"id": verb, "if": "always()", "uses": manifest.uses(models.ACTIONS[verb]), "with": given}
+        for verb, given in GIVEN.items()
+    ]
+    return act(tmp_path_factory.mktemp("runner"), steps)
+
+
+def test_every_action_reaches_its_verb(run: Run) -> None:
+    """Through its face each action sets up the program and becomes its verb, after a failure too."""
+    assert run.seen.keys() == models.ACTIONS.keys()
+    assert run.exit_code == 1
+
+
+def test_the_program_is_the_steps_own_process(run: Run) -> None:
+    """No shell stands between the runner and the program, so that its signals arrive."""
+    assert {seen["parent"] for seen in run.seen.values()} == {"act"}
+
+
+@pytest.mark.parametrize("verb", models.ACTIONS)
+def test_the_program_understands_what_arrives(run: Run, verb: str) -> None:
+    """What the runner hands on holds every input as a text, and is read without a mistake."""
+    model = models.ACTIONS[verb]
+    arrived = parsing.from_json(run.seen[verb]["ACCEL_CI_INPUTS"])
+    assert list(arrived) == sorted(entry.name for entry in declaration.inputs(model))
+    written = {name: "true" if value is True else str(value) for name, value in GIVEN[verb].items()}
+    written = {name: value.replace("${{ github.event_name }}", "push") for name, value in written.items()}
+    assert {name: arrived[name] for name in written} == written
+    assert parsing.parse(model, arrived) == parsing.parse(model, written)
+
+
+@pytest.mark.parametrize("verb", models.ACTIONS)
+def test_what_the_program_says_is_an_output_of_the_step(run: Run, verb: str) -> None:
+    """Every declared output reaches the workflow, also from a step that failed."""
+    assert run.outputs[verb] == {name: f"<{verb} {name}>" for name in models.ACTIONS[verb].outputs}
+
+
+def test_the_set_up_learns_the_backend(run: Run) -> None:
+    """The set-up is told the backend where there is one, and nothing else."""
+    backends = {"provision": "tpu", "cleanup": "auto", "run": "auto"}
+    assert run.setup == [backends.get(verb, "") for verb in GIVEN]
+
+
+def test_only_some_verbs_have_a_token(run: Run) -> None:
+    """GitHub's token reaches those that speak to GitHub; what leases and ends machines has none."""
+    with_token = {verb for verb, seen in run.seen.items() if seen.get("GITHUB_TOKEN") == "a-token-of-the-job"}
+    assert with_token == {"gate", "report", "reap-queued", "run-remote", "run"}
+    assert all("GITHUB_TOKEN" not in run.seen[verb] for verb in models.ACTIONS.keys() - with_token)
+
+
+def test_a_job_without_a_matrix_says_so(run: Run) -> None:
+    """Outside a matrix the program is told `null`, and report learns how the job stands."""
+    assert {seen["ACCEL_CI_MATRIX"] for seen in run.seen.values()} == {"null"}
+    assert all(isinstance(json.loads(seen["ACCEL_CI_STRATEGY"]), dict) for seen in run.seen.values())
+    assert {verb for verb, seen in run.seen.items() if "ACCEL_CI_JOB_STATUS" in seen} == {"report"}
+
+
+def test_the_container_fails_at_once(tmp_path: Path) -> None:
+    """The container action fails with what to use instead."""
+    found = act(tmp_path, [{"uses": "org/accel-ci/container@v1", "with": GIVEN["run"]}])
+    assert (found.exit_code, found.seen, found.setup) == (1, {}, [])
+    assert "The container form is not built yet. Use org/accel-ci@v1" in found.log

@@ -1,0 +1,77 @@
+"""Every backend that the contract of ports.machines is tested on. A new one is one line in BACKENDS."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+
+from accel_ci.adapters.local import LocalMachines
+from accel_ci.adapters.system_clock import SystemClock
+from accel_ci.domain.errors import CloudError
+from accel_ci.domain.lease import Owner
+from accel_ci.domain.machine import MachineSpec
+from accel_ci.ports.clock import Clock
+from accel_ci.ports.machines import Machines
+from tests.fakes.clock import FakeClock
+from tests.fakes.machines import FakeMachines, Script
+
+REPOSITORY, OTHER_REPOSITORY = 4711, 815
+
+
+@dataclass(frozen=True, kw_only=True)
+class Backend:
+    """A backend under test, its clock, what to ask it for, the shortest lease that a machine is ready in (seconds),
+
+    and a way to destroy a machine's labels behind the backend's back.
+    """
+
+    machines: Machines
+    clock: Clock
+    spec: MachineSpec
+    short_lease_s: float
+    lose_labels: Callable[[str], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kind:
+    """How to open a backend in an empty directory, and which capabilities choose its cases."""
+
+    open: Callable[[Path], AbstractContextManager[Backend]]
+    native_lifetime_limit: bool
+    zones: bool
+
+
+@contextlib.contextmanager
+def fake(directory: Path) -> Iterator[Backend]:
+    """The fake with two zones, where booting and ending take a while."""
+    clock = FakeClock()
+    machines = FakeMachines(clock, {zone: Script(boot_s=20, release_s=5) for zone in ("zone-a", "zone-b")})
+    spec = MachineSpec(backend="fake", accelerator="v6e-8", workers=2)
+    yield Backend(machines=machines, clock=clock, spec=spec, short_lease_s=30, lose_labels=machines.lose_labels)
+
+
+@contextlib.contextmanager
+def local(directory: Path) -> Iterator[Backend]:
+    """This computer; whatever a failed test leaves is ended."""
+    machines = LocalMachines(str(directory))
+
+    def lose_labels(handle: str) -> None:
+        document = directory / "machines" / handle.removeprefix("local://") / "machine.json"
+        document.write_text(json.dumps({**json.loads(document.read_text()), "labels": {}}))
+
+    spec = MachineSpec(backend="local", accelerator="local-2", workers=2)
+    yield Backend(machines=machines, clock=SystemClock(), spec=spec, short_lease_s=2, lose_labels=lose_labels)
+    for repository in (REPOSITORY, OTHER_REPOSITORY):
+        for machine in machines.list_owned(Owner(repository_id=repository, run_prefix="accel-")):
+            with contextlib.suppress(CloudError):
+                machines.release(machine.handle)
+
+
+BACKENDS = {
+    "fake": Kind(open=fake, native_lifetime_limit=True, zones=True),
+    "local": Kind(open=local, native_lifetime_limit=True, zones=False),
+}

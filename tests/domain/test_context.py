@@ -1,0 +1,68 @@
+"""Where we run."""
+
+from __future__ import annotations
+
+import pytest
+
+from accel_ci.domain import context, errors
+
+ENVIRON = {
+    "GITHUB_REPOSITORY": "org/hello",
+    "GITHUB_REPOSITORY_ID": "4711",
+    "GITHUB_RUN_ID": "77",
+    "GITHUB_RUN_ATTEMPT": "2",
+    "GITHUB_JOB": "tpu",
+    "GITHUB_EVENT_NAME": "schedule",
+    "GITHUB_SHA": "a" * 40,
+    "GITHUB_REF": "refs/heads/main",
+    "GITHUB_ACTOR": "octocat",
+}
+
+
+def test_a_github_job_is_read_from_its_variables() -> None:
+    """Repository, run, attempt, job and commit make the run key and the link to the run."""
+    found = context.of_github(ENVIRON, {})
+    key = found.key(slot="second")
+    assert (key.repository_id, key.run_id, key.attempt, key.job, key.slot) == (4711, 77, 2, "tpu", "second")
+    assert found.run_url == "https://github.com/org/hello/actions/runs/77"
+    assert found.on_github
+
+
+def test_matrix_siblings_have_different_keys() -> None:
+    """The matrix values and the index make the instance; no matrix makes none."""
+    legs = [
+        context.of_github(ENVIRON | {"ACCEL_CI_MATRIX": matrix, "ACCEL_CI_STRATEGY": strategy}, {}).key().name
+        for matrix, strategy in (
+            ('{"type": "v6e-1"}', '{"job-index": 0}'),
+            ('{"type": "v6e-8"}', '{"job-index": 1}'),
+            ("null", '{"job-index": 0}'),
+        )
+    ]
+    assert len(set(legs)) == 3
+    assert context.of_github(ENVIRON | {"ACCEL_CI_MATRIX": "null"}, {}).instance == ""
+
+
+def test_missing_variables_are_all_named() -> None:
+    """A broken environment names everything that lacks, at once."""
+    with pytest.raises(errors.ConfigurationError, match="GITHUB_REPOSITORY, GITHUB_RUN_ID, GITHUB_JOB"):
+        context.of_github({"GITHUB_EVENT_NAME": "push"}, {})
+
+
+def test_a_run_id_that_is_no_number_is_refused() -> None:
+    """Numbers are checked before they become part of a name."""
+    with pytest.raises(errors.ConfigurationError, match="GITHUB_RUN_ID is not a number"):
+        context.of_github(ENVIRON | {"GITHUB_RUN_ID": "7; rm"}, {})
+
+
+def test_the_pull_request_comes_from_the_event() -> None:
+    """A pull request's number is read from the event file; nonsense there is ignored."""
+    assert context.of_github(ENVIRON, {"pull_request": {"number": 12}}).pull_request == 12
+    assert context.of_github(ENVIRON, {"pull_request": "12"}).pull_request is None
+
+
+def test_two_terminal_runs_never_share_a_name() -> None:
+    """The random token keeps two runs of the same second in the same directory apart."""
+    one, two = (context.of_terminal(directory="/tmp/x", user="me", now=5.0, token=token) for token in ("a" * 32, "b" * 32))
+    assert one.key().name != two.key().name
+    assert one.repository_id == two.repository_id
+    assert not one.on_github

@@ -1,0 +1,122 @@
+"""Redaction: no secret comes through the sanitizer, in none of its usual spellings."""
+
+from __future__ import annotations
+
+import base64
+import html
+import json
+import re
+from urllib import parse
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from accel_ci.domain.errors import ConfigurationError
+from accel_ci.formats.output import Sanitizer
+from accel_ci.formats.redaction import SHORTEST, Redactor
+from tests.formats import hostile_lines
+
+SECRET = 'p/s?&"wörd+<9> \\x'
+SECRETS = st.text(st.characters(codec="ascii", categories=["L", "N", "P", "S"]), min_size=SHORTEST, max_size=30)
+NOISE = st.lists(
+    st.sampled_from([*'a ="', *hostile_lines.JUNK, *hostile_lines.BREAKS]).map(str.encode) | st.binary(max_size=4),
+    max_size=6,
+).map(b"".join)
+
+
+def sanitize(data: bytes, secrets: list[bytes], *, size: int = 1 << 20, line_limit: int = 16384) -> str:
+    sanitizer = Sanitizer(secrets, line_limit=line_limit)
+    fed = [sanitizer.feed(data[start : start + size]) for start in range(0, len(data), size)]
+    return "".join([*fed, sanitizer.flush()])
+
+
+def forms(secret: str) -> dict[str, str]:
+    raw = secret.encode()
+    return {
+        "as it is": secret,
+        "url": parse.quote(secret, safe=""),
+        "url path": parse.quote(secret),
+        "url form": parse.quote_plus(secret),
+        "url in lower case": re.sub("%..", lambda match: match[0].lower(), parse.quote(secret, safe="")),
+        "json": json.dumps(secret)[1:-1],
+        "json in unicode": json.dumps(secret, ensure_ascii=False)[1:-1],
+        "html": html.escape(secret),
+        "base64": base64.b64encode(raw).decode().rstrip("="),
+        "url-safe base64": base64.urlsafe_b64encode(raw).decode().rstrip("="),
+    }
+
+
+@pytest.mark.parametrize("size", [1, 4, 1000])
+@pytest.mark.parametrize("form", list(forms(SECRET)))
+def test_a_secret_is_hidden_in_every_spelling_and_over_chunk_borders(form: str, size: int) -> None:
+    """Programs print secrets as they are, URL-, JSON-, HTML-escaped and in base64: none of these gets through."""
+    line = f"token={forms(SECRET)[form]} end\n".encode()
+    assert sanitize(line, [SECRET.encode()], size=size).startswith("token=***")
+    assert sanitize(line, [SECRET.encode()], size=size).endswith(" end\n")
+
+
+@pytest.mark.parametrize("user", ["", "u", "us", "use", "user:"])
+def test_base64_of_more_than_the_secret_hides_it_too(user: str) -> None:
+    """A basic-auth header holds the secret at any of three alignments: what is left shows none of its bytes."""
+    encoded = base64.b64encode(f"{user}hunter2-hunter2:x".encode()).decode()
+    shown = sanitize(f"Authorization: Basic {encoded}".encode(), [b"hunter2-hunter2"])
+    assert "***" in shown
+    assert base64.b64encode(b"nter2")[1:5].decode() not in shown
+
+
+def test_a_secret_is_hidden_between_colours_and_control_characters() -> None:
+    """grep --color divides a secret by sequences: it is found across them, and its line loses its colours."""
+    raw = b"\x1b[1mok\x1b[m\n\x1b[1mhun\x1b[m\x1b[Kter2\0-x\x1b[m\n"
+    assert sanitize(raw, [b"hunter2-x"]) == "\x1b[1mok\x1b[m\n***\n"
+
+
+def test_overlapping_secrets_leave_no_rest() -> None:
+    """Where two secrets share characters, both are hidden as one."""
+    assert Redactor([b"abcdef123", b"123456789"]).redact("-abcdef123456789-") == "-***-"
+
+
+def test_every_long_line_of_a_secret_is_hidden() -> None:
+    """A key of many lines is printed line by line; its JSON form is one line."""
+    key = "-----BEGIN KEY-----\nMIIEvQIBADANBg\nkqhkiG9w0BAQ\n-----END KEY-----\n"
+    assert sanitize(key.encode(), [key.encode()]) == "***\n" * 4
+    assert sanitize(json.dumps({"k": key}).encode(), [key.encode()]) == '{"k": "***"}\n'
+
+
+def test_a_secret_of_bytes_is_hidden_as_it_is_shown() -> None:
+    """A secret that is no UTF-8 is hidden in the replaced form in which it would appear."""
+    assert sanitize(b"<\xe2key\xffkey\xc3>", [b"\xe2key\xffkey\xc3"]) == "<\ufffd***\ufffd>\n"
+
+
+@pytest.mark.parametrize("secret", [b"", b"12345", b"  123  ", b"a\nb\nc\nd"])
+def test_a_secret_too_short_to_hide_is_refused(secret: bytes) -> None:
+    """Hiding it would hide ordinary text: the user is told, and the secret is not repeated."""
+    with pytest.raises(ConfigurationError, match="no line of at least 6 characters") as refused:
+        Redactor([secret])
+    assert "12345" not in str(refused.value) + refused.value.what_to_do
+
+
+@pytest.mark.parametrize("offset", range(60, 130))
+def test_a_cut_line_shows_no_part_of_a_secret(offset: int) -> None:
+    """Neither the line limit nor the window behind it can show the first half of a secret."""
+    line = b"x" * offset + b"hunter2-hunter2-hunter2" + b"y" * 300
+    assert "hun" not in sanitize(line, [b"hunter2-hunter2-hunter2"], line_limit=100)
+    hidden = line.replace(b"x", b"\0x\0")
+    assert "hun" not in sanitize(hidden, [b"hunter2-hunter2-hunter2"], line_limit=100)
+
+
+@given(SECRETS, NOISE, NOISE, st.integers(1, 40), st.integers(1, 200))
+@settings(deadline=None, max_examples=400)
+def test_redaction_is_complete_anywhere(secret: str, before: bytes, after: bytes, size: int, limit: int) -> None:
+    """Whatever stands around a secret, and however it is cut into chunks and lines, no spelling of it comes out."""
+    for form in forms(secret).values():
+        log = before + form.encode() + after
+        shown = sanitize(log, [secret.encode()], size=size, line_limit=limit)
+        assert form not in shown
+        assert shown == sanitize(log, [secret.encode()], line_limit=limit)
+
+
+def test_text_without_secrets_is_left_alone() -> None:
+    """Words that merely look like a secret stay, and no secrets cost nothing."""
+    assert Redactor([b"hunter2"]).redact("hunter hunter-2 Hunter2\n") == "hunter hunter-2 Hunter2\n"
+    assert Redactor().redact("anything") == "anything"

@@ -1,0 +1,132 @@
+"""The command line says the same as the actions."""
+
+from __future__ import annotations
+
+import pytest
+
+from accel_ci.domain.errors import ConfigurationError
+from accel_ci.inputs import arguments, declaration, models, parsing
+from accel_ci.inputs.arguments import Command
+from accel_ci.inputs.declaration import Inputs
+from accel_ci.inputs.fields import Boolean
+from accel_ci.inputs.models import ProvisionInputs, RunInputs
+
+
+def read(*words: str) -> Command:
+    return arguments.read(words, version="1.2.3")
+
+
+def refused(*words: str) -> ConfigurationError:
+    with pytest.raises(ConfigurationError) as caught:
+        read(*words)
+    return caught.value
+
+
+def test_options_become_inputs() -> None:
+    """Options carry the names of the inputs, and their texts unread."""
+    command = read("provision", "--accelerator", "v6e-1", "--zones", "us-central1-b", "--boot-timeout=5m")
+    assert command == Command("provision", {"accelerator": "v6e-1", "zones": "us-central1-b", "boot-timeout": "5m"})
+    assert parsing.parse(ProvisionInputs, command.given).boot_timeout == 300
+
+
+def test_what_is_not_said_is_not_given() -> None:
+    """Without options nothing is given, so that the inputs of the environment and the defaults hold."""
+    for verb in models.ACTIONS:
+        assert read(verb) == Command(verb, {})
+
+
+def test_the_words_after_two_dashes_are_the_command() -> None:
+    """What follows `--` is one command, quoted so that a shell runs exactly these words."""
+    assert read("run", "--backend", "local", "--", "pytest", "-q", "a b", "--", "$HOME").given == {
+        "backend": "local",
+        "run": "pytest -q 'a b' -- '$HOME'",
+    }
+
+
+def test_a_single_word_with_blanks_is_shell_text() -> None:
+    """One quoted word is a script as it is; one without blanks is a program's name."""
+    assert read("run", "--", "pytest -q && echo $HOME").given == {"run": "pytest -q && echo $HOME"}
+    assert read("run-remote", "--", "make\ntest").given == {"run": "make\ntest"}
+    assert read("run", "--", "a;b").given == {"run": "'a;b'"}
+
+
+def test_the_command_is_given_once() -> None:
+    """A command in both places is a mistake; nothing after `--` is no command."""
+    assert str(refused("run", "--run", "a", "--", "b")) == "the command is given twice"
+    assert read("run", "--").given == {}
+
+
+def test_lists_may_be_repeated() -> None:
+    """A list may be given at once or option by option."""
+    given = read("run", "--zones", "a-1,b-2", "--zones", "c-3", "--accelerator", "v6e-1", "--", "x").given
+    assert parsing.parse(RunInputs, given).zones == ("a-1", "b-2", "c-3")
+
+
+def test_booleans_are_switches() -> None:
+    """A boolean is switched on by its name and off by `no-`."""
+    assert read("provision", "--spot").given == {"spot": "true"}
+    assert read("provision", "--no-spot").given == {"spot": "false"}
+
+
+def test_unknown_options_are_told_with_the_other_mistakes() -> None:
+    """An option that no action has is handed on, so that one report names it beside all other mistakes."""
+    command = read("run", "--zne", "us-central1-b", "--spott=yes", "--ttl", "x", "--", "pytest")
+    assert command.given == {"zne": "", "spott": "", "ttl": "x", "run": "pytest"}
+    with pytest.raises(ConfigurationError) as caught:
+        parsing.parse(RunInputs, command.given)
+    assert [mistake.name for mistake in caught.value.mistakes] == ["zne", "spott", "accelerator", "ttl"]
+
+
+def test_options_are_not_abbreviated() -> None:
+    """Half of a name is not the name: a new input must not change what an old command line means."""
+    assert read("provision", "--accel", "v6e-1").given == {"accel": ""}
+
+
+def test_words_outside_options() -> None:
+    """A command without `--` in front of it is told what is missing."""
+    error = refused("run", "--backend", "local", "pytest", "-q")
+    assert (str(error), error.what_to_do) == (
+        "`pytest` belongs to no option",
+        "put the command to run after `--`",
+    )
+
+
+def test_a_run_is_named_without_an_option() -> None:
+    """attach takes the run's name as a word of its own."""
+    assert read("attach", "accel-x-1-1-0a1b2c3d") == Command("attach", {"name": "accel-x-1-1-0a1b2c3d"})
+    assert read("attach").given == {}
+
+
+def test_verbs_are_known() -> None:
+    """A verb that does not exist is refused with the one that was meant, or with all."""
+    assert refused("provison", "--zones", "x").what_to_do == "did you mean `provision`?"
+    assert refused("fly").what_to_do.startswith("use one of gate, provision, run-remote")
+    assert "VERB" in str(refused())
+
+
+def test_a_missing_value_is_a_mistake_of_the_command_line() -> None:
+    """What argparse cannot read ends as our own error, not as a process that leaves."""
+    error = refused("run", "--ttl")
+    assert str(error) == "the command line cannot be read: argument --ttl: expected one argument"
+    assert (error.exit_code, error.what_to_do) == (2, "see `accel-ci run --help`")
+
+
+@pytest.mark.parametrize("model", models.COMMAND_LINE.values(), ids=list(models.COMMAND_LINE))
+def test_help_names_every_input(model: type[Inputs], capsys: pytest.CaptureFixture[str]) -> None:
+    """Each verb's help has every input with its help and its default, and ends well."""
+    with pytest.raises(SystemExit) as left:
+        read(model.verb, "--help")
+    assert left.value.code == 0
+    shown = " ".join(capsys.readouterr().out.split())
+    for entry in declaration.inputs(model):
+        assert (entry.name.upper() if entry.name == model.bare else f"--{entry.name}") in shown
+        assert isinstance(entry.syntax, Boolean) is (f"--no-{entry.name}" in shown)
+        assert entry.help in shown
+        assert not entry.default or f"(default: {entry.default})" in shown
+
+
+def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+    """The version is the one that it was told."""
+    with pytest.raises(SystemExit) as left:
+        read("--version")
+    assert (left.value.code, capsys.readouterr().out) == (0, "accel-ci 1.2.3\n")

@@ -1,0 +1,224 @@
+"""From what users wrote to inputs, or to all their mistakes."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from accel_ci.domain.errors import ConfigurationError, Family
+from accel_ci.inputs import declaration, models, parsing
+from accel_ci.inputs.declaration import Inputs
+from accel_ci.inputs.models import (
+    CleanupInputs,
+    CollectInputs,
+    GateInputs,
+    JourneyInputs,
+    ProvisionInputs,
+    RunRemoteInputs,
+)
+
+NAMES = sorted({entry.name for model in models.COMMAND_LINE.values() for entry in declaration.inputs(model)})
+SECRET = "ghp_0123456789abcdefghij"
+
+
+def mistakes(model: type[Inputs], texts: dict[str, str]) -> list[str]:
+    with pytest.raises(ConfigurationError) as caught:
+        parsing.parse(model, texts)
+    return [str(mistake) for mistake in caught.value.mistakes]
+
+
+def test_all_mistakes_are_told_at_once() -> None:
+    """Unknown, missing and wrong inputs, and inputs that do not go together, come in one report."""
+    found = mistakes(
+        ProvisionInputs,
+        {
+            "zne": "us-central1-b",
+            "setup": "x",
+            "backend": "tpuu",
+            "spot": "maybe",
+            "ttl": "5m",
+            "service-account": "ci@my-project.iam.gserviceaccount.com",
+        },
+    )
+    assert found == [
+        "zne: is not an input here (did you mean `zones`?)",
+        "setup: is not an input here (it is an input of `run-remote`)",
+        "accelerator: is required (The accelerator type, such as `v6e-1` or `l4-1`; may be left out with "
+        "`backend: local`.)",
+        "backend: `tpuu` is not a choice here (did you mean `tpu`?)",
+        "spot: `maybe` is neither true nor false (write `true` or `false`)",
+        "service-account: `ci@my-project.iam.gserviceaccount.com` needs `workload-identity-provider` beside it",
+        "ttl: `5m` leaves no time after `boot-timeout`, 10m",
+    ]
+
+
+def test_the_error_says_whose_turn_it_is() -> None:
+    """Wrong inputs are the reader's to mend: exit code 2, how many there are, and where all inputs are written down."""
+    with pytest.raises(ConfigurationError) as caught:
+        parsing.parse(CollectInputs, {"x": "", "y": ""})
+    error = caught.value
+    assert (error.family, error.exit_code) == (Family.CONFIGURATION, 2)
+    assert str(error) == "3 mistakes in the inputs of `collect`"
+    assert error.what_to_do == "see docs/reference/collect.md for all inputs"
+    with pytest.raises(ConfigurationError, match="^1 mistake in the inputs of `collect`$"):
+        parsing.parse(CollectInputs, {})
+
+
+def test_an_empty_text_is_not_given() -> None:
+    """Empty and blank texts mean the default, as GitHub passes inputs that were left out."""
+    given = {"accelerator": "v6e-1", "ttl": "", "zones": "  \n", "spot": " "}
+    assert parsing.parse(ProvisionInputs, given) == parsing.parse(ProvisionInputs, {"accelerator": "v6e-1"})
+    assert mistakes(RunRemoteInputs, {"run": " \n "}) == [
+        "run: is required (The command that tests: shell text, run in the repository on every worker.)"
+    ]
+
+
+def test_names_have_no_case() -> None:
+    """GitHub does not mind the case of input names and hands them on as they were written; so do we."""
+    assert parsing.parse(JourneyInputs, {"Accelerator": "v6e-1", "RUN": "x", "TTL": "1h"}).ttl == 3600
+
+
+@pytest.mark.parametrize("name", ["boot_timeout", "boottimeout", "boot-timeouts", "Boot Timeout"])
+def test_names_are_written_with_dashes(name: str) -> None:
+    """A name in another notation is unknown, and the right one is offered."""
+    assert mistakes(ProvisionInputs, {"accelerator": "v6e-1", name: "5m"}) == [
+        f"{name.lower()}: is not an input here (did you mean `boot-timeout`?)"
+    ]
+
+
+def test_an_unknown_name_that_resembles_nothing() -> None:
+    """Where no name is near, all of them are listed; the unknown one is shown cut."""
+    assert mistakes(GateInputs, {"x" * 80: "", "limit": "1h"}) == [
+        f"{'x' * 39}…: is not an input here (the inputs are: label, paths, branches, drafts)",
+        "limit: is not an input here (it is an input of `reap-queued`)",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("texts", "found"),
+    [
+        (
+            {"ttl": "30m", "setup": "x"},
+            ["ttl: `30m` is shorter than what it must cover: boot 10m + setup 10m + timeout 20m = 40m"],
+        ),
+        ({"ttl": "30m"}, []),
+        (
+            {"timeout": "1h"},
+            ["ttl: `45m` is shorter than what it must cover: boot 10m + timeout 1h = 1h10m"],
+        ),
+        ({"timeout": "1h", "ttl": "70m"}, []),
+        ({"timeout": "1h", "ttl": "70"}, ["ttl: `70` is not a duration (say the unit: `70m` or `70s`)"]),
+    ],
+)
+def test_a_journey_outlives_its_parts(texts: dict[str, str], found: list[str]) -> None:
+    """A time to live that cannot cover boot, setup and run is refused with the sum, before anything is leased."""
+    given = {"accelerator": "v6e-1", "run": "x", **texts}
+    if found:
+        assert mistakes(JourneyInputs, given) == found
+    else:
+        assert parsing.parse(JourneyInputs, given)
+
+
+@pytest.mark.parametrize(
+    ("model", "texts", "found"),
+    [
+        (
+            ProvisionInputs,
+            {"backend": "local", "accelerator": "v6e-8"},
+            "accelerator: `v6e-8` is not on this computer: `backend: local` has `local`, or `local-2` for two workers",
+        ),
+        (
+            ProvisionInputs,
+            {"backend": "gce", "accelerator": "local"},
+            "accelerator: `local` is this computer, which `backend: gce` cannot lease",
+        ),
+        (
+            CollectInputs,
+            {"paths": "x", "max-file-size": "2GiB"},
+            "max-file-size: `2GiB` is more than `max-total-size` allows for all files together",
+        ),
+        (CleanupInputs, {"for": "tpu", "mode": "run"}, "for: `tpu` names jobs, which `mode: run` does not look at"),
+        (
+            CleanupInputs,
+            {"service-account": "ci@p.iam.gserviceaccount.com"},
+            "service-account: `ci@p.iam.gserviceaccount.com` needs `workload-identity-provider` beside it",
+        ),
+    ],
+)
+def test_what_does_not_go_together(model: type[Inputs], texts: dict[str, str], found: str) -> None:
+    """Inputs that contradict each other are refused, filed under the one to change."""
+    assert mistakes(model, texts) == [found]
+
+
+def test_unsafe_values_are_never_shown() -> None:
+    """Scripts, variables and grants may hold secrets: their values are in no message, however wrong they are."""
+    for name in ("run", "setup", "env"):
+        texts = {"run": "x", name: f"{SECRET}\x00"}
+        assert SECRET not in "".join(mistakes(RunRemoteInputs, texts))
+    assert SECRET not in "".join(mistakes(RunRemoteInputs, {"run": "x", "env": SECRET}))
+    assert SECRET not in "".join(mistakes(ProvisionInputs, {"grant": f"{SECRET}\x00"}))
+
+
+def test_values_of_others_are_never_shown() -> None:
+    """A wrong input does not bring the others into the message."""
+    found = mistakes(JourneyInputs, {"run": f"curl -H {SECRET}", "spot": "maybe", "unknown": SECRET})
+    assert SECRET not in "".join(found)
+
+
+def test_wrong_values_are_shown_cut() -> None:
+    """A safe value is shown to at most 40 characters, on one line."""
+    found = mistakes(GateInputs, {"drafts": "yes\n::error::" + "x" * 100})
+    assert found == [f"drafts: `yes ::error::{'x' * 26}…` is neither true nor false (write `true` or `false`)"]
+
+
+def test_inputs_have_a_size() -> None:
+    """More than 1 MiB of inputs is refused as a whole."""
+    with pytest.raises(ConfigurationError, match="larger than 1 MiB"):
+        parsing.parse(RunRemoteInputs, {"run": "x" * (1 << 20)})
+    with pytest.raises(ConfigurationError, match="larger than 1 MiB"):
+        parsing.from_json(" " * (1 << 20) + "{}")
+
+
+def test_json_from_github() -> None:
+    """GitHub's `toJSON(inputs)` is an object of texts by name."""
+    assert parsing.from_json('{\n  "run": "a\\nb",\n  "spot": "true"\n}') == {"run": "a\nb", "spot": "true"}
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "null", '"x"', "1", "[" * 100_000, '{"a": "b"} x', "\ufeff{}"])
+def test_what_is_no_json_object(text: str) -> None:
+    """Anything but a JSON object is refused with what to write."""
+    with pytest.raises(ConfigurationError, match="not a JSON object") as caught:
+        parsing.from_json(text)
+    assert "toJSON(inputs)" in caught.value.what_to_do
+
+
+def test_json_values_are_texts() -> None:
+    """Values that are not texts are all named, and not shown."""
+    with pytest.raises(ConfigurationError) as caught:
+        parsing.from_json(json.dumps({"run": "x", "spot": True, "env": {"A": SECRET}, "ttl": 30, "zones": None}))
+    assert [mistake.name for mistake in caught.value.mistakes] == ["spot", "env", "ttl", "zones"]
+    assert SECRET not in str(caught.value) + "".join(map(str, caught.value.mistakes))
+
+
+@given(
+    st.sampled_from(list(models.COMMAND_LINE.values())), st.dictionaries(st.sampled_from(NAMES) | st.text(), st.text())
+)
+def test_nothing_but_a_configuration_error_comes_of_wrong_inputs(model: type[Inputs], texts: dict[str, str]) -> None:
+    """Whatever is written, the answer is inputs or a list of mistakes that each fit a line."""
+    try:
+        parsing.parse(model, texts)
+    except ConfigurationError as error:
+        assert error.mistakes
+        assert all(len(str(mistake)) < 250 and str(mistake).isprintable() for mistake in error.mistakes)
+
+
+@given(st.text() | st.recursive(st.none() | st.text(), lambda inner: st.dictionaries(st.text(), inner)).map(json.dumps))
+def test_any_text_can_come_as_json(text: str) -> None:
+    """Whatever comes instead of GitHub's JSON, the answer is texts by name or a configuration error."""
+    try:
+        assert all(isinstance(value, str) for value in parsing.from_json(text).values())
+    except ConfigurationError as error:
+        assert error.exit_code == 2

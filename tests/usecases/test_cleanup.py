@@ -1,0 +1,135 @@
+"""cleanup and sweep: gone, and proven to be gone."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from accel_ci.domain import errors, lease
+from accel_ci.operations import records
+from accel_ci.usecases import cleanup, provision
+from tests.fakes.machines import Script
+from tests.usecases import worlds
+from tests.usecases.worlds import KEY, Fakes
+
+
+def _with_machines(zones: dict[str, Script] | None = None, *keys: object) -> Fakes:
+    fakes = Fakes(zones=zones)
+    for key in keys or (KEY,):
+        provision.provision(fakes.world, worlds.record(key), key, order=worlds.order())  # type: ignore[arg-type]
+    return fakes
+
+
+def test_the_jobs_machine_is_gone_and_the_record_knows() -> None:
+    """What existed, what was released and when that was verified."""
+    fakes = _with_machines({"a": Script(release_s=30)})
+    facts = cleanup.cleanup(fakes.world, KEY, owner=lease.of_job(KEY))
+    assert facts.found == facts.released and len(facts.found) == 1 and facts.left == []
+    assert fakes.machines.living() == []
+    kept = records.load(fakes.files, "")
+    assert kept.cleanup == facts and kept.machine is not None and kept.machine.released_at == facts.verified_at
+
+
+def test_twice_is_as_good_as_once() -> None:
+    """A second cleanup finds nothing and says so."""
+    fakes = _with_machines()
+    cleanup.cleanup(fakes.world, KEY, owner=lease.of_job(KEY))
+    again = cleanup.cleanup(fakes.world, KEY, owner=lease.of_job(KEY))
+    assert (again.found, again.left) == ([], [])
+
+
+def test_it_needs_no_state() -> None:
+    """A cleanup job on another runner, without any file of the first one, ends the machine."""
+    fakes = _with_machines()
+    fakes.files.documents.clear()
+    assert len(cleanup.cleanup(fakes.world, KEY, owner=lease.of_run(KEY)).released) == 1
+    assert fakes.machines.living() == []
+
+
+def test_a_machine_that_the_listing_hides_is_found_by_name() -> None:
+    """A stale listing does not leave a machine behind."""
+    fakes = Fakes()
+    fakes.machines._listing_lag_s = 600
+    provision.provision(fakes.world, worlds.record(), KEY, order=worlds.order())
+    assert len(cleanup.cleanup(fakes.world, KEY, owner=lease.of_job(KEY)).released) == 1
+
+
+def test_lost_requests_are_sent_again() -> None:
+    """A release without effect is repeated until the machine is gone."""
+    fakes = _with_machines({"a": Script(lost_releases=2)})
+    assert cleanup.cleanup(fakes.world, KEY, owner=lease.of_job(KEY)).left == []
+
+
+def test_transient_answers_do_not_stop_it() -> None:
+    """Listing, looking and releasing go on over a cloud that answers with errors for a while."""
+    fakes = _with_machines()
+    for method in ("list_owned", "find", "release", "released"):
+        fakes.machines.fail(method, errors.TransientError("503"), times=2)
+    assert cleanup.cleanup(fakes.world, KEY, owner=lease.of_job(KEY)).left == []
+
+
+def test_what_cannot_be_verified_fails_loudly() -> None:
+    """A machine that does not go is an error with the command for a person, inside the limit, and in the record."""
+    fakes = _with_machines({"a": Script(immortal=True)})
+    began = fakes.clock.now()
+    with pytest.raises(errors.CleanupUnverifiedError) as raised:
+        cleanup.cleanup(fakes.world, KEY, owner=lease.of_job(KEY))
+    assert raised.value.exit_code == 5 and "fake-cloud delete" in raised.value.commands[0]
+    assert fakes.clock.now() - began <= 285
+    kept = records.load(fakes.files, "").cleanup
+    assert kept is not None and len(kept.left) == 1 and kept.verified_at is None
+
+
+def test_a_cloud_that_cannot_be_asked_is_unverified() -> None:
+    """When listing never works, cleanup does not claim anything."""
+    fakes = _with_machines()
+    fakes.machines.fail("list_owned", errors.TransientError("503"), times=1000)
+    with pytest.raises(errors.CleanupUnverifiedError):
+        cleanup.cleanup(fakes.world, KEY, owner=lease.of_job(KEY))
+
+
+def test_siblings_live_on() -> None:
+    """A job's cleanup leaves the machines of other matrix instances and other jobs alone."""
+    sibling, other = replace(KEY, instance="v6e-8"), replace(KEY, job="gpu")
+    fakes = _with_machines(None, KEY, sibling, other)
+    cleanup.cleanup(fakes.world, KEY, owner=lease.of_job(KEY))
+    assert {handle.rsplit("/", 1)[1] for handle in fakes.machines.living()} == {sibling.name, other.name}
+
+
+def test_keep_until_is_honoured() -> None:
+    """A machine that somebody keeps for debugging stays, with a warning that it costs money."""
+    fakes = _with_machines()
+    (handle,) = fakes.machines.living()
+    fakes.machines.annotate(handle, "accel-ci-keep-until", str(int(fakes.clock.now()) + 600))
+    assert cleanup.cleanup(fakes.world, KEY, owner=lease.of_job(KEY)).found == []
+    assert fakes.machines.living() == [handle]
+    assert any("keep-until" in str(warning) for warning in fakes.job.of_kind("warning"))
+
+
+def test_a_dry_run_ends_nothing() -> None:
+    """It says what it would end."""
+    fakes = _with_machines()
+    facts = cleanup.cleanup(fakes.world, KEY, owner=lease.of_job(KEY), dry_run=True)
+    assert len(facts.found) == 1 and facts.released == [] and len(fakes.machines.living()) == 1
+
+
+def test_the_sweeper_takes_only_what_outlived_its_lease() -> None:
+    """Before expiry plus grace nothing happens; after it the machine goes and is shown as an incident."""
+    fakes = Fakes()
+    fakes.machines._native = False
+    provision.provision(fakes.world, worlds.record(), KEY, order=worlds.order(ttl_s=600))
+    fakes.clock.advance(600 + 3599)
+    assert cleanup.sweep(fakes.world, KEY.repository_id, grace_s=3600).found == []
+    fakes.clock.advance(10)
+    assert len(cleanup.sweep(fakes.world, KEY.repository_id, grace_s=3600).released) == 1
+    assert len(fakes.job.of_kind("warning")) == 1
+
+
+def test_the_sweeper_never_touches_other_repositories() -> None:
+    """Another repository's expired machine is not ours to end."""
+    fakes = Fakes()
+    fakes.machines._native = False
+    provision.provision(fakes.world, worlds.record(), KEY, order=worlds.order(ttl_s=600))
+    fakes.clock.advance(100_000)
+    assert cleanup.sweep(fakes.world, 1, grace_s=3600).found == []

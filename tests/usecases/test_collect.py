@@ -1,0 +1,49 @@
+"""collect: named files come back, and what is refused says why."""
+
+from __future__ import annotations
+
+import pytest
+
+from accel_ci.domain import errors
+from accel_ci.domain.record import RunRecord
+from accel_ci.domain.workload import Caps
+from accel_ci.usecases import collect, provision
+from tests.usecases import worlds
+from tests.usecases.worlds import KEY, Fakes
+
+FILES = {"results/a.json": b"{}", "results/deep/b.bin": b"x" * 100, "secret.txt": b"no"}
+
+
+def _collect(fakes: Fakes, *patterns: str, caps: Caps | None = None) -> RunRecord:
+    provision.provision(fakes.world, worlds.record(), KEY, order=worlds.order())
+    fakes.remote.prepare(fakes.machines._seen()[0])
+    return collect.collect(fakes.world, patterns, caps=caps or Caps(), slot="")
+
+
+def test_matching_files_come_back_with_their_digests() -> None:
+    """Each artifact has its name, size and sha256, and its bytes lie among the run's documents."""
+    fakes = Fakes(files=FILES)
+    record = _collect(fakes, "results/**")
+    assert [artifact.name for artifact in record.artifacts] == ["results/a.json", "results/deep/b.bin"]
+    assert fakes.files.read(record.artifacts[1].path) == b"x" * 100
+    assert all(len(artifact.sha256) == 64 for artifact in record.artifacts)
+
+
+def test_what_is_beyond_the_caps_is_refused_and_said() -> None:
+    """A file that is too large has no bytes here, and its reason."""
+    record = _collect(Fakes(files=FILES), "results/**", caps=Caps(file_bytes=10))
+    assert [bool(artifact.refused) for artifact in record.artifacts] == [False, True]
+    assert record.artifacts[1].path == ""
+
+
+def test_nothing_that_matches_is_a_warning() -> None:
+    """Patterns without any match are said, and are no error."""
+    fakes = Fakes(files=FILES)
+    assert _collect(fakes, "nothing/*").artifacts == []
+    assert "nothing/*" in fakes.job.of_kind("warning")[0]
+
+
+def test_without_a_machine_it_says_what_is_missing() -> None:
+    """collect before provision is a configuration error."""
+    with pytest.raises(errors.ConfigurationError):
+        collect.collect(Fakes().world, ["x"], caps=Caps(), slot="")
