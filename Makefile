@@ -46,10 +46,14 @@ fresh: setup
 	$(PYTHON) tools/generate.py --check
 
 demo: setup  ## The whole journey on examples/hello-accelerator, without any cloud
-	$(PYTHON) tools/demo.py
+	mkdir -p demo
+	cd examples/hello-accelerator; export PATH="$$OLDPWD/.venv/bin:$$PATH"; \
+	  accel-ci run --backend local --html ../../demo/report.html -- python -m pytest -p no:cacheprovider || test $$? = 1
+	.venv/bin/accel-ci list --backend local
+	@echo "One of the three tests fails on purpose. The report: demo/report.html"
 
 simulate: setup  ## Crash simulation: make simulate WORLDS=20000 SEED=7
-	$(PYTHON) -m accel_ci_sim --worlds $(WORLDS) --seed $(SEED)
+	$(PYTHON) -m accel_ci_sim simulate --worlds $(WORLDS) --seed $(SEED) --jobs "$$(getconf _NPROCESSORS_ONLN)"
 
 bench: setup  ## Measure, side by side with what one would use instead
 	for script in bench/[a-z]*.py; do $(PYTHON) -m "bench.$$(basename "$$script" .py)"; done

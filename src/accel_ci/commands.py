@@ -153,8 +153,7 @@ def list_(call: Call) -> int:
     inputs, here = parsing.parse(models.ListInputs, call.given), wiring.continued(call.environ)
     with wiring.world(call.environ, here, backend=inputs.backend, talk=call.job) as world:
         machines = world.machines.list_owned(Owner(repository_id=here.repository_id))
-        for line in terminal.machines(machines, now=world.clock.now()):
-            call.job.log(line)
+        call.job.stream("".join(f"{line}\n" for line in terminal.machines(machines, now=world.clock.now())))
     return 0
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from accel_ci.domain import errors, lease
 from accel_ci.domain.record import RunRecord
@@ -13,6 +14,8 @@ from accel_ci.operations import records
 from accel_ci.operations.acquire import Order
 from accel_ci.ports.world import World
 from accel_ci.usecases import cleanup, collect, provision, report, run_remote
+
+Answer = TypeVar("Answer")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,8 +41,8 @@ def run(world: World, record: RunRecord, key: RunKey, *, plan: Plan) -> RunRecor
     except errors.AccelError as error:
         failure = error
     finally:
-        unverified = _cleaned(world, key)
-    finished = report.report(world, records.find(world.files, key.slot) or record)
+        unverified = _to_the_end(lambda: _cleaned(world, key))
+    finished = _to_the_end(lambda: report.report(world, records.find(world.files, key.slot) or record))
     if unverified is not None:
         raise unverified
     if failure is not None and not isinstance(failure, errors.CloudError):
@@ -48,12 +51,20 @@ def run(world: World, record: RunRecord, key: RunKey, *, plan: Plan) -> RunRecor
 
 
 def _work(world: World, record: RunRecord, key: RunKey, *, plan: Plan) -> None:
-    if record.machine is None:
+    if record.verdict is None and record.machine is None:
         provision.provision(world, record, key, order=plan.order)
     if record.verdict is None:
         run_remote.run_remote(world, plan.work, slot=key.slot)
-    if plan.paths:
+    if plan.paths and record.machine is not None:
         collect.collect(world, plan.paths, caps=plan.caps, slot=key.slot)
+
+
+def _to_the_end(step: Callable[[], Answer]) -> Answer:
+    """What the step returns. A signal, which comes once at most, begins it anew: the step must not be left out."""
+    try:
+        return step()
+    except errors.CancelledError:
+        return step()
 
 
 def _cleaned(world: World, key: RunKey) -> errors.CleanupUnverifiedError | None:

@@ -92,7 +92,7 @@ def world(
         yield World(
             machines=chosen.machines(site),
             remote=remote,
-            sources=GitSources(extra_header=_authorization(environ)),
+            sources=GitSources(harmless(environ), extra_header=_authorization(environ)),
             job=talk,
             files=files,
             history=kept.history(),

@@ -1,1 +1,1 @@
-"""The simulated world: clouds, machines and CI runners, to run accel-ci in millions of times. accel-ci never imports it."""
+"""The simulated world: clouds, machines and runners to run accel-ci in, many times. accel-ci never imports it."""

@@ -152,7 +152,7 @@ def test_examples_work_as_they_stand(path: str) -> None:
     listed = document["steps"] if "steps" in document else document["jobs"]["gate"]["steps"]
     model: type[Inputs] = models.ACTIONS[verb(path)]
     assert [step["uses"] for step in listed] == [manifest.uses(model)]
-    assert parsing.parse(model, listed[0].get("with", {}))
+    assert parsing.parse(model, listed[0].get("with", {})).verb == model.verb
 
 
 @pytest.mark.parametrize("path", READMES)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -37,7 +36,7 @@ with open(os.environ["DECLARED"]) as declared, open(os.environ["GITHUB_OUTPUT"],
         print(f"{{name}}=<{{verb}} {{name}}>", file=outputs)
 sys.exit(1 if verb == "run-remote" else 0)
 """
-GIVEN = {
+GIVEN: dict[str, dict[str, str | bool]] = {
     "gate": {"branches": "main"},
     "provision": {"accelerator": "v6e-1", "backend": "tpu", "zones": "us-central1-b,\nus-east5-b", "spot": True},
     "run-remote": {"run": "echo \"a b\" 'c' $(d) ${{ github.event_name }}\npytest\n", "timeout": "5m"},
@@ -62,39 +61,50 @@ class Run:
 
 def act(tmp_path: Path, steps: list[dict[str, Any]]) -> Run:
     """Run these steps as a job in act, on a copy of the committed actions."""
-    repository, work, seen = tmp_path / "accel-ci", tmp_path / "work", tmp_path / "seen"
-    for path in [*manifest.sources(), *(f"{verb}/action.yml" for verb in manifest.PUBLISHED)]:
-        (repository / path).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(ROOT / path, repository / path)
-    script = repository / "actions/internal/setup/setup.sh"
-    for path, text in ((script, SETUP), (tmp_path / "program", PROGRAM)):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
-        path.chmod(0o755)
-    declared = {verb: list(model.outputs) for verb, model in models.ACTIONS.items()}
-    (tmp_path / "declared").write_text(json.dumps(declared))
+    work, seen, home = (tmp_path / name for name in ("work", "seen", "home"))
+    for directory in (work, seen, home):
+        directory.mkdir()
+    lay_out(tmp_path / "accel-ci", tmp_path)
     last = {"if": "always()", "run": 'printf %s "$STEPS" > "$SEEN/outputs"', "env": {"STEPS": "${{ toJSON(steps) }}"}}
     workflow = {"on": "push", "jobs": {"job": {"runs-on": "ubuntu-latest", "steps": [*steps, last]}}}
-    for directory in (seen, work / ".github/workflows", tmp_path / "home"):
-        directory.mkdir(parents=True)
-    (work / ".github/workflows/test.yml").write_text(yaml.safe_dump(workflow))
+    write(work / ".github/workflows/test.yml", yaml.safe_dump(workflow))
     done = subprocess.run(
         [
             Path(sys.executable).parent / "act",
             *("push", "--platform", "ubuntu-latest=-self-hosted", "--secret", "GITHUB_TOKEN=a-token-of-the-job"),
             *("--action-offline-mode", "--pull=false", "--no-cache-server"),
-            *("--local-repository", f"org/accel-ci@v1={repository}"),
+            *("--local-repository", f"org/accel-ci@v1={tmp_path / 'accel-ci'}"),
             *("--env", f"SEEN={seen}", "--env", f"STAND_IN={tmp_path / 'program'}"),
             *("--env", f"DECLARED={tmp_path / 'declared'}"),
         ],
         cwd=work,
-        env={"PATH": os.environ["PATH"], "HOME": str(tmp_path / "home"), "XDG_CACHE_HOME": str(tmp_path / "home")},
+        # act hands its whole environment to the steps: a developer's own variables have no place there
+        env={"PATH": os.environ["PATH"], "HOME": str(home), "XDG_CACHE_HOME": str(home)},
         capture_output=True,
         text=True,
         timeout=120,
         check=False,
     )
-    files = {path.name: path.read_text() for path in seen.iterdir()}
+    return observed(seen, done)
+
+
+def lay_out(repository: Path, aside: Path) -> None:
+    """The committed actions with a set-up that puts the stand-in where the program would be."""
+    for path in [*manifest.IN_PLACE, *(f"{verb}/action.yml" for verb in manifest.PUBLISHED)]:
+        write(repository / path, (ROOT / path).read_text(encoding="utf-8"))
+    write(repository / "actions/internal/setup/setup.sh", SETUP)
+    write(aside / "program", PROGRAM)
+    write(aside / "declared", json.dumps({verb: list(model.outputs) for verb, model in models.ACTIONS.items()}))
+
+
+def write(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+    path.chmod(0o755)
+
+
+def observed(seen: Path, done: subprocess.CompletedProcess[str]) -> Run:
+    files = {path.name: path.read_text(encoding="utf-8") for path in seen.iterdir()}
     assert "outputs" in files, done.stdout + done.stderr
     return Run(
         setup=files.pop("setup", "").splitlines(),

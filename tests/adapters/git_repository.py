@@ -9,10 +9,12 @@ IDENTITY = ("-c", "user.name=Ann", "-c", "user.email=ann@example.org", "-c", "co
 
 
 class Repository:
-    """A repository with a work tree at `path`, without any commit at first."""
+    """The repository at `path`; a new one has a work tree and no commit yet."""
 
     def __init__(self, path: Path, *, object_format: str = "sha1") -> None:
         self.path = path
+        if path.exists():
+            return
         path.mkdir(parents=True)
         self.git("init", "--quiet", "--initial-branch=main", f"--object-format={object_format}")
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import itertools
 import os
-import shlex
-import shutil
 import sys
 import time
 from collections.abc import Mapping
@@ -20,7 +18,7 @@ from accel_ci.adapters.transport import Transport
 from accel_ci.domain.machine import Machine, State, Worker
 from accel_ci.domain.workload import Phase
 from accel_ci.ports.remote import Remote
-from tests.fakes.remote import FakeRemote, Script
+from tests.fakes.remote import FakeRemote
 from tests.servers import sshd
 from tests.servers.proxy import Proxy, Serving
 from tests.servers.ssh_in_python import PythonSshServer
@@ -65,7 +63,7 @@ def phase(
         nonce="5" * 32,
         limit_s=limit_s,
         grace_s=grace_s,
-        lease_expires_at=time.time() + 600,
+        lease_expires_at=time.time() + 1e8,
         output_limit_bytes=output_limit_bytes,
         environment=environment or {},
     )
@@ -83,7 +81,8 @@ class FakeWorld:
         return self.fake
 
     def machine(self, workers: int = 1) -> Machine:
-        return _machine("fake", [Worker(index=index, address=f"fake{index}") for index in range(workers)])
+        listed = [Worker(index=index, address=f"fake{index}") for index in range(workers)]
+        return _machine(f"fake-{next(_numbers)}", listed)
 
     def close(self) -> None:
         pass

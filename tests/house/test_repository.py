@@ -59,6 +59,19 @@ def test_no_file_names_a_download_address() -> None:
     assert found == {}
 
 
+def test_links_between_documents_lead_somewhere() -> None:
+    """A relative link in a document points to a file of this repository."""
+    link = re.compile(r"\]\((?!https?:|#|mailto:)([^)#\s]+)")
+    found = {
+        (name, target)
+        for name, text in texts().items()
+        if name.endswith(".md")
+        for target in link.findall(text)
+        if not (REPOSITORY / name).parent.joinpath(target).exists()
+    }
+    assert found == set()
+
+
 def test_scripts_can_be_run() -> None:
     """Shell scripts carry the executable bit, which actions and CI rely on."""
     scripts = [name for name in source_tree.files() if name.endswith(".sh") or name == ".ci/run"]

@@ -207,6 +207,35 @@ def test_nothing_is_skipped() -> None:
     assert not found, "\n".join(found)
 
 
+def test_what_runs_on_machines_needs_nothing_of_ours() -> None:
+    """Files that are sent to machines import the standard library, pytest and one another; nobody imports them."""
+    sent = source_tree.modules(f"{PROGRAM}/on_machine/")
+    own = {pathlib.PurePath(module.name).stem for module in sent}
+    allowed = sys.stdlib_module_names | own | {"pytest", "_pytest"}
+    found = [
+        module.at(node, name)
+        for module in sent
+        for node, name in imports(module)
+        if name.split(".")[0] not in allowed and not name.startswith("accel_ci.on_machine.")  # the latter for mypy only
+    ]
+    found += [
+        module.at(node, name)
+        for module in program(without=(f"{PROGRAM}/on_machine/",))
+        for node, name in imports(module)
+        if name.startswith("accel_ci.on_machine")
+    ]
+    assert not found, "\n".join(found)
+
+
+def imports(module: Module) -> Iterator[tuple[ast.AST, str]]:
+    """Every import with the dotted name of what is imported."""
+    for node in ast.walk(module.tree):
+        if isinstance(node, ast.Import):
+            yield from ((node, alias.name) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield from ((node, f"{node.module}.{alias.name}") for alias in node.names)
+
+
 def test_modules_have_telling_names() -> None:
     """No module is a drawer for odds and ends, and none has the name of one of the standard library's."""
     found = [

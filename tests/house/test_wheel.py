@@ -39,7 +39,9 @@ def test_the_wheel_carries_its_licence(wheel: pathlib.Path) -> None:
 def test_the_program_runs_from_the_wheel(wheel: pathlib.Path, tmp_path: pathlib.Path) -> None:
     """Unpacked anywhere, the wheel is a whole program: the command line starts from it, not from the source tree."""
     zipfile.ZipFile(wheel).extractall(tmp_path)
-    code = "import sys; sys.path.insert(0, sys.argv[1]); from accel_ci import cli; print(cli.__file__); cli.main(['--help'])"
+    code = (
+        "import sys; sys.path.insert(0, sys.argv[1]); from accel_ci import cli; print(cli.__file__); cli.main(['-h'])"
+    )
     command = [sys.executable, "-I", "-c", code, str(tmp_path)]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

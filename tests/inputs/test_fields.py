@@ -65,9 +65,9 @@ def test_what_is_no_accelerator_type_is_told_so(text: str, suggestion: str) -> N
     assert (error.problem, error.suggestion) == ("is not an accelerator type", suggestion)
 
 
-@pytest.mark.parametrize("text", ["local-0", "local-100", "local-x", "localhost-1", "local-4-2"])
-def test_this_computer_has_one_to_99_workers(text: str) -> None:
-    """What begins like this computer but has another count is not taken for a cloud's accelerator."""
+@pytest.mark.parametrize("text", ["local-0", "local-100", "local-x", "localhost-1", "local-4-2", f"v6e-{'x' * 70}-1"])
+def test_what_only_looks_like_an_accelerator(text: str) -> None:
+    """This computer with another count than 1 to 99 is no cloud's accelerator, and a type has an end."""
     assert refused(Accelerator(), text).problem == "is not an accelerator type"
 
 
@@ -148,6 +148,7 @@ def test_environment_lines() -> None:
     ("text", "problem"),
     [
         ("A=1\nhunter2", "line 2 is not NAME=VALUE"),
+        ("=hunter2", "line 1 is not NAME=VALUE"),
         ("2A=hunter2", "line 1 is not NAME=VALUE"),
         ("A B=hunter2", "line 1 is not NAME=VALUE"),
         ("A=1\nA=hunter2", "line 2 sets `A`, which is set twice"),

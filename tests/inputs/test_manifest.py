@@ -127,7 +127,7 @@ def test_the_index_names_every_action_and_what_only_the_command_line_has() -> No
     only = page.split("## On the command line only")[1].split("## How values are written")[0]
     assert [line.split("`")[1] for line in only.splitlines() if line.startswith("`accel-ci")] == [
         "accel-ci run --on-infrastructure ...",
-        "accel-ci attach NAME",
+        "accel-ci attach [NAME]",
         "accel-ci list --backend ...",
     ]
 

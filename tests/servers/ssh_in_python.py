@@ -10,6 +10,8 @@ import asyncssh
 
 from tests.servers.proxy import Serving
 
+BUFFER = 256 * 1024
+
 
 class PythonSshServer:
     """Listens on `port` of 127.0.0.1 with a home directory of its own."""
@@ -48,9 +50,34 @@ class PythonSshServer:
             stderr=asyncio.subprocess.PIPE,
             start_new_session=True,
         )
-        await session.redirect(stdin=process.stdin, stdout=process.stdout, stderr=process.stderr)
-        session.exit(await process.wait())
+        assert process.stdin and process.stdout and process.stderr
+        feeding = asyncio.create_task(_feed(session.stdin, process.stdin))
+        try:
+            await asyncio.gather(_drain(process.stdout, session.stdout), _drain(process.stderr, session.stderr))
+            session.exit(await process.wait())
+        except (ConnectionError, asyncssh.Error):
+            process.kill()
+            await process.wait()
+        finally:
+            feeding.cancel()
 
     async def _shut(self) -> None:
         self._acceptor.close()
         await self._acceptor.wait_closed()
+
+
+async def _feed(source: asyncssh.SSHReader[bytes], sink: asyncio.StreamWriter) -> None:
+    try:
+        while data := await source.read(BUFFER):
+            sink.write(data)
+            await sink.drain()
+    except (ConnectionError, asyncssh.Error):
+        pass
+    finally:
+        sink.close()
+
+
+async def _drain(source: asyncio.StreamReader, sink: asyncssh.SSHWriter[bytes]) -> None:
+    while data := await source.read(BUFFER):
+        sink.write(data)
+        await sink.drain()

@@ -44,14 +44,21 @@ async def frame(stream: asyncio.StreamReader) -> Frame:
     raise ValueError(f"'{transport.plain(header[:80])}' is no frame")
 
 
-async def file_header(stream: asyncio.StreamReader) -> FileHeader | None:
-    """What `courier.py send` announces next; None when it says that it sent all."""
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """The courier's last word; `incomplete` says why it did not look at everything ("" when it did)."""
+
+    incomplete: str
+
+
+async def file_header(stream: asyncio.StreamReader) -> FileHeader | Sent:
+    """What `courier.py send` announces next, or its last word."""
     header = await _line(stream)
     match header.split(b" ", 1):
         case [b"F", text]:
             return _file(document(text))
-        case [b"Z", _]:
-            return None
+        case [b"Z", text]:
+            return Sent(_text(str(document(text).get("incomplete") or "")))
     raise ValueError(f"'{transport.plain(header[:80])}' announces no file")
 
 

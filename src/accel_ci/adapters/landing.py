@@ -11,6 +11,7 @@ from contextlib import ExitStack, suppress
 from typing import IO
 
 from accel_ci.adapters import frames
+from accel_ci.adapters.frames import FileHeader
 from accel_ci.domain.machine import Worker
 from accel_ci.domain.workload import Caps, Fetched
 
@@ -36,14 +37,16 @@ class Landing:
         fetched: list[Fetched] = []
         with ExitStack() as on_failure:
             on_failure.callback(self._forget)
-            while (header := await frames.file_header(stream)) is not None:
+            while isinstance(header := await frames.file_header(stream), FileHeader):
                 fetched.append(await self._take(header, stream))
                 if len(fetched) > self._caps.files + REFUSALS:
                     raise ValueError("more files than were asked for")
+            if header.incomplete:
+                fetched.append(Fetched(worker=self._worker.index, name="*", refused=header.incomplete))
             on_failure.pop_all()
         return fetched
 
-    async def _take(self, header: frames.FileHeader, stream: asyncio.StreamReader) -> Fetched:
+    async def _take(self, header: FileHeader, stream: asyncio.StreamReader) -> Fetched:
         if header.refused:
             return Fetched(worker=self._worker.index, name=header.name, refused=header.refused)
         if header.size > min(self._caps.file_bytes, self._left) or len(self._written) >= self._caps.files:

@@ -48,7 +48,7 @@ ServerAliveInterval 5
 ServerAliveCountMax 2
 """
 READY = "accel-ci is connected"
-KEEP = f"echo {shlex.quote(READY)}; exec cat >/dev/null"
+KEEP = f"echo {shlex.quote(READY)}; read _"
 HOST_KEY = re.compile(r"((?:ssh|ecdsa|sk)-[a-z0-9@.-]+) ([A-Za-z0-9+/]+={0,3})(?: .*)?")
 CLOSE_S = 3.0
 

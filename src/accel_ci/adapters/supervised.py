@@ -82,13 +82,17 @@ class SupervisedRemote:
     def put(self, machine: Machine, package: Package) -> None:
         """See ports.remote.Remote. Each worker's process reads the file itself: its bytes never pass through ours."""
         argv = (*COURIER, "unpack", "--kind", package.kind, *(("--sha", package.sha) if package.sha else ()))
-
         with ExitStack() as files:
-            package_for = {worker: files.enter_context(open(package.path, "rb")) for worker in machine.workers}
+            package_for = {worker.index: files.enter_context(open(package.path, "rb")) for worker in machine.workers}
             self._on_each(
                 machine.workers,
                 lambda worker: self._call(
-                    machine, worker, argv, stdin=package_for[worker], limit_s=self._deadlines.transfer_s
+                    machine,
+                    worker,
+                    argv,
+                    stdin=package_for[worker.index],
+                    limit_s=self._deadlines.transfer_s,
+                    says="ok",
                 ),
             )
 
@@ -96,7 +100,8 @@ class SupervisedRemote:
         """See ports.remote.Remote."""
         argv = (*SUPERVISOR, "start")
         self._on_each(
-            machine.workers, lambda worker: self._call(machine, worker, argv, data=start_spec(machine, worker, phase))
+            machine.workers,
+            lambda worker: self._call(machine, worker, argv, data=start_spec(machine, worker, phase), says="started"),
         )
 
     def stop(self, machine: Machine, phase: Phase, workers: Sequence[int]) -> None:
@@ -109,7 +114,7 @@ class SupervisedRemote:
         """See ports.remote.Remote. A slow reader slows the machine's sending down; memory stays bounded."""
         queue: asyncio.Queue[Event] = asyncio.Queue(EVENTS)
         following = self._loop.begin(self._follow_all(machine, phase, offsets, queue.put))
-        waiting, heard_at = set(offsets), time.monotonic()
+        waiting, heard_at = {worker.index for worker in machine.workers} & offsets.keys(), time.monotonic()
         try:
             while waiting:
                 events = self._loop.run(_next(queue))
@@ -155,7 +160,9 @@ class SupervisedRemote:
         data: bytes = b"",
         stdin: Stdin = PIPE,
         limit_s: float | None = None,
+        says: str = "",
     ) -> None:
+        """Have the command read `data` or `stdin`, end well, and answer a JSON object that holds the name `says`."""
         limit_s = limit_s or self._deadlines.call_s
         async with transport.conversation(
             self._transport, machine, worker, argv=argv, stdin=stdin, limit_s=limit_s
@@ -164,12 +171,14 @@ class SupervisedRemote:
             answer = await opened.answer(ANSWER_BYTES)
             if await opened.process.wait():
                 raise _refusal(worker, answer) or transport.lost(worker, await opened.why())
+            if says and says not in frames.document(answer):
+                raise ValueError(f"an answer that does not say '{says}'")
 
     async def _follow_all(self, machine: Machine, phase: Phase, offsets: Mapping[int, int], deliver: Deliver) -> None:
-        workers = [worker for worker in machine.workers if worker.index in offsets]
-        await asyncio.gather(
-            *(self._follow(machine, worker, phase, offsets[worker.index], deliver) for worker in workers)
-        )
+        async with asyncio.TaskGroup() as group:
+            for worker in machine.workers:
+                if worker.index in offsets:
+                    group.create_task(self._follow(machine, worker, phase, offsets[worker.index], deliver))
 
     async def _follow(self, machine: Machine, worker: Worker, phase: Phase, offset: int, deliver: Deliver) -> None:
         argv = (*SUPERVISOR, "attach", "--phase", phase.name, "--offset", str(offset))
@@ -213,9 +222,10 @@ async def _on_each(workers: Sequence[Worker], work: Callable[[Worker], Awaitable
 
 
 def _together(errors: Sequence[BaseException]) -> BaseException:
+    """One error for all: the first that is no matter of a worker, or else one that names the workers."""
     clouds = [error for error in errors if isinstance(error, CloudError)]
-    if len(errors) == 1 or len(clouds) < len(errors):
-        return next((error for error in errors if error not in clouds), errors[0])
+    if len(clouds) < len(errors) or len(errors) == 1:
+        return next((error for error in errors if not isinstance(error, CloudError)), errors[0])
     named = "; ".join(error.what_happened for error in clouds[:NAMED])
     rest = f"; and {len(clouds) - NAMED} more" if len(clouds) > NAMED else ""
     kind = ConnectionLostError if any(isinstance(error, ConnectionLostError) for error in clouds) else CloudError

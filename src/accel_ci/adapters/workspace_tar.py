@@ -79,10 +79,11 @@ def _add(archive: tarfile.TarFile, root: str, name: str) -> None:
         entry.type, entry.linkname = tarfile.SYMTYPE, os.readlink(path)
         archive.addfile(entry)
     elif stat.S_ISREG(found.st_mode):
-        _add_file(archive, entry, path)
+        add_file(archive, entry, path)
 
 
-def _add_file(archive: tarfile.TarFile, entry: tarfile.TarInfo, path: str) -> None:
+def add_file(archive: tarfile.TarFile, entry: tarfile.TarInfo, path: str) -> None:
+    """Add the file's bytes as `entry`; ConfigurationError when they cannot be read, or become fewer meanwhile."""
     try:
         with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NOFOLLOW)) as file:
             entry.size = os.fstat(file.fileno()).st_size

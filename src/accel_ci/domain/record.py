@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -170,3 +171,9 @@ class RunRecord(_Part):
     artifacts: list[Artifact] = []
     cleanup: CleanupFacts | None = None
     cost: Cost | None = None
+
+
+def schema() -> str:
+    """The JSON Schema of the run record as it is kept in docs/run-record.schema.json, ending in a newline."""
+    document = {"$schema": "https://json-schema.org/draft/2020-12/schema", **RunRecord.model_json_schema()}
+    return json.dumps(document, indent=2) + "\n"

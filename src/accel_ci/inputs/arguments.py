@@ -43,6 +43,7 @@ def read(argv: Sequence[str], *, version: str) -> Command:
 
 def parser(*, version: str) -> argparse.ArgumentParser:
     """The parser of all verbs."""
+    # No abbreviations: a new input must not change what an old command line means.
     top = _Parser(prog="accel-ci", description=DESCRIPTION, allow_abbrev=False)
     top.add_argument("--version", action="version", version=f"accel-ci {version}")
     verbs = top.add_subparsers(dest="verb", metavar="VERB", required=True, title="verbs")
@@ -60,7 +61,7 @@ class _Parser(argparse.ArgumentParser):
 
 def _add(verbs: Any, verb: str, model: type[Inputs]) -> None:
     summary = (model.__doc__ or "").split("\n", 1)[0]
-    command = " -- COMMAND ..." if "run" in model.model_fields else f" {model.bare.upper()}" if model.bare else ""
+    command = " -- COMMAND ..." if "run" in model.model_fields else f" [{model.bare.upper()}]" if model.bare else ""
     usage = f"accel-ci {verb} [options]{command}"
     options = verbs.add_parser(verb, help=summary, description=summary, usage=usage, allow_abbrev=False)
     for entry in declaration.inputs(model):
@@ -81,6 +82,7 @@ def _option(options: argparse.ArgumentParser, entry: Input) -> None:
 
 
 def _split(argv: Sequence[str]) -> tuple[list[str], list[str]]:
+    # argparse has its own idea of `--`, which changed between versions of Python.
     words = list(argv)
     if "--" not in words:
         return words, []
@@ -89,6 +91,7 @@ def _split(argv: Sequence[str]) -> tuple[list[str], list[str]]:
 
 
 def _known_verb(options: Sequence[str]) -> None:
+    # argparse would list all verbs and guess none.
     verb = next((word for word in options if not word.startswith("-")), None)
     if verb is not None and verb not in models.COMMAND_LINE:
         verbs = tuple(models.COMMAND_LINE)
@@ -112,6 +115,7 @@ def _text(value: str | bool | list[str]) -> str:
 
 def _strangers(rest: Sequence[str]) -> dict[str, str]:
     """Options without a home, by name; a word that belongs to no option cannot be one."""
+    # Only names: what stands behind a wrong option may be a secret.
     names = {word.removeprefix("--").partition("=")[0]: "" for word in rest if word.startswith("--")}
     if rest and not names:
         raise ConfigurationError(

@@ -42,7 +42,9 @@ class Inputs(BaseModel):
     `bare` names the input that the command line takes as a word of its own, "" for none.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+    # Defaults are texts like all others: whoever reads action.yml sees what they could have written.
+    # Built on first use: a process needs one model of eleven.
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True, defer_build=True)
 
     verb: ClassVar[str]
     outputs: ClassVar[Mapping[str, str]] = {}
@@ -67,6 +69,7 @@ def inputs(model: type[Inputs]) -> tuple[Input, ...]:
 
 def _input(field: str, info: FieldInfo) -> Input:
     return Input(
+        # `for` is a word of Python, so its field is `for_`.
         name=field.rstrip("_").replace("_", "-"),
         field=field,
         syntax=next(part for part in info.metadata if isinstance(part, Syntax)),

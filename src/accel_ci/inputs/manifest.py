@@ -52,6 +52,7 @@ def definition(text: str, model: type[Inputs]) -> str:
     return f"{before}\n{''.join(_blocks(model))}runs:\n{after}"
 
 
+# A copy, for want of better: links break on Windows and in cached actions, and YAML cannot include another file.
 def face(text: str, source: str) -> str:
     """The published copy of a definition, one directory higher: only the way to the shared scripts differs."""
     return f"# Written by {COMMAND} from {source}.\n" + text.replace(INTERNAL, "../actions/internal/")
@@ -108,7 +109,7 @@ def _command_line() -> str:
         known = declaration.inputs(models.ACTIONS[verb]) if verb in models.ACTIONS else ()
         more = [entry for entry in declaration.inputs(model) if entry not in known]
         if more:
-            form = model.bare.upper() or f"--{more[0].name} ..."
+            form = f"[{model.bare.upper()}]" if model.bare else f"--{more[0].name} ..."
             parts.append(f"`accel-ci {verb} {form}`: {_summary(model)}\n\n{_inputs(more)}")
     return "\n".join([*parts, ""])
 
@@ -120,6 +121,7 @@ def _inputs(entries: Iterable[Input]) -> str:
 def _blocks(model: type[Inputs]) -> Iterator[str]:
     yield f"inputs: # from src/accel_ci/inputs/models.py, by {COMMAND}\n"
     for entry in declaration.inputs(model):
+        # GitHub does not enforce `required`; editors and linters do, and that is whom it is for.
         yield f"  {entry.name}:\n    description: {_quoted(entry.help)}\n    required: {_quoted(entry.required)}\n"
         if entry.default is not None:
             yield f"    default: {_quoted(entry.default)}\n"
@@ -148,6 +150,7 @@ def _summary(model: type[Inputs]) -> str:
 
 
 def _quoted(value: str | bool) -> str:
+    # JSON's strings and booleans are YAML's too, so that the program needs no YAML library.
     return json.dumps(value, ensure_ascii=False)
 
 

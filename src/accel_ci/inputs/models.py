@@ -57,6 +57,7 @@ class GateInputs(Inputs):
     branches: Annotated[tuple[str, ...], Words(Pattern("branch pattern", r"[^\s~^:?\\]{1,200}", "release/*"))] = given(
         "", "Branches that may use an accelerator; `*` stays within a path component, `**` crosses them; empty: all."
     )
+    # Of a draft nobody asked for a review yet, so nobody should pay for one.
     drafts: Annotated[bool, Boolean()] = given("false", "Pull requests: drafts may use an accelerator too.")
 
 
@@ -74,7 +75,9 @@ class MachineInputs(Inputs):
     zones: Annotated[tuple[str, ...], Words(Pattern("zone", r"[A-Za-z0-9][A-Za-z0-9-]{0,62}", "us-central1-b"))] = (
         given("", "Zones to try, in this order; empty: every zone that has the accelerator.")
     )
+    # A fifth to a half of the price, and a run that the cloud ends is never held against the code.
     spot: Annotated[bool, Boolean()] = given("true", "Take a cheaper machine that the cloud may take back at any time.")
+    # Boot 10m, setup 10m and run 20m at their longest, and 5m to bring files back.
     ttl: Annotated[int, Duration("10s", "24h")] = given(
         "45m", "How long the machine may live from its request on, whatever happens."
     )
@@ -107,6 +110,7 @@ class ProvisionInputs(MachineInputs):
     image: Annotated[str, Pattern("image name", r"[A-Za-z0-9][A-Za-z0-9._/:@-]{0,254}", "v2-alpha-tpuv6e")] = given(
         "", "The machine's image or runtime version; empty: the one made for the accelerator."
     )
+    # A text to us: its own module reads it and checks that it is this run's.
     grant: Annotated[str, Text()] = given("", "The gate's output `grant`, where the event needs a permission.")
     project: vocabulary.Project = given("")
     workload_identity_provider: vocabulary.Provider = given("")
@@ -212,7 +216,8 @@ class CleanupInputs(Inputs):
     for_: Annotated[tuple[str, ...], Words(Pattern("job id", r"[A-Za-z_][A-Za-z0-9_-]{0,99}", "tpu"))] = given(
         "", "Ids of other jobs of this run whose machines end, said by a job that runs after them; empty: this job."
     )
-    backend: vocabulary.Backend = given(AUTO)
+    # Said again, not remembered: cleanup works on another runner and when nothing of the first one is left.
+    backend: vocabulary.Backend = given(AUTO, vocabulary.SEARCHED)
     project: vocabulary.Project = given("")
     workload_identity_provider: vocabulary.Provider = given("")
     service_account: vocabulary.ServiceAccount = given("")
@@ -250,6 +255,7 @@ class ReapQueuedInputs(Inputs):
     dry_run: vocabulary.DryRun = given("false")
 
 
+# Only the journey knows all of these limits; between separate steps the supervisor ends what outlives the lease.
 def _covers(ttl: int, timeout: int, setup: str) -> str:
     parts = {"boot": _of(ProvisionInputs, "boot_timeout"), "setup": _of(RunRemoteInputs, "setup_timeout")}
     if not setup:
@@ -311,6 +317,7 @@ class JourneyInputs(MachineInputs):
         return CollectInputs(paths=self.paths) if self.paths else None
 
 
+# The root action hands its inputs to the verb `run`, so this has to take all of them.
 class RunInputs(JourneyInputs):
     """The whole journey in one command: lease, run, bring back, report, and always give back."""
 
@@ -324,11 +331,9 @@ class AttachInputs(Inputs):
     verb = "attach"
     bare = "name"
 
-    name: Annotated[
-        str,
-        Pattern("run name", r"[a-z0-9][a-z0-9-]{0,62}", "accel-project-1789000000-1-0a1b2c3d"),
-        Field(description="The name that the journey printed when it began."),
-    ]
+    name: Annotated[str, Pattern("run name", r"[a-z0-9][a-z0-9-]{0,62}", "accel-project-1789000000-1-0a1b2c3d")] = (
+        given("", "The name that the journey printed when it began; empty: the last one of this directory.")
+    )
 
 
 class ListInputs(Inputs):
@@ -336,7 +341,7 @@ class ListInputs(Inputs):
 
     verb = "list"
 
-    backend: vocabulary.Backend = given(AUTO)
+    backend: vocabulary.Backend = given(AUTO, vocabulary.SEARCHED)
 
 
 def _by_verb(*of: type[Inputs]) -> Mapping[str, type[Inputs]]:

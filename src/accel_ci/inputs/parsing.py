@@ -21,7 +21,8 @@ def parse(model: type[M], given: Mapping[str, str]) -> M:
     ConfigurationError with every mistake at once. Values are shown only where the field's syntax is safe to show.
     """
     _bounded(given)
-    named = {name.lower(): text for name, text in given.items()}  # GitHub does not mind the case of names
+    # GitHub does not mind the case of input names, and its `inputs` context keeps the user's own.
+    named = {name.lower(): text for name, text in given.items()}
     texts = model.completed({name: text for name, text in named.items() if text.strip()})
     known = {entry.name: entry for entry in declaration.inputs(model)}
     mistakes = [_unknown(name, tuple(known)) for name in named if name not in known]
@@ -43,7 +44,7 @@ def from_json(text: str) -> dict[str, str]:
         raise _too_large()
     try:
         document = json.loads(text)
-    except (ValueError, RecursionError):
+    except (ValueError, RecursionError):  # the parser gives up on deep nesting
         document = None
     if not isinstance(document, dict):
         raise ConfigurationError("the inputs are not a JSON object", what_to_do="pass them as `${{ toJSON(inputs) }}`")
@@ -85,6 +86,7 @@ def _about(entry: Input, text: str, problem: str) -> str:
 
 
 def _unknown(name: str, known: tuple[str, ...]) -> Mistake:
+    # A name that is right elsewhere comes first: the nearest name here would be a wrong guess.
     owner = next((verb for verb, model in models.ACTIONS.items() if name in _names(model)), None)
     hint = f"it is an input of `{owner}`" if owner else fields.meant(name, known)
     return Mistake(fields.shown(name), "is not an input here", hint or f"the inputs are: {', '.join(known)}")

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 
 from accel_ci.inputs.fields import FieldError, Syntax
 
+# A number alone would be minutes to GitHub and seconds to most clouds.
 _DURATION = re.compile(r"(?:([0-9]{1,5})h)?(?:([0-9]{1,6})m)?(?:([0-9]{1,7})s)?")
+# MB is two different numbers: only units that are one are taken; the others are understood well enough to correct.
 _SIZE = re.compile(r"([0-9]{1,9})(B|KiB|MiB|GiB)")
 _LOOSE_SIZE = re.compile(r"([0-9]{1,9})\s*([kmg]?)i?b?", re.IGNORECASE)
 _BYTES = {"B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}

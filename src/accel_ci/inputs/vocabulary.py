@@ -44,6 +44,7 @@ ServiceAccount = Annotated[
 ]
 Slot = Annotated[
     str,
+    # `main` is where the state of the only machine is kept.
     Pattern("slot name", r"(?!main$)[a-z0-9](?:[a-z0-9-]{0,18}[a-z0-9])?", "second"),
     Field(description="Which machine of this job is meant, when one job leases several; empty: the only one."),
 ]
@@ -80,6 +81,7 @@ HtmlCopy = Annotated[
 ]
 DryRun = Annotated[bool, Boolean(), Field(description="Only say what would be done.")]
 
+SEARCHED = "Where machines are looked for; `auto`: where this job leased, else in every backend of this version."
 VERDICT = f"How the run ended: {', '.join(Verdict)}."
 EXIT_CODE = "The command's own exit code; empty when it did not end by itself."
 TESTS = 'The tests, counted by outcome, as JSON: {"passed": 12, "failed": 1}; empty when none reported.'
@@ -88,6 +90,7 @@ RECORD = "The path on the runner of the run's record, a JSON document."
 HTML = "The path on the runner of the self-contained HTML report."
 
 
+# Alone it would be ignored in silence, and the job would act as somebody else.
 def _signs_in(service_account: str, provider: str) -> str:
     return "needs `workload-identity-provider` beside it" if service_account and not provider else ""
 

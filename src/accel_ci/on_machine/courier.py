@@ -6,8 +6,8 @@ Sent to the machine as it is: one file, standard library only, Python >= 3.8. It
 `unpack` makes source/ anew and answers one line of JSON: {"ok": true, "sha": SHA}, or {"ok": false, "error": text} and
 exit 1. A bundle's objects are checked by git as if they came from the network; SHA is what is checked out afterwards.
 `send` reads {"patterns": [glob, ...], "base": "source" or "results", "caps": {"file_bytes", "total_bytes", "files"}}.
-It writes "F <json>\\n" with name, size, sha256 and refused for each file that a pattern names, followed by exactly `size`
-bytes; size is 0 when `refused` says why not. At last comes "Z <json>\\n" with the counts sent, refused and bytes, with
+It writes "F <json>\\n" with name, size, sha256 and refused for each file that a pattern names, and then exactly `size`
+bytes: none when `refused` says why not. At last comes "Z <json>\\n" with the counts sent, refused and bytes, with
 unmatched (the patterns that named no file), and incomplete: why there may be more files ("" when there are not).
 """
 
@@ -35,8 +35,8 @@ SOURCE = os.path.join(ROOT, "source")
 DONE = os.path.join(ROOT, "source.sha")
 CHUNK = 1024 * 1024
 
-SHA = re.compile(r"[0-9a-f]{40}")
-BUNDLE_REF = re.compile(rb"([0-9a-f]{40}) (\S+)\n")
+SHA = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
+BUNDLE_REF = re.compile(rb"([0-9a-f]{40,64}) (\S+)\n")
 # Old commits of honest projects break these three rules without harm; Gitaly lets the same ones pass.
 OBJECT_CHECKS = "--strict=badTimezone=ignore,missingSpaceBeforeDate=ignore,zeroPaddedFilemode=ignore"
 TAR_MEMBERS = 1_000_000
@@ -48,7 +48,7 @@ MAX_DEPTH = 64
 MAX_VISITED = 1_000_000
 MAX_REFUSALS = 500
 MAX_NAME = 1024
-IN_MEMORY = 16 * 1024 * 1024
+IN_MEMORY = 16 * 1024 * 1024  # smaller files come back even from a machine whose disk is full
 OPEN_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
 OPEN_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY
 
@@ -87,7 +87,7 @@ def unpack(kind: str, sha: str) -> int:
                 else:
                     unpack_tar(package, new)
                 put_in_place(space, sha)
-    except (RefusedError, OSError, tarfile.TarError) as error:
+    except (RefusedError, OSError, ValueError, tarfile.TarError) as error:
         answer = {"ok": False, "error": str(error)}
     while package.read(CHUNK):  # the sender finishes in peace, and then reads the answer
         pass
@@ -134,9 +134,10 @@ def unpack_bundle(package: IO[bytes], repository: str, sha: str) -> None:
     index-pack gets the pack from us, for git before 2.46 checks no object that it fetches from a bundle.
     """
     if not SHA.fullmatch(sha):
-        raise RefusedError("a commit is named by 40 hexadecimal digits")
+        raise RefusedError("a commit is named by 40 or 64 hexadecimal digits")
     tags = read_bundle_header(package)
-    git(repository, "init", "--quiet", "--template=")
+    object_format = ["--object-format=sha256"] if len(sha) == 64 else []  # unknown to git before 2.29
+    git(repository, "init", "--quiet", "--template=", *object_format)
     git(repository, "index-pack", OBJECT_CHECKS, "--stdin", feed=package)
     git(repository, "update-ref", "--stdin", feed=io.BytesIO(b"".join(b"create %s %s\n" % tag for tag in tags.items())))
     git(repository, "checkout", "--quiet", "--detach", sha)
@@ -155,7 +156,7 @@ def read_bundle_header(package: IO[bytes]) -> Dict[bytes, bytes]:
         if reference is not None:
             if reference[2].startswith(b"refs/tags/"):
                 tags[reference[2]] = reference[1]
-        elif line != b"@object-format=sha1\n":
+        elif not line.startswith(b"@object-format="):
             raise RefusedError("the bundle is cut short, or needs objects that are not in it")
     return tags
 
@@ -179,7 +180,8 @@ def git(repository: str, *arguments: str, feed: IO[bytes] | None = None) -> byte
             stdout=subprocess.PIPE,
             stderr=words,
         ) as process:
-            assert process.stdin is not None and process.stdout is not None
+            assert process.stdin is not None
+            assert process.stdout is not None
             with suppress(BrokenPipeError), process.stdin as stdin:  # git says itself why it wants no more
                 shutil.copyfileobj(feed or io.BytesIO(), stdin, CHUNK)
             output = process.stdout.read()
@@ -190,14 +192,15 @@ def git(repository: str, *arguments: str, feed: IO[bytes] | None = None) -> byte
     return output
 
 
-class Counted:
+class Counted(io.RawIOBase):
     """A stream that counts what was read of it."""
 
     def __init__(self, stream: IO[bytes]) -> None:
+        super().__init__()
         self.stream = stream
         self.count = 0
 
-    def read(self, size: int) -> bytes:
+    def read(self, size: int = -1) -> bytes:
         """The next bytes."""
         data = self.stream.read(size)
         self.count += len(data)
@@ -214,7 +217,7 @@ def unpack_tar(package: IO[bytes], folder: str) -> None:
             member = archive.next()
             if member is None:
                 break
-            archive.members = []  # else it keeps them all
+            archive.members = []  # type: ignore[attr-defined]  # else it keeps them all
             total, number = total + member.size, number + 1
             if total > TAR_BYTES or number > TAR_MEMBERS:
                 raise RefusedError("the archive is too large")
@@ -274,25 +277,17 @@ class Caps(NamedTuple):
 
 
 class FullError(Exception):
-    """There may be more files than were looked at; the text says why."""
+    """All files that may be sent were sent."""
 
 
 def send() -> int:
     """Send the files that the request on stdin names."""
-    out = sys.stdout.buffer
     try:
-        sender = read_request(sys.stdin.buffer.read(), out)
+        sender = read_request(sys.stdin.buffer.read(), sys.stdout.buffer)
     except (ValueError, KeyError, TypeError) as error:
         print("the request cannot be read: %s" % error, file=sys.stderr)
         return 1
-    incomplete = ""
-    try:
-        sender.start()
-    except FullError as full:
-        incomplete = str(full)
-    summary = {**sender.counts, "unmatched": sender.unmatched(), "incomplete": incomplete}
-    out.write(b"Z %s\n" % json.dumps(summary).encode())
-    out.flush()
+    sender.run()
     return 0
 
 
@@ -307,14 +302,15 @@ def read_request(data: bytes, out: IO[bytes]) -> Sender:
 def pattern_parts(pattern: str) -> List[str]:
     """The parts between slashes; a last `**` means all files below. ValueError when it is not relative or leads up."""
     parts = [part for part in pattern.split("/") if part not in ("", ".")]
-    if not parts or pattern.startswith("/") or ".." in parts:
+    if not parts or pattern.startswith("/") or ".." in parts or "\0" in pattern:
         raise ValueError("not a relative pattern: %r" % pattern)
+    parts = [part for number, part in enumerate(parts) if part != "**" or parts[number - 1 : number] != ["**"]]
     return [*parts, "*"] if parts[-1] == "**" else parts
 
 
 def matches(part: str, name: str) -> bool:
-    """True when the part of a pattern means this name; wild ones mean no hidden file, as in a shell."""
-    return part == name or fnmatch.fnmatchcase(name, part) and (part[0] == "." or name[0] != ".")
+    """True when the part of a pattern means this name; a wild beginning means no hidden file, as in a shell."""
+    return part == name or (fnmatch.fnmatchcase(name, part) and not (name[0] == "." != part[0]))
 
 
 class Sender:
@@ -327,19 +323,135 @@ class Sender:
         self.caps = caps
         self.out = out
         self.counts = {"sent": 0, "refused": 0, "bytes": 0}
-        self.matched: Set[int] = set()
+        self.named: Set[int] = set()
         self.visited = 0
+        self.incomplete = ""
 
-    def unmatched(self) -> List[str]:
-        """The patterns that named no file so far."""
-        return [pattern for number, pattern in enumerate(self.patterns) if number not in self.matched]
-
-    def start(self) -> None:
-        """Walk from the base; FullError when not everything could be looked at."""
+    def run(self) -> None:
+        """Send what is there, and the summary."""
         root = os.open(ROOT, os.O_RDONLY | os.O_DIRECTORY)
         try:
-            self.descend(root, self.base, path="", states={(number, 0) for number in range(len(self.parts))})
+            self.enter(root, self.base, path="", states={(number, 0) for number in range(len(self.parts))})
+        except FullError:
+            self.incomplete = "more than %d files" % self.caps.files
+        unmatched = [pattern for number, pattern in enumerate(self.patterns) if number not in self.named]
+        self.announce("Z", {**self.counts, "unmatched": unmatched, "incomplete": self.incomplete})
+        self.out.flush()
+
+    def announce(self, kind: str, document: Dict[str, Any]) -> None:
+        """Write a header line; JSON keeps it one line of ASCII, whatever the names are."""
+        self.out.write(b"%s %s\n" % (kind.encode(), json.dumps(document).encode()))
+
+    def enter(self, directory: int, name: str, path: str, states: Set[State]) -> None:
+        """Walk the directory of this name, unless it is a link by now, cannot be read, or lies too deep."""
+        if path.count("/") > MAX_DEPTH:
+            self.incomplete = "directories below %d others were left out" % MAX_DEPTH
+            return
+        try:
+            inner = os.open(name, OPEN_DIRECTORY, dir_fd=directory)
         except OSError as error:
-            raise FullError("%s cannot be read: %s" % (self.base, error.strerror)) from None
+            self.incomplete = "%s cannot be read: %s" % (path[:MAX_NAME] or name, error.strerror)
+            return
+        try:
+            self.walk(inner, path, states)
         finally:
-            os.close(root)
+            os.close(inner)
+
+    def walk(self, directory: int, path: str, states: Set[State]) -> None:
+        """Look at everything in the directory that may be named, or may hold what is."""
+        states = states | {(number, part + 1) for number, part in states if self.parts[number][part] == "**"}
+        for name in self.candidates(directory, states):
+            shown = os.fsencode(name).decode("utf-8", "backslashreplace")
+            after = self.after(states, shown)
+            if after:
+                self.look(directory, name, path=path + shown, states=after)
+
+    def after(self, states: Set[State], name: str) -> Set[State]:
+        """The states behind this name; a state at the end of its pattern says that the pattern names it."""
+        going = {state for state in states if matches(self.parts[state[0]][state[1]], name)}
+        return {(number, part + (self.parts[number][part] != "**")) for number, part in going}
+
+    def candidates(self, directory: int, states: Set[State]) -> List[str]:
+        """The names worth a look, sorted: those that the patterns spell out, or when one is wild all that are there."""
+        parts = {self.parts[number][part] for number, part in states}
+        if not any(map(WILD.search, parts)):
+            return sorted(os.fsdecode(part.encode()) for part in parts)
+        names = []
+        with os.scandir(directory) as entries:
+            for entry in entries:
+                if self.visited >= MAX_VISITED:
+                    self.incomplete = "more than %d names were there" % MAX_VISITED
+                    break
+                self.visited += 1
+                names.append(entry.name)
+        return sorted(names)
+
+    def look(self, directory: int, name: str, path: str, states: Set[State]) -> None:
+        """Enter a directory that a pattern leads through; offer anything else that one names."""
+        try:
+            found = os.stat(name, dir_fd=directory, follow_symlinks=False)
+        except OSError:  # it is gone, or never was there
+            return
+        named = {number for number, part in states if part == len(self.parts[number])}
+        deeper = {state for state in states if state[1] < len(self.parts[state[0]])}
+        if stat.S_ISDIR(found.st_mode):
+            if deeper:
+                self.enter(directory, name, path=path + "/", states=deeper)
+        elif named:
+            self.named |= named
+            self.offer(directory, name, path=path, found=found)
+
+    def offer(self, directory: int, name: str, path: str, found: os.stat_result) -> None:
+        """Send one file as it was at one moment, or say why not."""
+        if self.counts["sent"] >= self.caps.files:
+            raise FullError
+        try:
+            if len(path) > MAX_NAME:
+                raise RefusedError("its name is too long")
+            self.check(found)
+            with tempfile.SpooledTemporaryFile(max_size=IN_MEMORY, dir=ROOT) as copy:
+                size, sha256 = self.take(directory, name, copy=copy)
+                self.announce("F", {"name": path, "size": size, "sha256": sha256, "refused": ""})
+                copy.seek(0)
+                shutil.copyfileobj(copy, self.out, CHUNK)
+            self.counts["sent"] += 1
+            self.counts["bytes"] += size
+        except RefusedError as refusal:
+            self.counts["refused"] += 1
+            if self.counts["refused"] <= MAX_REFUSALS:
+                self.announce("F", {"name": path[:MAX_NAME], "size": 0, "sha256": "", "refused": str(refusal)})
+
+    def check(self, found: os.stat_result) -> None:
+        """RefusedError for what is no regular file, or is too large."""
+        if stat.S_ISLNK(found.st_mode):
+            raise RefusedError("a symbolic link")
+        if not stat.S_ISREG(found.st_mode):
+            raise RefusedError("not a regular file")
+        if found.st_size > self.caps.file_bytes:
+            raise RefusedError("%d bytes are more than %d" % (found.st_size, self.caps.file_bytes))
+        if found.st_size > self.caps.total_bytes - self.counts["bytes"]:
+            raise RefusedError("all files together would have more than %d bytes" % self.caps.total_bytes)
+
+    def take(self, directory: int, name: str, copy: IO[bytes]) -> Tuple[int, str]:
+        """Copy the file: its size and sha256 in hexadecimal. RefusedError when it changes meanwhile."""
+        digest, copied = hashlib.sha256(), 0
+        try:
+            with open(os.open(name, OPEN_FILE, dir_fd=directory), "rb", buffering=0) as file:
+                before = os.fstat(file.fileno())
+                self.check(before)
+                while copied <= before.st_size:
+                    data = file.read(CHUNK)
+                    if not data:
+                        break
+                    digest.update(data)
+                    copied += copy.write(data)
+                after = os.fstat(file.fileno())
+        except OSError as error:
+            raise RefusedError(error.strerror or "unreadable") from None
+        if (copied, after.st_mtime_ns) != (before.st_size, before.st_mtime_ns):
+            raise RefusedError("it changed while it was read")
+        return copied, digest.hexdigest()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

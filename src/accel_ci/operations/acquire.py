@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from accel_ci.domain import capacity, errors
@@ -10,7 +10,7 @@ from accel_ci.domain.lease import Lease
 from accel_ci.domain.machine import Candidate, Creation, Machine, MachineSpec
 from accel_ci.domain.record import Try
 from accel_ci.domain.runkey import RunKey
-from accel_ci.operations import release
+from accel_ci.operations import reach, records, release
 from accel_ci.ports.world import World
 
 LONGEST_POLL_S = 1.0
@@ -42,7 +42,7 @@ def machine(world: World, key: RunKey, order: Order, *, tell: Callable[[Try], No
 
     Whatever goes wrong, cancellation included, what this walk made is asked to end before the error leaves.
     """
-    candidates: Sequence[Candidate] = world.machines.candidates(order.spec)
+    candidates = reach.retried(world, lambda: world.machines.candidates(order.spec), what="candidates")
     while True:
         candidate, candidates = candidates[0], candidates[1:]
         started_at = world.clock.now()
@@ -63,13 +63,23 @@ def machine(world: World, key: RunKey, order: Order, *, tell: Callable[[Try], No
 
 def _try(world: World, key: RunKey, order: Order, *, candidate: Candidate) -> Leased:
     requested_at = world.clock.now()
-    lease = Lease(key=key, expires_at=int(requested_at + order.ttl_s))
+    lease = _lease(world, key, order)
     world.job.status(f"asking for {order.spec.accelerator} in {candidate}")
     creation = _begin(world, order.spec, lease, candidate=candidate)
     ready = _wait(world, creation, candidate=candidate, deadline=requested_at + order.spec.boot_limit_s)
     return Leased(
         machine=ready, lease=lease, candidate=candidate, requested_at=requested_at, ready_at=world.clock.now()
     )
+
+
+def _lease(world: World, key: RunKey, order: Order) -> Lease:
+    """The try's lease, kept before it is asked for: whoever goes on after a crash asks for the very same machine."""
+    place, now = records.place(key.slot, f"lease-{key.name}"), world.clock.now()
+    known = int(world.files.read(place) or 0)
+    if known <= now:
+        known = int(now + order.ttl_s)
+        world.files.write(place, str(known).encode())
+    return Lease(key=key, expires_at=known)
 
 
 def _begin(world: World, spec: MachineSpec, lease: Lease, *, candidate: Candidate) -> Creation:

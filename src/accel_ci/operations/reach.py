@@ -14,9 +14,9 @@ Answer = TypeVar("Answer")
 LIMIT_S = 90.0
 
 
-def retried(world: World, call: Callable[[], Answer], *, what: str) -> Answer:
-    """The answer of an idempotent `call`, asked again for up to 90 s while it fails with TransientError."""
-    deadline = world.clock.now() + LIMIT_S
+def retried(world: World, call: Callable[[], Answer], *, what: str, limit_s: float = LIMIT_S) -> Answer:
+    """The answer of an idempotent `call`, asked again for up to `limit_s` seconds while it fails with TransientError."""
+    deadline = world.clock.now() + limit_s
     for pause in release.pauses():
         try:
             return call()

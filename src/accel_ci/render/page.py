@@ -89,7 +89,7 @@ def _tests(tests: TestFacts | None) -> str:
     if tests is None:
         return _section("Tests", '<p class="more">No test report was found.</p>')
     counts = story.counts(tests)
-    legend = "".join(f'<li class="{name}">{count:,} {name}</li>' for name, count in counts)
+    legend = "".join(f'<li class="{name if count else "none"}">{count:,} {name}</li>' for name, count in counts)
     share = _bar(_shares(counts), "share", label=", ".join(f"{count:,} {name}" for name, count in counts))
     parts = [_section("Tests", f'{share}<ul class="legend">{legend}</ul>{_problems(tests)}')]
     unshown = story.bad(tests) - len(tests.failures)
@@ -137,7 +137,7 @@ def _case(case: CaseFacts) -> str:
     tags += [f'<span class="tag">w{case.worker}</span>'] if case.worker else []
     tags += [f'<span class="tag">{case.attempts} attempts</span>'] if case.attempts > 1 else []
     tags += [f'<span class="tag">{units.duration(case.duration_s)}</span>'] if case.duration_s >= 0.1 else []
-    return _code(case.name, 1000) + "".join(tags)
+    return f"<span>{_code(case.name, 1000)}{''.join(tags)}</span>"
 
 
 def _time(record: RunRecord) -> str:

@@ -160,7 +160,7 @@ def cleanup(record: RunRecord) -> tuple[bool | None, str]:
     if facts.verified_at is None:
         return None, f"{units.number(len(facts.found), 'machine')} found, left alone (dry run)."
     released = (
-        f"{units.number(len(facts.released), 'machine')} released" if facts.released else "Nothing was left to end"
+        f"{units.number(len(facts.released), 'machine')} released" if facts.released else "No machine had to be ended"
     )
     return True, f"{released}; looked again at {units.moment(facts.verified_at)} and found none."
 

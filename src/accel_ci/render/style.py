@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-CSS = """
+CSS = r"""
 :root {
   color-scheme: light dark;
   --page: #f5f6f8; --card: #ffffff; --line: #dfe3e8; --text: #161b22; --muted: #57606a; --sunken: #f0f2f5;
@@ -78,7 +78,10 @@ rect.failed, rect.error, rect.bad { fill: var(--bad); }
 rect.xpassed, rect.xfailed, rect.warn { fill: var(--warn); }
 details { border-top: 1px solid var(--line); }
 details:last-of-type { border-bottom: 1px solid var(--line); }
-summary { padding: .5625rem .25rem; cursor: pointer; }
+summary { display: flex; gap: .5rem; padding: .5625rem .25rem; cursor: pointer; }
+summary::-webkit-details-marker { display: none; }
+summary::before { content: "\25B8"; color: var(--muted); }
+details[open] > summary::before { content: "\25BE"; }
 summary:hover { background: var(--sunken); }
 details > pre { margin: 0 0 .75rem; }
 .bare { padding: .5625rem .25rem; border-top: 1px solid var(--line); }

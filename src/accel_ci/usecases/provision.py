@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from accel_ci.domain import errors, verdict
 from accel_ci.domain.record import MachineFacts, RunRecord, Try
 from accel_ci.domain.runkey import RunKey
@@ -13,6 +15,7 @@ from accel_ci.ports.world import World
 def provision(world: World, record: RunRecord, key: RunKey, *, order: Order) -> RunRecord:
     """The record with its machine, which is ready; the error that ended the walk otherwise, its verdict in the record."""
     records.save(world.files, record)
+    key = replace(key, try_=len(record.tries) + 1)  # after a crash: what was tried is not tried again
 
     def tell(attempt: Try) -> None:
         record.tries.append(attempt)

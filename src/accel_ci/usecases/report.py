@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from accel_ci.domain.record import Cost, MachineFacts, RunRecord
 from accel_ci.domain.verdict import Verdict
-from accel_ci.operations import records
+from accel_ci.operations import reach, records
 from accel_ci.ports.world import World
 from accel_ci.render import page, summary
 
@@ -21,8 +21,9 @@ def report(world: World, record: RunRecord) -> RunRecord:
     record.cost = _cost(record.machine, until=record.ended_at)
     records.save(world.files, record)
     world.files.write(records.place(record.identity.slot, "report.html"), page.render(record).encode())
-    world.history.keep(record.identity.name, record.model_dump_json().encode())
     world.job.summary(summary.render(record))
+    document = record.model_dump_json().encode()
+    reach.retried(world, lambda: world.history.keep(record.identity.name, document), what="history")
     return record
 
 

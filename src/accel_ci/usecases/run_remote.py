@@ -34,7 +34,8 @@ def _ready(world: World, machine: Machine, work: Work, *, slot: str) -> None:
     with world.job.group("send the source"):
         reach.retried(world, lambda: world.remote.prepare(machine), what="prepare")
         if world.files.read(sent) is None:
-            package = world.sources.pack(work.source, into=world.files.path(records.place(slot, "source")))
+            into = world.files.path(records.place(slot, "source"))
+            package = reach.retried(world, lambda: world.sources.pack(work.source, into=into), what="pack")
             reach.retried(world, lambda: world.remote.put(machine, package), what="put")
             world.files.write(sent, (package.sha or "workspace").encode())
             world.files.remove(records.place(slot, "source"))

@@ -1,4 +1,4 @@
-"""The clock port: virtual time, and the place where a signal is noticed."""
+"""The clock port: virtual time."""
 
 from __future__ import annotations
 
@@ -16,7 +16,5 @@ class Clock:
         return self._process.simulation.schedule.now
 
     def sleep(self, seconds: float) -> None:
-        """Wait; CancelledError when a signal came."""
-        self._process.interruptible()
+        """Wait; CancelledError when a signal comes."""
         self._process.pause(seconds)
-        self._process.interruptible()

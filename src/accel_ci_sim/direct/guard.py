@@ -47,8 +47,8 @@ def _guarded(process: Process, site: Site, method: Call) -> Call:
     number, mine, latency_s = site.number, process.number, site.latency_s
 
     def call(*args: Any, **kwargs: Any) -> Any:
-        if process.dead:
-            raise Crashed
+        if process.attention:
+            process.attend()
         calls[number] += 1
         count(mine, number)
         faults.left -= 1
@@ -131,8 +131,8 @@ def _attaching(process: Process, attach: Call) -> Call:
     number, mine = site.number, process.number
 
     def begin() -> Fate:
-        if process.dead:
-            raise Crashed
+        if process.attention:
+            process.attend()
         calls[number] += 1
         count(mine, number)
         faults.left -= 1

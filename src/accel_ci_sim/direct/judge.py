@@ -15,7 +15,7 @@ from accel_ci.domain.lease import Owner
 from accel_ci_sim.direct import machines
 from accel_ci_sim.direct.plans import RunPlan
 from accel_ci_sim.direct.process import Process
-from accel_ci_sim.world.machine import Machine, State
+from accel_ci_sim.world.machine import Machine
 from accel_ci_sim.world.schedule import EPOCH
 from accel_ci_sim.world.weather import LATENESS_S, LONGEST_LISTING_LAG_S, LONGEST_RELEASE_S
 from accel_ci_sim.world.worker import Running, Worker
@@ -68,13 +68,14 @@ class Judge:
         if not allowed:
             self._broken("I2", f"{process.name} releases {machines.handle(machine)}, which belongs to {owner}")
 
-    def cleaned(self, process: Process, owner: Owner, *, began_at: float) -> None:
-        """I-clean: a cleanup that claims its proof told the truth about everything that it could see."""
+    def cleaned(self, process: Process, owner: Owner) -> None:
+        """I-clean: a cleanup that claims its proof told the truth about everything that it could see when it looked."""
+        assert process.listed_at is not None
         for machine in self.simulation.cloud.alive():
             seen_at = machine.landed_at + LONGEST_LISTING_LAG_S
             if machine.request.asker == process.run and process.role != "cleanup-job":
                 seen_at = machine.landed_at  # this job's own tries are looked up by name
-            if seen_at <= began_at and owner.owns(machine.request.name, machine.labels):
+            if seen_at <= process.listed_at and owner.owns(machine.request.name, machine.labels):
                 self._broken("I-clean", f"{process.name} claims success, but {machines.handle(machine)} lives")
 
     def recorded(self, run: Run, content: bytes) -> None:
@@ -168,7 +169,3 @@ def _proven(worker: Worker, phase: str, *, key: str, nonce: str) -> bool:
 def _whole(running: Running | None, kept: bytes) -> bool:
     return running is not None and running.written(float("inf")).startswith(kept)
 
-
-def released(machine: Machine) -> bool:
-    """True when the machine is on its way out, or out."""
-    return machine.state in (State.RELEASING, State.GONE)

@@ -58,8 +58,8 @@ class Machines:
         if there.state is State.FAILED:
             kind = errors.NoCapacityError if there.stockout else errors.BootError
             raise kind(f"{creation.handle} failed: {there.interruption or 'no capacity after all'}")
-        ready = there if there.state is State.READY else None
-        return Creation(handle=creation.handle, stage=there.state.value, machine=ready and of_world(ready))
+        ready = of_world(there) if there.state is State.READY else None
+        return Creation(handle=creation.handle, stage=there.state.value, machine=ready)
 
     def find(self, key: RunKey, zones: Sequence[str]) -> list[machine.Machine]:
         """See ports.machines.Machines; no zones mean all."""
@@ -68,6 +68,8 @@ class Machines:
 
     def list_owned(self, owner: Owner) -> list[machine.Machine]:
         """See ports.machines.Machines. Stale, as listings are."""
+        if self._process.listed_at is None:
+            self._process.listed_at = self._process.simulation.schedule.now
         return [
             of_world(each, state)
             for each, state in self._cloud.listed()

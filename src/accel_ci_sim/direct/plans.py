@@ -37,11 +37,13 @@ class Form(StrEnum):
 class Mishaps:
     """What happens to the job from outside, in seconds after its start; None: never. A calm run has only `kill_s`.
 
-    `cancel_s`: the user cancels the workflow. `lose_s`: the runner is lost; `zombie`: only GitHub believes so.
+    `cancel_s`: the user cancels; `patient`: with Ctrl-C, so that no SIGKILL follows SIGINT.
+    `lose_s`: the runner is lost; `zombie`: only GitHub believes so.
     `kill_s`: SIGKILL for the client; `resume_s`: somebody starts it again that much later, as long as it crashes.
     """
 
     cancel_s: float | None = None
+    patient: bool = False
     lose_s: float | None = None
     zombie: bool = False
     kill_s: float | None = None
@@ -64,9 +66,9 @@ class RunPlan:
 
     @property
     def name(self) -> str:
-        """run.attempt/job[instance], for readers."""
+        """run.attempt/job and the matrix instance, for readers."""
         context = self.context
-        return f"{context.run_id}.{context.attempt}/{context.job}" + (f"[{context.instance}]" if context.instance else "")
+        return f"{context.run_id}.{context.attempt}/{context.job}{context.instance}"
 
     def again(self) -> RunPlan:
         """The next attempt of the same run, undisturbed."""
@@ -95,7 +97,7 @@ def _deserved(script: Script, limit_s: float) -> Verdict:
 
 
 def draw(stream: Dice, zones: tuple[str, ...], *, calm: bool) -> list[RunPlan]:
-    """The runs of one world: usually one, sometimes a matrix, sometimes a second attempt (added when the first ends)."""
+    """The runs of one world: usually one, sometimes matrix siblings, sometimes another run beside it."""
     first = _run(stream, zones, calm=calm, run_id=stream.randrange(100, 1000), instance="")
     shape = stream.random()
     if shape < 0.7:
@@ -154,7 +156,7 @@ def _calm_mishaps(stream: Dice, form: Form) -> Mishaps:
     if form is Form.STEPS:
         return Mishaps()
     kill_s = stream.uniform(0.0, 60.0) if dice.chance(stream, 0.3) else None
-    return Mishaps(kill_s=kill_s, resume_s=stream.uniform(1.0, 100.0))
+    return Mishaps(kill_s=kill_s, resume_s=stream.uniform(1.0, 20.0))
 
 
 def _mishaps(stream: Dice, form: Form) -> Mishaps:
@@ -164,6 +166,7 @@ def _mishaps(stream: Dice, form: Form) -> Mishaps:
     resumes = form is Form.JOURNEY and dice.chance(stream, 0.5)
     return Mishaps(
         cancel_s=sometimes(0.12),
+        patient=resumes,
         lose_s=sometimes(0.08),
         zombie=dice.chance(stream, 0.5),
         kill_s=sometimes(0.1) if form is Form.JOURNEY else None,

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from accel_ci_sim.direct.simulation import Simulation
 
 
-class Crashed(BaseException):  # noqa: N818 - not an error of anybody: the process is no more
+class Crashed(BaseException):
     """The process does not exist any more. Every port call raises this, so that no `finally` can do anything."""
 
 
@@ -43,7 +43,8 @@ class Process:
         self.run = run
         self.number = simulation.count_process()
         self.dead = False
-        self._interrupted = False
+        self.listed_at: float | None = None  # when it first saw a listing of machines
+        self.attention = False  # dead or interrupted: the one thing that every call has to look at
         self._attachments: list[Running] = []
 
     @property
@@ -64,23 +65,24 @@ class Process:
             return self._ended(Outcome(crashed=True))
 
     def pause(self, seconds: float) -> None:
-        """Let time pass for this process."""
+        """Let time pass for this process; a signal that comes meanwhile raises what it raises."""
         self.simulation.schedule.pause(self.actor, seconds)
+        if self.attention:
+            self.attend()
+
+    def attend(self) -> None:
+        """Raise what a dead or interrupted process gets in the middle of whatever it does."""
         if self.dead:
             raise Crashed
+        self.attention = False
+        raise errors.CancelledError("SIGINT arrived")
 
     def interrupt(self) -> None:
-        """SIGINT: the next wait of the process is answered with CancelledError, once."""
+        """SIGINT: raises CancelledError at the next call or wait, once, as the handler of the command line does."""
         if not self.dead:
             self.simulation.timeline.tell(self.name, "gets SIGINT")
-            self._interrupted = True
+            self.attention = True
             self.simulation.schedule.wake(self.actor)
-
-    def interruptible(self) -> None:
-        """A place where a real adapter waits: raises CancelledError when a signal came."""
-        if self._interrupted:
-            self._interrupted = False
-            raise errors.CancelledError("SIGINT arrived")
 
     def kill(self) -> None:
         """SIGKILL, from outside."""
@@ -91,7 +93,7 @@ class Process:
 
     def vanish(self) -> None:
         """The process ends here and now; its connections break."""
-        self.dead = True
+        self.dead = self.attention = True
         for running in self._attachments:
             running.detach(self.simulation.schedule.now)
         self._attachments.clear()

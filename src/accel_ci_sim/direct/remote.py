@@ -114,7 +114,6 @@ class Remote:
     ) -> Generator[Event, None, None]:
         quiet = 0
         while following:
-            self._process.interruptible()
             events = self._news(machine, following, offsets)
             yield from events
             if events:
@@ -153,7 +152,6 @@ class Remote:
         return min(1.0, max(0.001, min(changes, default=now) - now))
 
     def _workers(self, machine: Machine) -> list[Worker]:
-        self._process.interruptible()
         if not self._reachable(machine):
             self._process.pause(CONNECT_S)
             raise errors.ConnectionLostError(f"{machine.name}: no route to host (simulated)")

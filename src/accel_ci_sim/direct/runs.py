@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import accel_ci
 from accel_ci import journey
 from accel_ci.domain import lease
+from accel_ci.domain.errors import CleanupUnverifiedError
 from accel_ci.domain.record import Identity, RunRecord, Target
 from accel_ci.domain.workload import Caps
 from accel_ci.operations import records
@@ -47,9 +48,15 @@ class Run:
         """Let the job start when its plan says so, and its mishaps take their course."""
         schedule, mishaps = self.simulation.schedule, self.plan.mishaps
         schedule.spawn(self._live, delay_s=self.plan.begins_s)
-        for seconds, mishap in ((mishaps.cancel_s, self._cancel), (mishaps.lose_s, self._lose), (mishaps.kill_s, self._kill)):
+        coming = ((mishaps.cancel_s, self._cancel), (mishaps.lose_s, self._lose), (mishaps.kill_s, self._kill))
+        for seconds, mishap in coming:
             if seconds is not None:
                 schedule.after(self.plan.begins_s + seconds, mishap)
+
+    @property
+    def workflow(self) -> tuple[int, int]:
+        """Which workflow run the job belongs to: run id and attempt."""
+        return self.plan.context.run_id, self.plan.context.attempt
 
     def is_of(self, document: bytes) -> bool:
         """True when the record in `document` is one of this run."""
@@ -71,25 +78,31 @@ class Run:
             outcome = self._step(
                 actor, "journey", lambda world: journey.run(world, self._record(world), self.key, plan=plan)
             )
-            if outcome is None:
+            if outcome is not None and not outcome.crashed:
+                self._prove_clean(outcome)
+                self.simulation.judge.reported(self)
                 return
-            if not outcome.crashed:
-                return self.simulation.judge.reported(self)
             resume_s = self.plan.mishaps.resume_s
-            if resume_s is None or self._cancelled:
+            if outcome is None or resume_s is None or self._cancelled:
                 return
             self.simulation.schedule.pause(actor, resume_s)
 
     def _steps(self, actor: Actor) -> None:
         plan, slot = self.plan, self.key.slot
         ready = self._step(
-            actor, "provision", lambda world: provision.provision(world, self._record(world), self.key, order=plan.order)
+            actor,
+            "provision",
+            lambda world: provision.provision(world, self._record(world), self.key, order=plan.order),
         )
         if ready is not None and ready.done and not self._cancelled:
             self._step(actor, "run-remote", lambda world: run_remote.run_remote(world, plan.work, slot=slot))
         if plan.paths:
             self._step(actor, "collect", lambda world: collect.collect(world, plan.paths, caps=Caps(), slot=slot))
-        self._step(actor, "cleanup", self._cleanup)
+        cleaned = self._step(
+            actor, "cleanup", lambda world: cleanup.cleanup(world, self.key, owner=lease.of_job(self.key))
+        )
+        if cleaned is not None:
+            self._prove_clean(cleaned)
         told = self._step(actor, "report", lambda world: report.report(world, self._record(world)))
         if told is not None and not told.crashed:
             self.simulation.judge.reported(self)
@@ -101,11 +114,9 @@ class Run:
         self._process = process = Process(self.simulation, actor, role=role, run=self.name)
         return process.live(self.simulation.ports(process, self.files), body)
 
-    def _cleanup(self, world: World) -> None:
-        owner, began_at = lease.of_job(self.key), self.simulation.schedule.now
-        cleanup.cleanup(world, self.key, owner=owner)
-        assert self._process is not None
-        self.simulation.judge.cleaned(self._process, owner, began_at=began_at)
+    def _prove_clean(self, outcome: Outcome) -> None:
+        if self._process is not None and not outcome.crashed and not isinstance(outcome.error, CleanupUnverifiedError):
+            self.simulation.judge.cleaned(self._process, lease.of_job(self.key))
 
     def _record(self, world: World) -> RunRecord:
         """The record so far, or a new one: what the command line does before a use case."""
@@ -119,7 +130,8 @@ class Run:
         schedule, process = self.simulation.schedule, self._process
         if process is not None and process.role not in ALWAYS:
             process.interrupt()
-            schedule.after(KILL_AFTER_S, process.kill)
+            if not self.plan.mishaps.patient:
+                schedule.after(KILL_AFTER_S, process.kill)
         schedule.after(ALWAYS_BUDGET_S, self._lose_runner)
 
     def _lose(self) -> None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 
-from accel_ci.domain import errors, lease
+from accel_ci.domain import lease
 from accel_ci.ports.world import World
 from accel_ci.usecases import cleanup
-from accel_ci_sim.direct import guard, plans, sites
+from accel_ci_sim.direct import files, guard, plans, sites
 from accel_ci_sim.direct.clock import Clock
 from accel_ci_sim.direct.entropy import Entropy
 from accel_ci_sim.direct.files import Files
@@ -83,9 +83,8 @@ class Simulation:
         self.calls = [0] * len(sites.SITES)
         self.fated: Counter[tuple[int, Fate]] = Counter()
         self._processes = 0
-        planned = plans.draw(self.dice, sky.zones, calm=self.calm)
-        self.runs = {plan.name: Run(self, plan) for plan in planned}
-        self._busy = len(planned)
+        self.runs = {plan.name: Run(self, plan) for plan in plans.draw(self.dice, sky.zones, calm=self.calm)}
+        self._workflows = Counter(run.workflow for run in self.runs.values())  # workflow run -> jobs not over yet
         self.faults = self._faults(dice.of(seed, number, "faults"), rate)
         self._entropy = Entropy(dice.of(seed, number, "entropy"))
 
@@ -119,14 +118,14 @@ class Simulation:
         self._processes += 1
         return self._processes
 
-    def ports(self, process: Process, files: Files) -> World:
+    def ports(self, process: Process, documents: Files) -> World:
         """All ports as this process gets them, each behind the fault layer."""
         real = {
             "machines": Machines(process),
-            "remote": Remote(process, files),
-            "sources": Sources(files),
+            "remote": Remote(process, documents),
+            "sources": Sources(documents),
             "job": Job(),
-            "files": files,
+            "files": documents,
             "history": self.history,
             "clock": Clock(process),
             "entropy": self._entropy,
@@ -134,33 +133,36 @@ class Simulation:
         return World(**{name: guard.port(process, name, each) for name, each in real.items()})
 
     def job_over(self, run: Run) -> None:
-        """A job is over as far as GitHub knows: its cleanup job follows on another runner, then perhaps a re-run."""
+        """A job is over as far as GitHub knows. The cleanup job follows the last of them, on another runner."""
         self.timeline.tell(run.name, "job over")
+        self._workflows[run.workflow] -= 1
+        if self._workflows[run.workflow]:
+            return
         if run.plan.mishaps.cleanup_job:
             self.schedule.spawn(lambda actor: self._cleanup_job(actor, run), delay_s=self.dice.uniform(10.0, 40.0))
         else:
-            self._run_over(run)
+            self._workflow_over(run)
 
     def _cleanup_job(self, actor: Actor, run: Run) -> None:
-        process = Process(self, actor, role="cleanup-job", run=run.name)
-        owner, began_at = lease.of_run(run.key), self.schedule.now
+        process, owner = Process(self, actor, role="cleanup-job", run=run.name), lease.of_run(run.key)
 
         def clean(world: World) -> None:
             cleanup.cleanup(world, run.key, owner=owner)
-            self.judge.cleaned(process, owner, began_at=began_at)
+            self.judge.cleaned(process, owner)
 
-        process.live(self.ports(process, Files(lambda name, content: None)), clean)
-        self._run_over(run)
+        process.live(self.ports(process, files.unwatched()), clean)
+        self._workflow_over(run)
 
-    def _run_over(self, run: Run) -> None:
-        context = run.plan.context
-        if not self.calm and context.attempt == 1 and dice.chance(self.dice, RERUN):
-            again = Run(self, run.plan.again())
-            self.runs[again.name] = again
-            self.schedule.after(self.dice.uniform(1.0, 60.0), again.begin)
-            return
-        self._busy -= 1
-        if not self._busy:
+    def _workflow_over(self, run: Run) -> None:
+        """Somebody may re-run all jobs; after the last workflow run nothing more is disturbed."""
+        del self._workflows[run.workflow]
+        if not self.calm and run.plan.context.attempt == 1 and dice.chance(self.dice, RERUN):
+            again = [Run(self, each.plan.again()) for each in self.runs.values() if each.workflow == run.workflow]
+            self.runs.update((each.name, each) for each in again)
+            self._workflows[again[0].workflow] = len(again)
+            for each in again:
+                each.begin()
+        elif not self._workflows:
             self.quiet_since = self.schedule.now
             self.faults.stop()
             self.timeline.tell("world", "faults stop")
@@ -178,23 +180,22 @@ class Simulation:
 
     def _sweep(self, actor: Actor) -> None:
         process = Process(self, actor, role="sweep", run="cron")
-        files = Files(lambda name, content: None)
         process.live(
-            self.ports(process, files),
+            self.ports(process, files.unwatched()),
             lambda world: cleanup.sweep(world, plans.REPOSITORY_ID, grace_s=self.grace_s),
         )
 
     def _faults(self, stream: dice.Dice, rate: float) -> Faults:
-        """A calm world has one fault at most, by aim; where nobody resumes, it is none that ends a client."""
+        """One fault by aim, the others by dice; where the verdict is to be the truth, none that nobody survives."""
         if not rate:
             return Faults(stream, 0.0)
         survives_crashes = all(run.plan.mishaps.resume_s is not None for run in self.runs.values())
+        rate *= stream.choice((0.0, 0.3, 1.0, 1.0, 3.0))
         if self.calm and not survives_crashes:
             aim = Aim(stream.choice(_DISTANT), _nth(stream), stream.choice(faults.DISTURBANCES))
-        else:
-            site = sites.SITES[stream.choice(_AIMS)]
-            aim = Aim(site.number, _nth(stream), stream.choice(site.fates))
-        return Faults(stream, 0.0 if self.calm else rate * stream.choice((0.0, 0.3, 1.0, 1.0, 3.0)), aim)
+            return Faults(stream, rate, aim, kinds=faults.DISTURBANCES)
+        site = sites.SITES[stream.choice(_AIMS)]
+        return Faults(stream, rate, Aim(site.number, _nth(stream), stream.choice(site.fates)))
 
     def _scripts(self, request: Request, worker: int) -> dict[str, Script]:
         return dict(self.runs[request.asker].plan.scripts[worker])
@@ -206,16 +207,11 @@ class Simulation:
             self.judge.landed(machine)
 
     def _kept(self, name: str, document: bytes) -> None:
-        for run in self.runs.values():
-            if run.is_of(document):
-                self.judge.recorded(run, document)
+        run = next(run for run in self.runs.values() if run.is_of(document))
+        self.judge.recorded(run, document)
 
 
 def _nth(stream: dice.Dice) -> int:
     """Mostly early: many sites are called once or twice in a world, some hundreds of times."""
     return min(1 + int(stream.expovariate(0.3)), 200)
 
-
-def unverified(error: errors.AccelError | None) -> bool:
-    """True when a cleanup said that it could not prove its work."""
-    return isinstance(error, errors.CleanupUnverifiedError)

@@ -1,1 +1,1 @@
-"""The model of the world: pure, seeded, on a virtual clock. It knows nothing of accel-ci but the labels of its machines."""
+"""The model of the world: pure, seeded, on a virtual clock. It knows nothing of accel-ci."""

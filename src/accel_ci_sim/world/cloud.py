@@ -35,7 +35,13 @@ class Cloud:
     """All machines that ever were, by place; `hear` is told of every change of a machine's state."""
 
     def __init__(
-        self, schedule: Schedule, weather: Weather, stream: Dice, *, scripts: Scripts, hear: Callable[[Machine, str], None]
+        self,
+        schedule: Schedule,
+        weather: Weather,
+        stream: Dice,
+        *,
+        scripts: Scripts,
+        hear: Callable[[Machine, str], None],
     ) -> None:
         self.weather = weather
         self.machines: list[Machine] = []

@@ -26,7 +26,7 @@ DISTURBANCES = (Fate.FAIL, Fate.LOSE, Fate.DUPLICATE, Fate.DELAY)
 DISTANT = DISTURBANCES + CRASHES  # what can become of a call that leaves this computer
 LOCAL = CRASHES
 FATES = tuple(Fate)
-_DRAWN = (*DISTURBANCES * 3, *CRASHES)  # a run has hundreds of calls: it should often live long enough to do something
+MIXED = (*DISTURBANCES * 3, *CRASHES)  # a run has hundreds of calls: it should often live long enough to do something
 NEVER = 1 << 62
 
 
@@ -40,13 +40,14 @@ class Aim:
 
 
 class Faults:
-    """Fates by the dice at a rate per call, and at most one by aim. `left` counts the calls until the next by dice."""
+    """Fates by the dice, of `kinds`, at a rate per call, and one by aim. `left` counts the calls until the next."""
 
-    __slots__ = ("_dice", "_rate", "aim", "aimed_site", "left", "to_aim")
+    __slots__ = ("_dice", "_kinds", "_rate", "aim", "aimed_site", "left", "to_aim")
 
-    def __init__(self, dice: Dice, rate: float, aim: Aim | None = None) -> None:
+    def __init__(self, dice: Dice, rate: float, aim: Aim | None = None, *, kinds: tuple[Fate, ...] = MIXED) -> None:
         self._dice = dice
         self._rate = rate
+        self._kinds = kinds
         self.aim = aim
         self.aimed_site = aim.site if aim else -1
         self.to_aim = aim.nth if aim else 0
@@ -62,7 +63,7 @@ class Faults:
         if self.left > 0:
             return Fate.NONE
         self.left = self._gap()
-        drawn = self._dice.choice(_DRAWN)
+        drawn = self._dice.choice(self._kinds)
         return drawn if drawn in allowed else Fate.NONE
 
     def stop(self) -> None:

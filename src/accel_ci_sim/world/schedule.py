@@ -25,7 +25,7 @@ class Actor:
 
 
 class Schedule:
-    """The clock (seconds since 1970) and everything that is still to happen, in one order that only the seed decides."""
+    """The clock (seconds since 1970) and all that is still to happen, in one order that only the seed decides."""
 
     def __init__(self) -> None:
         self.now = EPOCH

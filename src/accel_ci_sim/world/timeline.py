@@ -8,7 +8,7 @@ from accel_ci_sim.world.schedule import EPOCH, Schedule
 
 
 class Timeline:
-    """`hash` depends on every call and event of the world in order; only numbers enter it, for str hashes are salted."""
+    """`hash` depends on every call and event of the world in order. Only numbers enter: str hashes are salted."""
 
     __slots__ = ("_schedule", "hash", "lines")
 

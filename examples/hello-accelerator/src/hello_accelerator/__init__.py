@@ -21,7 +21,8 @@ def product(left: Matrix, right: Matrix) -> list[list[float]]:
     if not left or not right or any(len(row) != len(right) for row in left):
         raise ValueError("each row of the left matrix must be as long as the right matrix has rows")
     if device() == "cpu":
-        return [[sum(x * y for x, y in zip(row, column, strict=True)) for column in zip(*right, strict=True)] for row in left]
+        columns = list(zip(*right, strict=True))
+        return [[sum(x * y for x, y in zip(row, column, strict=True)) for column in columns] for row in left]
     return _product_on_accelerator(left, right)
 
 

@@ -1,0 +1,1 @@
+"""From hostile bytes to results and safe text: pure functions with caps on everything."""

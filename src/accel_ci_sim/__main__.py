@@ -1,0 +1,87 @@
+"""python -m accel_ci_sim simulate: run accel-ci in many simulated worlds and look for broken rules."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+
+from accel_ci_sim.direct import campaign, sites
+from accel_ci_sim.direct.simulation import Tally
+from accel_ci_sim.world.faults import FATES
+
+SHOWN_VIOLATIONS = 20
+
+
+def main(argv: list[str] | None = None) -> int:
+    """0 when no rule was broken, 1 otherwise."""
+    arguments = _arguments(argv)
+    if arguments.world is not None:
+        return _replay(arguments)
+    began_at = time.perf_counter()
+    worlds = range(arguments.first, arguments.first + arguments.worlds)
+    tally = campaign.run(arguments.seed, worlds, rate=arguments.faults, jobs=arguments.jobs)
+    seconds = time.perf_counter() - began_at
+    print(summary(tally, seconds=seconds))
+    if arguments.coverage:
+        print(coverage(tally))
+    for world, violation in tally.violations[:SHOWN_VIOLATIONS]:
+        print(f"violation: {violation}")
+        print(f"  replay: {_command(arguments, world)}")
+    return 1 if tally.violations else 0
+
+
+def summary(tally: Tally, *, seconds: float) -> str:
+    """The campaign's figures, a line each."""
+    fates = {fate: sum(n for (_, met), n in tally.fated.items() if met is fate) for fate in FATES[1:]}
+    verdicts = sorted(tally.verdicts.items(), key=lambda each: -each[1])
+    return "\n".join(
+        (
+            f"worlds:     {tally.worlds:,} in {seconds:.1f} s, {tally.worlds / seconds:,.0f} a second",
+            f"runs:       {tally.runs:,} ({tally.processes:,} processes, {tally.machines:,} machines)",
+            f"port calls: {sum(tally.calls.values()):,}",
+            f"faults:     {sum(fates.values()):,} ({', '.join(f'{fate.value} {n:,}' for fate, n in fates.items())})",
+            f"verdicts:   {', '.join(f'{verdict} {n:,}' for verdict, n in verdicts)}",
+            f"trace:      {tally.trace & 0xFFFFFFFFFFFFFFFF:016x}",
+            f"violations: {len(tally.violations):,}",
+        )
+    )
+
+
+def coverage(tally: Tally) -> str:
+    """A table: how often each call of each port met each fate; a dash where a fate cannot come."""
+    rows = [f"{'port call':<26}{'calls':>12}" + "".join(f"{fate.value:>14}" for fate in FATES[1:])]
+    for site in sites.SITES:
+        if site.name in sites.UNUSED:
+            continue
+        cells = (f"{tally.fated[site.number, fate]:,}" if fate in site.fates else "-" for fate in FATES[1:])
+        rows.append(f"{site.name:<26}{tally.calls[site.number]:>12,}" + "".join(f"{cell:>14}" for cell in cells))
+    return "\n".join((*rows, f"not called by any use case: {', '.join(sorted(sites.UNUSED))}"))
+
+
+def _replay(arguments: argparse.Namespace) -> int:
+    tally, lines = campaign.one(arguments.seed, arguments.world, rate=arguments.faults)
+    print("\n".join(lines))
+    print(f"trace: {tally.trace & 0xFFFFFFFFFFFFFFFF:016x}, violations: {len(tally.violations)}")
+    return 1 if tally.violations else 0
+
+
+def _command(arguments: argparse.Namespace, world: int) -> str:
+    return f"python -m accel_ci_sim simulate --seed {arguments.seed} --faults {arguments.faults} --world {world}"
+
+
+def _arguments(argv: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m accel_ci_sim", description=__doc__)
+    simulate = parser.add_subparsers(dest="verb", required=True).add_parser("simulate", help="run simulated worlds")
+    simulate.add_argument("--worlds", type=int, default=1000, help="how many worlds")
+    simulate.add_argument("--first", type=int, default=0, help="the number of the first world")
+    simulate.add_argument("--seed", type=int, default=1, help="the same seed gives the same worlds")
+    simulate.add_argument("--world", type=int, help="replay this one world and print what happened in it")
+    simulate.add_argument("--faults", type=float, default=0.01, help="faults per port call, on average")
+    simulate.add_argument("--jobs", type=int, default=1, help="processes to use")
+    simulate.add_argument("--coverage", action="store_true", help="print how often each call met each fate")
+    return parser.parse_args(argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

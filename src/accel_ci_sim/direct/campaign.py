@@ -1,0 +1,49 @@
+"""Many worlds: on several processes, with the figures added up."""
+
+from __future__ import annotations
+
+import gc
+import multiprocessing
+from collections.abc import Iterator, Sequence
+from functools import partial
+
+from accel_ci_sim.direct.simulation import Simulation, Tally
+
+CHUNK = 100
+
+
+def run(seed: int, worlds: Sequence[int], *, rate: float, jobs: int = 1) -> Tally:
+    """The figures of these worlds together; the same for any number of jobs."""
+    total = Tally()
+    for tally in _tallies(seed, worlds, rate=rate, jobs=jobs):
+        total.add(tally)
+    total.violations.sort(key=lambda each: (each[0], each[1].at))
+    return total
+
+
+def one(seed: int, world: int, *, rate: float) -> tuple[Tally, list[str]]:
+    """The figures of one world, and its timeline for people."""
+    simulation = Simulation(seed, world, rate=rate, readable=True)
+    tally = simulation.tally()
+    return tally, simulation.timeline.lines or []
+
+
+def _tallies(seed: int, worlds: Sequence[int], *, rate: float, jobs: int) -> Iterator[Tally]:
+    chunks = [worlds[start : start + CHUNK] for start in range(0, len(worlds), CHUNK)]
+    work = partial(_chunk, seed, rate=rate)
+    if jobs == 1:
+        yield from map(work, chunks)
+        return
+    with multiprocessing.get_context("spawn").Pool(jobs) as pool:  # spawn: a fork would copy the carriers' locks
+        yield from pool.imap_unordered(work, chunks)
+
+
+def _chunk(seed: int, worlds: Sequence[int], *, rate: float) -> Tally:
+    """One chunk, without the collector of cycles in between: worlds are small, and it costs a tenth of the time."""
+    total = Tally()
+    gc.disable()
+    for world in worlds:
+        total.add(Simulation(seed, world, rate=rate).tally())
+    gc.enable()
+    gc.collect()
+    return total
