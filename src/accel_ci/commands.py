@@ -103,7 +103,7 @@ def report_(call: Call) -> int:
     inputs, here = parsing.parse(models.ReportInputs, call.given), wiring.continued(call.environ)
     with wiring.world(call.environ, here, talk=call.job) as world:
         known = records.find(world.files, inputs.slot) or plans.nothing(here, slot=inputs.slot, now=world.clock.now())
-        record = report.report(world, known)
+        record = report.report(world, known, cancelled=call.environ.get("ACCEL_CI_JOB_STATUS") == "cancelled")
         _show(call, world, record, html=inputs.html)
         call.tell(outputs.report(record, **_documents(world, record)))
     return 0

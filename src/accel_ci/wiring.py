@@ -78,15 +78,16 @@ def job(environ: Mapping[str, str]) -> Job:
 
 @contextmanager
 def world(
-    environ: Mapping[str, str], here: Context, *, talk: Job, backend: str = "", accelerator: str = "", slot: str = ""
+    environ: Mapping[str, str], here: Context, *, talk: Job, backend: str = "auto", accelerator: str = "", slot: str = ""
 ) -> Iterator[World]:
     """All ports for this run; connections are closed when the block is left.
 
-    Without a backend it is the one of the slot's leased machine, and this computer where there is none.
+    Without an accelerator `auto` is the backend of the slot's leased machine, and this computer where there is none.
     """
     kept = place(environ)
     files = kept.files(here.key().name)
-    chosen = registry.backend(backend or _leased_from(files, slot), accelerator=accelerator)
+    known = _leased_from(files, slot) if backend == "auto" and not accelerator else backend
+    chosen = registry.backend(known, accelerator=accelerator)
     site = Site(state=kept.state, environment=harmless(environ))
     with chosen.remote(site) as remote:
         yield World(

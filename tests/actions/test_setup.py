@@ -179,7 +179,8 @@ def test_the_action_directory_is_only_read(runner: Runner) -> None:
     for path in [runner.action, *runner.action.rglob("*")]:
         path.chmod(0o555)
     assert runner.set_up().returncode == 0
-    runner.start()
+    copied = pathlib.Path(str(runner.start()["file"])).parent
+    assert copied.stat().st_mode & 0o200, "byte code could not be kept"
     assert listing(runner.action) == before
     for path in [runner.action, *runner.action.rglob("*")]:
         path.chmod(0o755)

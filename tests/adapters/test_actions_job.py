@@ -168,6 +168,14 @@ def test_the_summary_never_exceeds_what_github_takes(step: Step, already: int) -
     assert already > MIB - 100 or rest
 
 
+def test_nothing_follows_the_note_that_the_summary_was_cut(step: Step) -> None:
+    """A part that fits is left out as well once one did not: the note says that the rest is missing."""
+    step.job.summary("first")
+    step.job.summary("x" * MIB)
+    step.job.summary("last")
+    assert step.summary.read_bytes() == b"first\n" + actions_job.SUMMARY_CUT
+
+
 def test_a_status_is_printed_when_new_and_then_now_and_then(step: Step) -> None:
     """A new text appears at once; the same one, counts aside, again every half minute with the time it has stood."""
     for second in range(95):

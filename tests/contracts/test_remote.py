@@ -42,8 +42,8 @@ over_ssh = pytest.mark.parametrize("world", [SSHD, PYTHON_SSH], indirect=True)
 
 AnyWorld = FakeWorld | LocalWorld | SshWorld
 PYTHON = shlex.quote(sys.executable)
-COUNTING = "for i in $(seq 1 400); do echo line $i; sleep 0.005; done"
-COUNTED = "".join(f"line {number}\n" for number in range(1, 401)).encode()
+COUNTING = "for i in $(seq 1 300); do echo line $i; sleep 0.005; done"
+COUNTED = "".join(f"line {number}\n" for number in range(1, 301)).encode()
 
 
 @pytest.fixture(scope="module")
@@ -293,7 +293,7 @@ def test_phase_that_never_started_has_no_record(site: Site) -> None:
 def test_silence_is_told_every_second(site: Site) -> None:
     """While a command says nothing, Quiet comes at least once a second, and Beat shows that its worker lives."""
     site.plan(Script(lasts_s=3))
-    seen = site.run(site.ready(), worlds.phase("sleep 2.6"))
+    seen = site.run(site.ready(), worlds.phase("sleep 2.2"))
     assert sum(isinstance(event, Quiet) for event in seen.events) >= 2
     assert Beat(0) in seen.events
 
@@ -400,7 +400,7 @@ def test_results_directory_can_be_asked(site: Site) -> None:
     if isinstance(site.world, FakeWorld):
         site.world.fake.results = {"pytest-1.jsonl": b"{}"}
     site.plan(Script())
-    assert site.run(machine, worlds.phase("printf {} > $ACCEL_CI_RESULTS/pytest-1.jsonl")).record().exit_code == 0
+    assert site.run(machine, worlds.phase("printf {} > \"$ACCEL_CI_RESULTS\"/pytest-1.jsonl")).record().exit_code == 0
     into = str(site.directory / "got")
     got = site.remote.get(machine, ["pytest-*.jsonl"], caps=Caps(), into=into, base=Base.RESULTS)
     assert [(file.name, file.size_bytes) for file in got] == [("pytest-1.jsonl", 2)]
@@ -415,7 +415,8 @@ def test_command_ends_politely(site: Site) -> None:
     site.follow(machine, phase, {0: 0}, until=lambda seen: bool(seen.text()))
     site.remote.stop(machine, phase, [0])
     seen = site.follow(machine, phase, {0: 6})
-    assert (seen.text(), seen.record().reason, seen.record().exit_code) == (b"bye\n", Reason.CANCELLED, 5)
+    assert seen.text().endswith(b"bye\n")
+    assert (seen.record().reason, seen.record().exit_code) == (Reason.CANCELLED, 5)
 
 
 @for_real
@@ -562,9 +563,9 @@ def _await(true: Callable[[], bool]) -> None:
 
 
 def _descendants(parent: int) -> set[int]:
-    listed = subprocess.run(["ps", "-A", "-o", "pid=,ppid=,stat="], capture_output=True, text=True, check=True).stdout
-    rows = [line.split() for line in listed.splitlines()]
-    children = {int(pid) for pid, of, state in rows if int(of) == parent and not state.startswith("Z")}
+    stats = [path.read_text().rsplit(")", 1) for path in Path("/proc").glob("[0-9]*/stat") if path.exists()]
+    parents = {int(front.split()[0]): int(rest.split()[1]) for front, rest in stats if rest.split()[0] != "Z"}
+    children = {pid for pid, of in parents.items() if of == parent}
     return children | {pid for child in children for pid in _descendants(child)}
 
 

@@ -8,6 +8,7 @@ import re
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from markdown_it import MarkdownIt
 
 from accel_ci.formats import markup
 
@@ -64,27 +65,26 @@ def test_nothing_of_the_text_is_outside_its_code_span(text: str) -> None:
 @given(HOSTILE, HOSTILE)
 @settings(deadline=None, max_examples=400)
 def test_table_rows_keep_their_cells(first: str, second: str) -> None:
-    """No text adds a cell to a row of a table."""
+    """A Markdown parser with tables finds two cells, each of one code span, whatever the texts are."""
     row = f"| {markup.markdown(first)} | {markup.markdown(second)} |"
-    bars = [match.start() for match in re.finditer(r"\|", row) if not odd_backslashes(row, match.start())]
-    assert len(bars) == 3
-
-
-def odd_backslashes(row: str, at: int) -> bool:
-    """True when GFM reads the character as escaped."""
-    before = row[:at]
-    return (len(before) - len(before.rstrip("\\"))) % 2 == 1
+    tokens = MarkdownIt("gfm-like", {"linkify": False}).parse(f"| a | b |\n|---|---|\n{row}\n")
+    cells = [tokens[index + 1].children or [] for index, token in enumerate(tokens) if token.type == "td_open"]
+    assert [[child.type for child in cell] for cell in cells] == [
+        ["code_inline"] if markup.markdown(text) else [] for text in (first, second)
+    ]
 
 
 @given(HOSTILE)
 @settings(deadline=None, max_examples=400)
 def test_a_block_ends_where_we_end_it(text: str) -> None:
-    """No line inside could close the fence, and the block begins and ends with its own lines."""
+    """A Markdown parser finds one code block between our paragraphs: no line inside could close the fence."""
     opening, *inside, closing, end = markup.block(text).split("\n")
     assert opening == f"{closing}text"
     assert end == ""
     assert set(closing) == {"`"}
     assert not [line for line in inside if line.strip().startswith(closing)]
+    kinds = [token.type for token in MarkdownIt().parse(f"a\n\n{markup.block(text)}\nb") if token.nesting >= 0]
+    assert kinds == ["paragraph_open", "inline", "fence", "paragraph_open", "inline"]
 
 
 def test_long_texts_are_cut() -> None:

@@ -123,6 +123,13 @@ def test_a_long_line_says_how_many_characters_were_cut(length: int, size: int) -
     assert shown == "x" * min(length, 100) + note + "\nnext\n"
 
 
+@pytest.mark.parametrize("size", [1, 100_000])
+def test_each_long_line_has_its_own_count(size: int) -> None:
+    """The count of one line does not run on into the next."""
+    shown = sanitize(b"x" * 500 + b"\n" + b"y" * 300 + b"\n", line=100, size=size)
+    assert re.findall(r"\d+", shown) == ["400", "200"]
+
+
 def test_cut_characters_are_counted_as_characters() -> None:
     """Multi-byte characters count as one each, shown or cut."""
     shown = sanitize("é".encode() * 1000, line=100)
@@ -145,6 +152,13 @@ def test_omitted_lines_are_counted_exactly(size: int) -> None:
     shown = sanitize(raw, total=70, size=size).splitlines()
     assert shown[:-1] == [f"line {number}" for number in range(10)]
     assert shown[-1] == "[993 lines omitted: the whole log is in the artifact]"
+
+
+def test_no_line_follows_an_omitted_one() -> None:
+    """Once a line did not fit, shorter ones are omitted too: there are no gaps in what is shown."""
+    sanitizer = Sanitizer(total_limit=6)
+    assert [sanitizer.feed(line) for line in (b"one\n", b"longer\n", b"x\n")] == ["one\n", "", ""]
+    assert sanitizer.omitted_lines == 2
 
 
 def test_a_first_line_beyond_the_total_limit_is_omitted() -> None:
@@ -203,6 +217,7 @@ def test_twenty_thousand_hostile_lines_fire_nothing() -> None:
     [
         ("a\n::error::b\tc", "a ::error::b c"),
         ("  ::error::b", "\\::error::b"),
+        ("a\r\nb\rc", "a b c"),
         ("##[group]\x1b[31mred\x1b[0m\u202e", "##\\[group]red<U+202E>"),
         ("\ud800x", "\ufffd\ufffd\ufffdx"),
         ("x" * 30, "x" * 19 + "…"),

@@ -188,8 +188,9 @@ def test_limits_of_collect() -> None:
 
 def test_policies_are_members_of_the_domain() -> None:
     """The policy for infrastructure failures is the domain's own, so that it can be compared by identity."""
-    assert parsing.parse(ReportInputs, {}).on_infrastructure is OnInfrastructure.FAIL
-    assert parsing.parse(ReportInputs, {"on-infrastructure": "tolerate"}).on_infrastructure is OnInfrastructure.TOLERATE
+    assert parsing.parse(RunRemoteInputs, {"run": "x"}).on_infrastructure is OnInfrastructure.FAIL
+    tolerant = parsing.parse(RunRemoteInputs, {"run": "x", "on-infrastructure": "tolerate"})
+    assert tolerant.on_infrastructure is OnInfrastructure.TOLERATE
 
 
 def test_cleanup_names_jobs() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import functools
 import json
 import os
@@ -51,7 +52,7 @@ def eventually(happens: Callable[[], Any], patience_s: float = PATIENCE_S) -> An
 class Followed:
     """What an attachment told: all output in a row, its offset, how it ended, and how many beats there were."""
 
-    output: bytes = b""
+    output: bytearray = field(default_factory=bytearray)
     offset: int | None = None
     record: dict[str, Any] = field(default_factory=dict)
     lost: str = ""
@@ -237,6 +238,12 @@ def marked_by(mark: str) -> Iterator[tuple[int, str]]:
         command = read_or_nothing(folder / "cmdline")
         if mark in command or mark in read_or_nothing(folder / "environ"):
             yield int(folder.name), command.replace("\0", " ")
+
+
+def without_privileges() -> None:
+    """For a child of a test that may run as root: it may read only what its user may read."""
+    for capability in (1, 2, 19):  # CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH, CAP_SYS_PTRACE
+        ctypes.CDLL(None).prctl(24, capability, 0, 0, 0)  # PR_CAPBSET_DROP, effective from the exec on
 
 
 def alive(pid: int) -> bool:

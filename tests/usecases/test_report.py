@@ -53,3 +53,8 @@ def test_reporting_twice_changes_nothing() -> None:
     first = _reported(fakes).model_copy(deep=True)
     fakes.clock.advance(1000)
     assert report.report(fakes.world, first.model_copy(deep=True)) == first
+
+
+def test_a_cancelled_job_without_a_verdict_is_cancelled() -> None:
+    """What a person stopped is not blamed on the infrastructure."""
+    assert report.report(Fakes().world, worlds.record(), cancelled=True).verdict is Verdict.CANCELLED

@@ -100,12 +100,7 @@ def make(place: str, lock: str, *, own_code: bool = False) -> None:
     try:
         install(lock, unfinished)
         if own_code:
-            shutil.copytree(
-                SOURCE,
-                os.path.join(unfinished, "accel_ci"),
-                copy_function=shutil.copyfile,  # not the modes: the action's directory may be read-only
-                ignore=shutil.ignore_patterns("__pycache__"),
-            )
+            copy(SOURCE, os.path.join(unfinished, "accel_ci"))
             write(os.path.join(unfinished, "__main__.py"), MAIN)
         try:
             os.rename(unfinished, place)
@@ -114,6 +109,16 @@ def make(place: str, lock: str, *, own_code: bool = False) -> None:
                 raise
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
+
+
+def copy(source: str, target: str) -> None:
+    """Copy the directory's contents but not its modes: what was copied from a read-only action can be written to."""
+    import shutil
+
+    ignored = shutil.ignore_patterns("__pycache__")
+    shutil.copytree(source, target, copy_function=shutil.copyfile, ignore=ignored)
+    for folder, _, _ in os.walk(target):
+        os.chmod(folder, 0o700)
 
 
 def install(lock: str, target: str) -> None:

@@ -39,11 +39,8 @@ BACKENDS: Mapping[str, Backend] = {
 
 
 def backend(name: str, *, accelerator: str) -> Backend:
-    """The backend of that name; `auto` is the one that has the accelerator, and without one this version's only one.
-
-    ConfigurationError for a backend that is not there.
-    """
-    if name == "auto" and accelerator.split("-")[0] in ("local", ""):
+    """The backend of that name; `auto` is the one that has the accelerator. ConfigurationError for one that is not there."""
+    if name == "auto" and accelerator.split("-")[0] == "local":
         name = "local"
     if name in BACKENDS:
         return BACKENDS[name]

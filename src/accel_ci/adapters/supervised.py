@@ -117,7 +117,7 @@ class SupervisedRemote:
         waiting, heard_at = {worker.index for worker in machine.workers} & offsets.keys(), time.monotonic()
         try:
             while waiting:
-                events = self._loop.run(_next(queue))
+                events = self._loop.run(_next(queue, within_s=heard_at + MOMENT_S - time.monotonic()))
                 if not events and following.done():
                     following.result()
                 yield from events
@@ -240,9 +240,9 @@ def _refusal(worker: Worker, answer: bytes) -> CloudError | None:
     return None
 
 
-async def _next(queue: asyncio.Queue[Event]) -> list[Event]:
+async def _next(queue: asyncio.Queue[Event], *, within_s: float) -> list[Event]:
     try:
-        async with asyncio.timeout(MOMENT_S):
+        async with asyncio.timeout(within_s):
             events = [await queue.get()]
     except TimeoutError:
         return []

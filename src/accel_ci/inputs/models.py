@@ -235,7 +235,6 @@ class ReportInputs(Inputs):
         "html": vocabulary.HTML,
     }
 
-    on_infrastructure: vocabulary.Infrastructure = given("fail")
     html: vocabulary.HtmlCopy = given("")
     slot: vocabulary.Slot = given("")
 

@@ -247,8 +247,7 @@ def claim(spec: Spec) -> Claim:
     os.makedirs(PHASES, mode=0o700, exist_ok=True)
     shutil.rmtree(draft, ignore_errors=True)
     os.mkdir(draft, 0o700)
-    known = {name: value for name, value in spec._asdict().items() if name not in ("nonce", "environment")}
-    known["nonce_sha256"] = digest(spec.nonce)
+    known = {"version": VERSION, "key": spec.key, "phase": spec.phase, "nonce_sha256": digest(spec.nonce)}
     try:
         lock = new_file(draft, "spec.json", json.dumps(known).encode())
         end = new_file(draft, "end.json.new", b" " * END_RECORD_BYTES)  # so that a full disk has room for it

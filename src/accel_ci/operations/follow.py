@@ -34,6 +34,7 @@ class _Following:
     ends: dict[int, EndRecord | None] = field(default_factory=dict)
     given_up: dict[int, str] = field(default_factory=dict)
     whys: dict[int, str] = field(default_factory=dict)
+    interruption: str = ""
     stopped: bool = False
     reattached: int = 0
 
@@ -87,7 +88,7 @@ def _started(world: World, state: _Following) -> None:
         try:
             return world.remote.start(state.machine, state.phase)
         except errors.TransientError as error:  # ConnectionLostError included: starting twice starts once
-            if world.clock.now() >= deadline or world.machines.interruption(state.machine.handle):
+            if world.clock.now() >= deadline or _interruption(world, state):
                 raise
             world.job.log(f"{state.phase.name}: {error}; starting again")
             world.clock.sleep(pause)
@@ -167,13 +168,21 @@ def _stop(world: World, state: _Following, workers: list[int]) -> None:
 
 
 def _judge_silence(world: World, state: _Following) -> None:
-    why = world.machines.interruption(state.machine.handle) if state.pending else ""
-    if why:
-        _give_up(state, state.pending, why)
+    state.interruption = _interruption(world, state) if state.pending else ""
+    if state.interruption:
+        _give_up(state, state.pending, state.interruption)
         return
     now = world.clock.now()
     silent = [worker for worker in state.pending if now - state.heard_at[worker] >= UNREACHABLE_LIMIT_S]
     _give_up(state, silent, f"not reachable for {UNREACHABLE_LIMIT_S:.0f} s")
+
+
+def _interruption(world: World, state: _Following) -> str:
+    """Why the cloud took the machine away; "" when it did not, or does not say now: we ask again at the next silence."""
+    try:
+        return world.machines.interruption(state.machine.handle)
+    except errors.CloudError:
+        return ""
 
 
 def _give_up(state: _Following, workers: Iterable[int], why: str) -> None:
@@ -188,8 +197,7 @@ def _flush(world: World, state: _Following) -> None:
 
 def facts(world: World, state: _Following) -> PhaseFacts:
     """The phase as the record keeps it: the verdict of each worker, and the worst of them."""
-    interrupted = bool(state.given_up) and bool(world.machines.interruption(state.machine.handle))
-    ends = [_end(state, worker, interrupted=interrupted) for worker in state.offsets]
+    ends = [_end(state, worker, interrupted=bool(state.interruption)) for worker in state.offsets]
     return PhaseFacts(
         name=state.phase.name,
         started_at=state.started_at,

@@ -9,13 +9,14 @@ from accel_ci.ports.world import World
 from accel_ci.render import page, summary
 
 
-def report(world: World, record: RunRecord) -> RunRecord:
+def report(world: World, record: RunRecord, *, cancelled: bool = False) -> RunRecord:
     """The finished record: verdict, end and cost set, the step summary and HTML page written, a copy in the history.
 
-    A run that left no verdict is an `infra-error`: something ended it before it could tell.
+    A run that left no verdict was `cancelled` with its job, or is an `infra-error`: something ended it before it could tell.
     """
     if record.verdict is None:
-        record.verdict, record.reason = Verdict.INFRA_ERROR, "the run ended before it came to a verdict"
+        record.verdict = Verdict.CANCELLED if cancelled else Verdict.INFRA_ERROR
+        record.reason = f"the {'job was cancelled' if cancelled else 'run ended'} before it came to a verdict"
     if record.ended_at is None:
         record.ended_at = world.clock.now()
     record.cost = _cost(record.machine, until=record.ended_at)

@@ -16,11 +16,11 @@ from accel_ci_sim.direct import sites
 from accel_ci_sim.direct.process import Crashed, Process
 from accel_ci_sim.direct.sites import Site
 from accel_ci_sim.world import dice
+from accel_ci_sim.world.cloud import LANDS_WITHIN_S
 from accel_ci_sim.world.faults import CRASHES, Fate
 
 Call = Callable[..., Any]
 LANDS_ANYWAY = 0.3
-LANDS_WITHIN_S = 40.0
 LONGEST_DELAY_S = 20.0
 _CREATE = sites.BY_NAME["machines.begin_create"].number
 _APPEND = sites.BY_NAME["files.append"].number
@@ -44,7 +44,7 @@ def port(process: Process, name: str, real: Any) -> Any:
 def _guarded(process: Process, site: Site, method: Call) -> Call:
     simulation = process.simulation
     faults, calls, count = simulation.faults, simulation.calls, simulation.timeline.count
-    number, mine, latency_s = site.number, process.number, site.latency_s
+    number, mine, latency_s, down = site.number, process.number, site.latency_s, simulation.down
 
     def call(*args: Any, **kwargs: Any) -> Any:
         if process.attention:
@@ -55,6 +55,8 @@ def _guarded(process: Process, site: Site, method: Call) -> Call:
         if faults.left > 0 and number != faults.aimed_site:
             if latency_s:
                 process.pause(latency_s)
+                if site.port in down:
+                    raise site.error()
             return method(*args, **kwargs)
         return _meet(process, site, _fate(process, site), call=functools.partial(method, *args, **kwargs))
 
@@ -75,6 +77,8 @@ def _meet(process: Process, site: Site, fate: Fate, *, call: functools.partial[A
         _leave_behind(process, site, call)
     else:
         process.pause(site.latency_s + _delay(process, fate))
+        if site.latency_s and site.port in process.simulation.down:
+            raise site.error()
         answer = call()
         if fate is Fate.DUPLICATE:
             answer = call()
@@ -136,7 +140,8 @@ def _attaching(process: Process, attach: Call) -> Call:
         calls[number] += 1
         count(mine, number)
         faults.left -= 1
-        return _fate(process, site) if faults.left <= 0 or number == faults.aimed_site else Fate.NONE
+        fate = _fate(process, site) if faults.left <= 0 or number == faults.aimed_site else Fate.NONE
+        return Fate.FAIL if fate not in CRASHES and site.port in simulation.down else fate
 
     def events(machine: Machine, phase: Phase, offsets: Mapping[int, int]) -> Generator[remote.Event, None, None]:
         waiting = set(offsets)

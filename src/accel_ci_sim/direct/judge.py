@@ -98,11 +98,11 @@ class Judge:
             self._broken("I4", f"{run.name}: verdict {run.verdict} in the record, {kept} in the history")
 
     def over(self, run: Run, *, calm: bool) -> None:
-        """I3: what was kept of the output is what was written. I-true: in a calm world the verdict is the truth."""
+        """I3: what was kept of the output is what was written. I-true: in a calm world a verdict is the truth."""
         for name, kept in run.files.documents.items():
             if "/log/" in name and not any(_whole(running, kept) for running in self._phases(run, name)):
                 self._broken("I3", f"{run.name}: {name} holds {len(kept)} bytes that nobody wrote so")
-        if calm and run.verdict not in run.plan.truth():
+        if calm and run.reported and run.verdict not in run.plan.truth():
             self._broken("I-true", f"{run.name}: verdict {run.verdict}, but it deserves {sorted(run.plan.truth())}")
 
     def surprised(self, process: Process, error: Exception) -> None:

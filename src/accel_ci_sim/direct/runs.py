@@ -39,6 +39,8 @@ class Run:
         self.key = plan.context.key()
         self.files = Files(self._wrote)
         self.verdict: str | None = None
+        self.living = True  # a zombie lives on after its job is over
+        self.reported = False
         self._process: Process | None = None
         self._cancelled = False
         self._out_of_time = False
@@ -71,6 +73,8 @@ class Run:
         else:
             self._steps(actor)
         self._finish()
+        self.living = False
+        self.simulation.rest()
 
     def _journey(self, actor: Actor) -> None:
         plan = journey.Plan(order=self.plan.order, work=self.plan.work, paths=self.plan.paths, caps=Caps())
@@ -80,7 +84,7 @@ class Run:
             )
             if outcome is not None and not outcome.crashed:
                 self._prove_clean(outcome)
-                self.simulation.judge.reported(self)
+                self._told()
                 return
             resume_s = self.plan.mishaps.resume_s
             if outcome is None or resume_s is None or self._cancelled:
@@ -105,7 +109,7 @@ class Run:
             self._prove_clean(cleaned)
         told = self._step(actor, "report", lambda world: report.report(world, self._record(world)))
         if told is not None and not told.crashed:
-            self.simulation.judge.reported(self)
+            self._told()
 
     def _step(self, actor: Actor, role: str, body: Callable[[World], Any]) -> Outcome | None:
         """How the step's process ended; None when the runner does not start it any more."""
@@ -113,6 +117,10 @@ class Run:
             return None
         self._process = process = Process(self.simulation, actor, role=role, run=self.name)
         return process.live(self.simulation.ports(process, self.files), body)
+
+    def _told(self) -> None:
+        self.reported = True
+        self.simulation.judge.reported(self)
 
     def _prove_clean(self, outcome: Outcome) -> None:
         if self._process is not None and not outcome.crashed and not isinstance(outcome.error, CleanupUnverifiedError):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
+from functools import partial
 
 from accel_ci.domain import lease
 from accel_ci.ports.world import World
@@ -21,7 +22,7 @@ from accel_ci_sim.direct.remote import Remote
 from accel_ci_sim.direct.runs import Run
 from accel_ci_sim.direct.sources import Sources
 from accel_ci_sim.world import dice, faults, weather
-from accel_ci_sim.world.cloud import Cloud
+from accel_ci_sim.world.cloud import LANDS_WITHIN_S, Cloud
 from accel_ci_sim.world.faults import Aim, Fate, Faults
 from accel_ci_sim.world.machine import Machine, Request
 from accel_ci_sim.world.schedule import Actor, Schedule
@@ -80,6 +81,7 @@ class Simulation:
         self.grace_s = 2 * self.period_s
         self.quiet_since: float | None = None
         self.given_up: set[int] = set()
+        self.down: set[str] = set()  # ports whose other side does not answer now
         self.calls = [0] * len(sites.SITES)
         self.fated: Counter[tuple[int, Fate]] = Counter()
         self._processes = 0
@@ -93,6 +95,9 @@ class Simulation:
         for run in list(self.runs.values()):
             run.begin()
         self.schedule.after(self.dice.uniform(0.0, self.period_s), self._cron)
+        for service, (begins, ends) in self.cloud.weather.outages.items():
+            self.schedule.after(begins, partial(self._outage, service, down=True))
+            self.schedule.after(ends, partial(self._outage, service, down=False))
         self.schedule.run()
         for run in self.runs.values():
             self.judge.over(run, calm=self.calm)
@@ -162,21 +167,37 @@ class Simulation:
             self._workflows[again[0].workflow] = len(again)
             for each in again:
                 each.begin()
-        elif not self._workflows:
+        else:
+            self.rest()
+
+    def rest(self) -> None:
+        """Faults stop once nobody but the sweepers does anything any more; from then on the bounds count."""
+        if not self._workflows and not any(run.living for run in self.runs.values()):
             self.quiet_since = self.schedule.now
             self.faults.stop()
+            self.down.clear()
             self.timeline.tell("world", "faults stop")
+
+    def _outage(self, service: str, *, down: bool) -> None:
+        if self.quiet_since is None:
+            (self.down.add if down else self.down.discard)(service)
+            self.timeline.tell("world", f"{service}: {'does not answer' if down else 'answers again'}")
 
     def _cron(self) -> None:
         """The sweeper's schedule: late, lost and doubled while there are faults; it ends with the last machine."""
         quiet = self.quiet_since is not None
-        if quiet and not any(machine.serial not in self.given_up for machine in self.cloud.alive()):
+        if quiet and self._settled():
             return
         if quiet or dice.chance(self.dice, 0.9):
             for _ in range(1 if quiet else self.dice.choice((1, 1, 1, 2))):
                 late_s = 0.0 if quiet else self.dice.uniform(0.0, self.period_s / 4)
                 self.schedule.spawn(self._sweep, delay_s=late_s)
         self.schedule.after(self.period_s, self._cron)
+
+    def _settled(self) -> bool:
+        """True when no machine is left, but those already reported, and none can land any more."""
+        landed = self.schedule.now > (self.quiet_since or 0.0) + LANDS_WITHIN_S
+        return landed and all(machine.serial in self.given_up for machine in self.cloud.alive())
 
     def _sweep(self, actor: Actor) -> None:
         process = Process(self, actor, role="sweep", run="cron")

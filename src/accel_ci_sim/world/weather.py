@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from accel_ci_sim.world import dice
 from accel_ci_sim.world.dice import Dice
@@ -17,6 +18,7 @@ class Weather:
     """Probabilities per machine or request, and ranges in seconds. A calm cloud has all of them at 0 but the times.
 
     `native_limit`: the cloud ends machines by itself. `remembers`: it knows a request that it saw before.
+    `outages`: when the cloud's API ("machines") or the network to the machines ("remote") is down, from and to.
     """
 
     zones: tuple[str, ...]
@@ -33,6 +35,7 @@ class Weather:
     preempts: float = 0.0
     sticks: float = 0.0
     refuses_release: float = 0.0
+    outages: Mapping[str, tuple[float, float]] = field(default_factory=dict)
 
 
 def calm(stream: Dice) -> Weather:
@@ -56,7 +59,13 @@ def rough(stream: Dice) -> Weather:
         preempts=stream.choice((0.0, 0.1, 0.3)),
         sticks=stream.choice((0.0, 0.1)),
         refuses_release=stream.choice((0.0, 0.1)),
+        outages={service: _outage(stream) for service in ("machines", "remote") if dice.chance(stream, 0.08)},
     )
+
+
+def _outage(stream: Dice) -> tuple[float, float]:
+    begins = stream.uniform(0.0, 80.0)
+    return begins, begins + stream.choice((5.0, 60.0, 200.0, 400.0))
 
 
 def _zones(stream: Dice) -> tuple[str, ...]:
