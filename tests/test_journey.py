@@ -78,7 +78,7 @@ def test_our_own_bug_still_cleans_up() -> None:
     def broken(*_: object) -> None:
         raise RuntimeError("bug")
 
-    fakes.remote.put = broken  # type: ignore[method-assign]
+    fakes.remote.put = broken  # type: ignore[method-assign, assignment]
     with pytest.raises(RuntimeError):
         _journey(fakes)
     assert fakes.machines.living() == []

@@ -71,5 +71,3 @@ def _confess(job: Job, error: Exception) -> None:
     job.error(f"accel-ci: {Family.BUG}", f"{type(error).__name__}: {error}")
     job.log("".join(traceback.format_exception(error)))
     job.log(f"accel-ci {__version__}: please report this with the lines above; {AccelError('').docs}")
-
-

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 from accel_ci import journey, plans, wiring
 from accel_ci.adapters import one_client
@@ -50,7 +49,9 @@ def gate_(call: Call) -> int:
 def provision_(call: Call) -> int:
     """Lease a machine; the steps that follow find it."""
     inputs, here = parsing.parse(models.ProvisionInputs, call.given), wiring.here(call.environ)
-    with wiring.world(call.environ, here, backend=inputs.backend, accelerator=inputs.accelerator, talk=call.job) as world:
+    with wiring.world(
+        call.environ, here, backend=inputs.backend, accelerator=inputs.accelerator, talk=call.job
+    ) as world:
         wiring.remember(call.environ, here, given=call.given)
         permission = grant.checked(inputs.grant, here, now=world.clock.now())
         record = plans.begun(here, inputs, permission, now=world.clock.now())
@@ -119,12 +120,16 @@ def reap_queued_(call: Call) -> int:
 def run_(call: Call) -> int:
     """The whole journey."""
     inputs, here = parsing.parse(RunInputs, call.given), wiring.here(call.environ)
-    with wiring.world(call.environ, here, backend=inputs.backend, accelerator=inputs.accelerator, talk=call.job) as world:
+    with wiring.world(
+        call.environ, here, backend=inputs.backend, accelerator=inputs.accelerator, talk=call.job
+    ) as world:
         permission = gate.gate(world, here, branches=()) if here.on_github else None
         wiring.remember(call.environ, here, given=call.given)
         record = plans.begun(here, inputs.provision(), permission, now=world.clock.now())
         if not here.on_github:
-            call.job.log(f"{here.key().name}: should this be interrupted, go on with: accel-ci attach {here.key().name}")
+            call.job.log(
+                f"{here.key().name}: should this be interrupted, go on with: accel-ci attach {here.key().name}"
+            )
         return _journey(call, world, here, inputs=inputs, record=record)
 
 
@@ -133,7 +138,9 @@ def attach_(call: Call) -> int:
     wanted = parsing.parse(models.AttachInputs, call.given)
     here, given = wiring.recalled(call.environ, wanted.name)
     inputs = parsing.parse(RunInputs, given)
-    with wiring.world(call.environ, here, backend=inputs.backend, accelerator=inputs.accelerator, talk=call.job) as world:
+    with wiring.world(
+        call.environ, here, backend=inputs.backend, accelerator=inputs.accelerator, talk=call.job
+    ) as world:
         record = records.load(world.files, "")
         return _journey(call, world, here, inputs=inputs, record=record)
 
@@ -168,9 +175,9 @@ def _documents(world: World, record: RunRecord) -> dict[str, str]:
 def _show(call: Call, world: World, record: RunRecord, *, html: str) -> None:
     for line in terminal.render(record).splitlines():
         call.job.log(line)
-    if html:
-        Path(html).parent.mkdir(parents=True, exist_ok=True)
-        Path(html).write_bytes(world.files.read(records.place(record.identity.slot, "report.html")) or b"")
+    failed = wiring.copy_page(world.files, record.identity.slot, to=html) if html else ""
+    if failed:
+        call.job.warning("report", failed)
 
 
 def _code(record: RunRecord, policy: OnInfrastructure) -> int:

@@ -34,7 +34,9 @@ from accel_ci.ports.world import World
 
 CURRENT = "current"
 _CONTEXT = TypeAdapter(Context)
-PRIVATE = re.compile(r"^(GITHUB|ACTIONS|RUNNER|INPUT|ACCEL_CI|AWS|GOOGLE|CLOUDSDK)_|TOKEN|SECRET|PASSW|CREDENTIAL|API_?KEY")
+PRIVATE = re.compile(
+    r"^(GITHUB|ACTIONS|RUNNER|INPUT|ACCEL_CI|AWS|GOOGLE|CLOUDSDK)_|TOKEN|SECRET|PASSW|CREDENTIAL|API_?KEY"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,7 +80,13 @@ def job(environ: Mapping[str, str]) -> Job:
 
 @contextmanager
 def world(
-    environ: Mapping[str, str], here: Context, *, talk: Job, backend: str = "auto", accelerator: str = "", slot: str = ""
+    environ: Mapping[str, str],
+    here: Context,
+    *,
+    talk: Job,
+    backend: str = "auto",
+    accelerator: str = "",
+    slot: str = "",
 ) -> Iterator[World]:
     """All ports for this run; connections are closed when the block is left.
 
@@ -147,6 +155,16 @@ def recalled(environ: Mapping[str, str], name: str) -> tuple[Context, dict[str, 
             what_to_do=f"see which there are: ls {kept.runs}",
         )
     return _CONTEXT.validate_json(known), json.loads(given)
+
+
+def copy_page(files: Files, slot: str, *, to: str) -> str:
+    """Put a copy of the HTML report where the user wants it; why that did not work, "" when it did."""
+    try:
+        Path(to).parent.mkdir(parents=True, exist_ok=True)
+        Path(to).write_bytes(files.read(records.place(slot, "report.html")) or b"")
+    except OSError as error:
+        return f"no copy of the HTML report at {to}: {error.strerror}"
+    return ""
 
 
 def directory(environ: Mapping[str, str]) -> str:

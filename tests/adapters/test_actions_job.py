@@ -77,6 +77,14 @@ def test_commands_are_resumed_before_our_own(step: Step) -> None:
     assert not step.runner.stopped
 
 
+def test_output_without_a_last_newline_does_not_hide_our_commands(step: Step) -> None:
+    """A caller's unfinished line is ended, so that the mask after it is obeyed and not printed."""
+    step.job.stream("unfinished")
+    step.job.mask("hunter2")
+    assert step.commands()[-1] == Command("add-mask", {}, "hunter2")
+    assert step.runner.shown == ["unfinished"]
+
+
 def test_a_log_line_needs_no_resumption(step: Step) -> None:
     """Plain lines between chunks of output print no commands at all."""
     step.job.stream("remote\n")

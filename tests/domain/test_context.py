@@ -62,7 +62,9 @@ def test_the_pull_request_comes_from_the_event() -> None:
 
 def test_two_terminal_runs_never_share_a_name() -> None:
     """The random token keeps two runs of the same second in the same directory apart."""
-    one, two = (context.of_terminal(directory="/tmp/x", user="me", now=5.0, token=token) for token in ("a" * 32, "b" * 32))
+    one, two = (
+        context.of_terminal(directory="/tmp/x", user="me", now=5.0, token=token) for token in ("a" * 32, "b" * 32)
+    )
     assert one.key().name != two.key().name
     assert one.repository_id == two.repository_id
     assert not one.on_github

@@ -42,9 +42,9 @@ def test_other_events_are_refused_plainly(event: str) -> None:
 
 def test_branches_narrow_the_grant() -> None:
     """Only branches that match are granted; `*` does not cross a slash, `**` does."""
-    assert grant.of_event(NIGHTLY, branches=("main",), now=0.0)
+    assert grant.of_event(NIGHTLY, branches=("main",), now=0.0).sha == NIGHTLY.sha
     deep = replace(NIGHTLY, ref="refs/heads/release/1/2")
-    assert grant.of_event(deep, branches=("release/**",), now=0.0)
+    assert grant.of_event(deep, branches=("release/**",), now=0.0).sha == NIGHTLY.sha
     with pytest.raises(errors.ConfigurationError, match="may not use an accelerator"):
         grant.of_event(deep, branches=("release/*",), now=0.0)
 

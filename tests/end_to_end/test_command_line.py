@@ -99,7 +99,7 @@ def _wait_for_output(terminal: Terminal, least: int) -> Path:
 
 def test_a_killed_client_is_attached_again_byte_by_byte(terminal: Terminal) -> None:
     """SIGKILL of the client in the middle, then attach: the log is what the command wrote, the verdict is right."""
-    (terminal.project / "slow.sh").write_text(f"{{ {SLOW}; }} | tee \"$ACCEL_CI_RESULTS/../told\"\nexit 3\n")
+    (terminal.project / "slow.sh").write_text(f'{{ {SLOW}; }} | tee "$ACCEL_CI_RESULTS/../told"\nexit 3\n')
     client = terminal.start("run", "--backend", "local", "--", "bash", "slow.sh")
     log = _wait_for_output(terminal, least=20_000)
     client.kill()

@@ -64,6 +64,12 @@ def test_base64_of_more_than_the_secret_hides_it_too(user: str) -> None:
     assert base64.b64encode(b"nter2")[1:5].decode() not in shown
 
 
+@pytest.mark.parametrize("secret", [b"hunter", b"hunter2", b"hunter23"])
+def test_base64_of_the_secret_alone_is_hidden_to_its_end(secret: bytes) -> None:
+    """Whatever the length, no character that encodes a part of the secret is left."""
+    assert sanitize(base64.b64encode(secret), [secret]).replace("=", "") == "***\n"
+
+
 def test_a_secret_is_hidden_between_colours_and_control_characters() -> None:
     """grep --color divides a secret by sequences: it is found across them, and its line loses its colours."""
     raw = b"\x1b[1mok\x1b[m\n\x1b[1mhun\x1b[m\x1b[Kter2\0-x\x1b[m\n"

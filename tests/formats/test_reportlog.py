@@ -148,7 +148,7 @@ def test_lone_surrogates_cannot_break_what_is_written_later() -> None:
 def test_durations_that_make_no_sense_are_none(seconds: object) -> None:
     """A forged duration cannot spoil sums."""
     report = _parse(START, {**_case("a"), "duration_s": seconds}, END)
-    assert report.cases[0].duration_s in (0.0, 1.0)
+    assert report.cases[0].duration_s == 0.0
 
 
 def test_limits_bound_what_is_read() -> None:
@@ -159,12 +159,13 @@ def test_limits_bound_what_is_read() -> None:
     large = _parse(START, *cases, END, limit=Limits(size=400))
     assert 0 < len(large.cases) < 10
     assert large.incomplete == "it has more than 400 bytes, the rest was not read"
-    assert _parse(START, *cases, END, limit=Limits(line=60)).incomplete == "11 test events were lost"
+    wide = _parse(START, _case("a", message="m" * 300), END, limit=Limits(line=300))
+    assert (wide.cases, wide.incomplete) == ((), "1 test events were lost")
     long = _parse(START, _case("n" * 9999, "failed", message="m" * 99999), END)
     assert (len(long.cases[0].name), len(long.cases[0].message)) == (1000, 4000)
 
 
-EVENTS = st.lists(
+EVENTS: st.SearchStrategy[list[dict[str, Any]]] = st.lists(
     st.dictionaries(
         st.sampled_from(["event", "name", "outcome", "part_of", "duration_s", "message", "version", "counts", "lost"]),
         st.sampled_from(

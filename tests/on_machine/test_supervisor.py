@@ -221,10 +221,10 @@ def test_secrets_of_the_environment_are_not_written(root: WorkerRoot) -> None:
 
 def test_the_supervisors_memory_is_closed_to_its_user(root: WorkerRoot) -> None:
     """The command cannot look into the supervisor, though both are the same user's; nor into the supervisor's parent."""
-    script = """for pid in $PPID $(cut -d' ' -f4 /proc/$PPID/stat); do cat /proc/$pid/environ /proc/$pid/maps; done"""
+    script = """for pid in $PPID $(cut -d' ' -f4 /proc/$PPID/stat); do head -c 1 /proc/$pid/mem; done"""
     root.ask_to_start(root.spec(script), preexec_fn=worker_root.without_privileges)
     lines = root.follow().output.decode().splitlines()
-    assert len(lines) == 4
+    assert len(lines) == 2
     assert all(line.endswith("Permission denied") for line in lines)
 
 

@@ -52,12 +52,17 @@ def eventually(happens: Callable[[], Any], patience_s: float = PATIENCE_S) -> An
 class Followed:
     """What an attachment told: all output in a row, its offset, how it ended, and how many beats there were."""
 
-    output: bytearray = field(default_factory=bytearray)
+    pieces: bytearray = field(default_factory=bytearray)
     offset: int | None = None
     record: dict[str, Any] = field(default_factory=dict)
     lost: str = ""
     beats: int = 0
     code: int | None = None
+
+    @property
+    def output(self) -> bytes:
+        """All that came."""
+        return bytes(self.pieces)
 
     @property
     def end(self) -> EndRecord:
@@ -72,9 +77,9 @@ class Followed:
         if kind == b"O":
             offset, length = map(int, numbers)
             assert 0 < length <= 256 * 1024
-            assert self.offset is None or offset == self.offset + len(self.output)
+            assert self.offset is None or offset == self.offset + len(self.pieces)
             self.offset = offset if self.offset is None else self.offset
-            self.output += stream.read(length)
+            self.pieces += stream.read(length)
         elif kind == b"E":
             self.record = json.loads(stream.read(int(numbers[0])))
         elif kind == b"X":
@@ -142,9 +147,10 @@ class WorkerRoot:
         command = self.command(program, *arguments)
         return subprocess.run(command, input=data, capture_output=True, timeout=PATIENCE_S * 3, check=False, **options)
 
-    def spec(self, command: str, **changes: Any) -> dict[str, Any]:
-        """What `start` reads."""
-        usual = {
+    @staticmethod
+    def usual(command: str) -> dict[str, Any]:
+        """A spec that `start` takes."""
+        return {
             "version": 1,
             "key": KEY,
             "nonce": NONCE,
@@ -161,7 +167,10 @@ class WorkerRoot:
             "workers": 1,
             "machine": "accel-test-1",
         }
-        return {**usual, **changes}
+
+    def spec(self, command: str, **changes: Any) -> dict[str, Any]:
+        """What `start` reads."""
+        return {**self.usual(command), **changes}
 
     def start(self, command: str, **changes: Any) -> dict[str, Any]:
         """Start a phase; the answer, which must come with exit 0."""

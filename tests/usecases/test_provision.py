@@ -46,7 +46,9 @@ def test_a_full_zone_is_followed_by_the_next() -> None:
 
 def test_a_partial_machine_is_gone_before_the_next_try() -> None:
     """A creation that failed and left a machine is released and verified first."""
-    fakes = Fakes(zones={"a": Script(error=errors.NoCapacityError("x"), leaves_machine=True, release_s=5), "b": Script()})
+    fakes = Fakes(
+        zones={"a": Script(error=errors.NoCapacityError("x"), leaves_machine=True, release_s=5), "b": Script()}
+    )
     record = _provision(fakes)
     assert record.machine is not None and fakes.machines.living() == [record.machine.handle]
     calls = [call for call, _ in fakes.machines.calls]
@@ -122,7 +124,9 @@ def test_cancelling_while_the_cloud_is_silent_leaves_the_rest_to_cleanup() -> No
 
 def test_a_partial_machine_that_does_not_go_stops_everything() -> None:
     """Rather than having two machines, provision ends with the command that ends the first by hand."""
-    fakes = Fakes(zones={"a": Script(error=errors.NoCapacityError("x"), leaves_machine=True, immortal=True), "b": Script()})
+    fakes = Fakes(
+        zones={"a": Script(error=errors.NoCapacityError("x"), leaves_machine=True, immortal=True), "b": Script()}
+    )
     with pytest.raises(errors.CleanupUnverifiedError) as raised:
         _provision(fakes)
     assert "fake-cloud delete fake://a/" in raised.value.commands[0]

@@ -7,7 +7,6 @@ from accel_ci.domain.record import RunRecord
 from accel_ci.domain.verdict import Verdict
 from accel_ci.operations import records
 from accel_ci.usecases import cleanup, provision, report, run_remote
-
 from tests.fakes.remote import Script
 from tests.usecases import worlds
 from tests.usecases.worlds import KEY, WORK, Fakes
@@ -15,7 +14,7 @@ from tests.usecases.worlds import KEY, WORK, Fakes
 
 def _reported(fakes: Fakes) -> RunRecord:
     provision.provision(fakes.world, worlds.record(), KEY, order=worlds.order())
-    record = run_remote.run_remote(fakes.world, WORK, slot="")
+    run_remote.run_remote(fakes.world, WORK, slot="")
     fakes.clock.advance(1800)
     cleanup.cleanup(fakes.world, KEY, owner=lease.of_job(KEY))
     fakes.clock.advance(3600)

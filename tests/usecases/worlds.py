@@ -24,13 +24,17 @@ from tests.fakes.sources import FakeSources
 SHA = "a" * 40
 HERE = Context(repository="org/hello", repository_id=4711, run_id=77, attempt=1, job="tpu", event="push", sha=SHA)
 KEY = HERE.key()
-WORK = Work(source=CommitSource(repository="https://example.org/org/hello", sha=SHA), setup="make deps", run="make test")
+WORK = Work(
+    source=CommitSource(repository="https://example.org/org/hello", sha=SHA), setup="make deps", run="make test"
+)
 
 
 class Fakes:
     """One fake of each port; `world` is all of them together."""
 
-    def __init__(self, scripts: Mapping[str, Any] | None = None, *, zones: Mapping[str, Any] | None = None, **more: Any):
+    def __init__(
+        self, scripts: Mapping[str, Any] | None = None, *, zones: Mapping[str, Any] | None = None, **more: Any
+    ):
         self.clock = FakeClock()
         self.files = FakeFiles()
         self.job = FakeJob()

@@ -57,12 +57,14 @@ class ActionsJob:
 
     def stream(self, text: str) -> None:
         """Remote output, with commands stopped."""
-        if text and not self._stopped_by:
+        if not text:
+            return
+        if not self._stopped_by:
             token = self._entropy.token()
             self._command("add-mask", token)
             self._command("stop-commands", token)
             self._stopped_by = token
-        self._write(text)
+        self._write(text if text.endswith("\n") else f"{text}\n")  # or the resuming token would not start a line
 
     @contextmanager
     def group(self, title: str) -> Iterator[None]:

@@ -112,7 +112,9 @@ def _number(environ: Mapping[str, str], name: str, *, default: int | None = None
         return int(text)
     if default is not None and not text:
         return default
-    raise errors.ConfigurationError(f"{name} is not a number: {text[:40]!r}", what_to_do="unset it outside GitHub Actions")
+    raise errors.ConfigurationError(
+        f"{name} is not a number: {text[:40]!r}", what_to_do="unset it outside GitHub Actions"
+    )
 
 
 def _pull_request(event: Mapping[str, Any]) -> int | None:

@@ -83,9 +83,13 @@ def checked(text: str, context: Context, *, now: float) -> Grant | None:
             f"the grant is malformed ({error.error_count()} mistakes)", what_to_do="pass the gate's output unchanged"
         ) from None
     if (grant.repository_id, grant.run_id) != (context.repository_id, context.run_id):
-        raise errors.ConfigurationError("the grant belongs to another run", what_to_do="pass the grant of this run's gate")
+        raise errors.ConfigurationError(
+            "the grant belongs to another run", what_to_do="pass the grant of this run's gate"
+        )
     if now >= grant.expires_at:
-        raise errors.ConfigurationError("the grant has expired", what_to_do="start a new run, so that the gate decides again")
+        raise errors.ConfigurationError(
+            "the grant has expired", what_to_do="start a new run, so that the gate decides again"
+        )
     return grant
 
 

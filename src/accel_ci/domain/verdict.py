@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -82,7 +81,12 @@ def end_record(document: Mapping[str, object]) -> EndRecord | None:
     if not all(form(document.get(name)) for names, form in forms for name in names.split()):
         return None
     version, reason = document.get("version"), document.get("reason")
-    if isinstance(version, bool) or version != END_RECORD_VERSION or not isinstance(reason, str) or reason not in tuple(Reason):
+    if (
+        isinstance(version, bool)
+        or version != END_RECORD_VERSION
+        or not isinstance(reason, str)
+        or reason not in tuple(Reason)
+    ):
         return None
     if not all(document.get(name) is None or _is_count(document.get(name)) for name in ("exit_code", "signal")):
         return None

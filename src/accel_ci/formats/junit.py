@@ -32,7 +32,7 @@ def parse(content: bytes, *, source: str, worker: int = 0, limit: Limits = limit
     incomplete = _fed(reader, content[: limit.size])
     if incomplete:
         reader.salvage()
-    elif len(content) > limit.size:
+    if len(content) > limit.size:
         incomplete = f"it has more than {limit.size:,} bytes, the rest was not read"
     return Report(
         source=source,

@@ -38,6 +38,6 @@ def text(value: object, limit: int) -> str:
 
 def seconds(value: object) -> float:
     """The value if it is a sensible number of seconds, 0 otherwise."""
-    if not isinstance(value, int | float) or not math.isfinite(value):
+    if not isinstance(value, int | float) or isinstance(value, bool) or not math.isfinite(value):
         return 0.0
     return float(value) if 0 <= value <= MAX_SECONDS else 0.0

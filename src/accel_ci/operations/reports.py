@@ -32,7 +32,9 @@ def _files(
     files = world.remote.get(machine, patterns, caps=CAPS, into=world.files.path(place), base=base)
     for file in files:
         if file.refused:
-            world.job.warning("test report", f"{output.one_line(file.name)} was refused: {output.one_line(file.refused)}")
+            world.job.warning(
+                "test report", f"{output.one_line(file.name)} was refused: {output.one_line(file.refused)}"
+            )
     return [
         (file, output.one_line(file.name), world.files.read(f"{place}/{file.path}") or b"")
         for file in files

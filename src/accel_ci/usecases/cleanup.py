@@ -35,7 +35,9 @@ def sweep(world: World, repository_id: int, *, grace_s: float, dry_run: bool = F
         doomed = [machine for machine in _listed(world, owner) if _expired(machine, before=now - grace_s)]
         facts = _end(world, doomed, owner, dry_run=dry_run)
         for handle in facts.found:
-            world.job.warning("leaked machine", f"{handle} outlived its lease: every find of the sweeper is an incident")
+            world.job.warning(
+                "leaked machine", f"{handle} outlived its lease: every find of the sweeper is an incident"
+            )
     return _proven(world, facts)
 
 

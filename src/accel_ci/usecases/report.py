@@ -34,7 +34,4 @@ def _cost(machine: MachineFacts | None, *, until: float) -> Cost:
         return Cost(machine_seconds=0.0, dollars=0.0)
     seconds = max(0.0, (machine.released_at or until) - machine.requested_at)
     rate = machine.dollars_per_hour
-    return Cost(
-        machine_seconds=seconds, dollars_per_hour=rate, dollars=None if rate is None else rate * seconds / 3600
-    )
-
+    return Cost(machine_seconds=seconds, dollars_per_hour=rate, dollars=None if rate is None else rate * seconds / 3600)
