@@ -7,10 +7,10 @@ import sys
 import time
 
 from accel_ci_sim.direct import campaign, sites
-from accel_ci_sim.direct.simulation import Tally
-from accel_ci_sim.world.faults import FATES
+from accel_ci_sim.direct.tally import Found, Tally
+from accel_ci_sim.world.faults import FATES, Aim, Fate
 
-SHOWN_VIOLATIONS = 20
+SHOWN = 20
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -21,14 +21,14 @@ def main(argv: list[str] | None = None) -> int:
     began_at = time.perf_counter()
     worlds = range(arguments.first, arguments.first + arguments.worlds)
     tally = campaign.run(arguments.seed, worlds, rate=arguments.faults, jobs=arguments.jobs)
-    seconds = time.perf_counter() - began_at
-    print(summary(tally, seconds=seconds))
+    if arguments.coverage:
+        campaign.complete(arguments.seed, tally, rate=arguments.faults)
+    print(summary(tally, seconds=time.perf_counter() - began_at))
     if arguments.coverage:
         print(coverage(tally))
-    for world, violation in tally.violations[:SHOWN_VIOLATIONS]:
-        print(f"violation: {violation}")
-        print(f"  replay: {_command(arguments, world)}")
-    return 1 if tally.violations else 0
+    for found in tally.found[:SHOWN]:
+        print(f"violation: {found.violation}\n  replay: {_command(arguments, found)}")
+    return 1 if tally.found else 0
 
 
 def summary(tally: Tally, *, seconds: float) -> str:
@@ -42,8 +42,8 @@ def summary(tally: Tally, *, seconds: float) -> str:
             f"port calls: {sum(tally.calls.values()):,}",
             f"faults:     {sum(fates.values()):,} ({', '.join(f'{fate.value} {n:,}' for fate, n in fates.items())})",
             f"verdicts:   {', '.join(f'{verdict} {n:,}' for verdict, n in verdicts)}",
-            f"trace:      {tally.trace & 0xFFFFFFFFFFFFFFFF:016x}",
-            f"violations: {len(tally.violations):,}",
+            f"trace:      {_hexadecimal(tally.trace)}",
+            f"violations: {len(tally.found):,}",
         )
     )
 
@@ -52,22 +52,33 @@ def coverage(tally: Tally) -> str:
     """A table: how often each call of each port met each fate; a dash where a fate cannot come."""
     rows = [f"{'port call':<26}{'calls':>12}" + "".join(f"{fate.value:>14}" for fate in FATES[1:])]
     for site in sites.SITES:
-        if site.name in sites.UNUSED:
-            continue
-        cells = (f"{tally.fated[site.number, fate]:,}" if fate in site.fates else "-" for fate in FATES[1:])
-        rows.append(f"{site.name:<26}{tally.calls[site.number]:>12,}" + "".join(f"{cell:>14}" for cell in cells))
-    return "\n".join((*rows, f"not called by any use case: {', '.join(sorted(sites.UNUSED))}"))
+        if site.name not in sites.UNUSED:
+            cells = (f"{tally.fated[site.number, fate]:,}" if fate in site.fates else "-" for fate in FATES[1:])
+            rows.append(f"{site.name:<26}{tally.calls[site.number]:>12,}" + "".join(f"{cell:>14}" for cell in cells))
+    rows.append(f"not called by these use cases: {', '.join(sorted(sites.UNUSED))}")
+    return "\n".join(rows)
 
 
 def _replay(arguments: argparse.Namespace) -> int:
-    tally, lines = campaign.one(arguments.seed, arguments.world, rate=arguments.faults)
+    tally, lines = campaign.one(arguments.seed, arguments.world, rate=arguments.faults, aim=arguments.aim)
     print("\n".join(lines))
-    print(f"trace: {tally.trace & 0xFFFFFFFFFFFFFFFF:016x}, violations: {len(tally.violations)}")
-    return 1 if tally.violations else 0
+    print(f"trace: {_hexadecimal(tally.trace)}, violations: {len(tally.found)}")
+    return 1 if tally.found else 0
 
 
-def _command(arguments: argparse.Namespace, world: int) -> str:
-    return f"python -m accel_ci_sim simulate --seed {arguments.seed} --faults {arguments.faults} --world {world}"
+def _command(arguments: argparse.Namespace, found: Found) -> str:
+    aim = f" --aim {sites.SITES[found.aim.site].name}:{found.aim.nth}:{found.aim.fate.value}" if found.aim else ""
+    base = f"python -m accel_ci_sim simulate --seed {arguments.seed} --faults {arguments.faults}"
+    return f"{base} --world {found.world}{aim}"
+
+
+def _hexadecimal(trace: int) -> str:
+    return f"{trace & 0xFFFFFFFFFFFFFFFF:016x}"
+
+
+def _aim(text: str) -> Aim:
+    site, nth, fate = text.split(":")
+    return Aim(sites.BY_NAME[site].number, int(nth), Fate(fate))
 
 
 def _arguments(argv: list[str] | None) -> argparse.Namespace:
@@ -77,9 +88,10 @@ def _arguments(argv: list[str] | None) -> argparse.Namespace:
     simulate.add_argument("--first", type=int, default=0, help="the number of the first world")
     simulate.add_argument("--seed", type=int, default=1, help="the same seed gives the same worlds")
     simulate.add_argument("--world", type=int, help="replay this one world and print what happened in it")
+    simulate.add_argument("--aim", type=_aim, help="with --world: one sure fault, such as files.write:1:crash-after")
     simulate.add_argument("--faults", type=float, default=0.01, help="faults per port call, on average")
     simulate.add_argument("--jobs", type=int, default=1, help="processes to use")
-    simulate.add_argument("--coverage", action="store_true", help="print how often each call met each fate")
+    simulate.add_argument("--coverage", action="store_true", help="meet every fate at every call, and print how often")
     return parser.parse_args(argv)
 
 

@@ -23,7 +23,7 @@ from tests.servers import sshd
 from tests.servers.proxy import Proxy, Serving
 from tests.servers.ssh_in_python import PythonSshServer
 
-DEADLINES = Deadlines(call_s=20, transfer_s=60, silence_s=4)
+DEADLINES = Deadlines(call_s=20, transfer_s=60, silence_s=10)
 ENVIRONMENT = {
     "PATH": os.pathsep.join((os.path.dirname(sys.executable), "/usr/bin", "/bin")),
     "LC_ALL": "C",

@@ -22,7 +22,7 @@ from typing import cast
 
 import pytest
 
-from accel_ci.adapters.supervised import SupervisedRemote
+from accel_ci.adapters.supervised import Deadlines, SupervisedRemote
 from accel_ci.domain.errors import CloudError, ConnectionLostError
 from accel_ci.domain.machine import Machine
 from accel_ci.domain.verdict import EndRecord, Reason
@@ -400,7 +400,7 @@ def test_results_directory_can_be_asked(site: Site) -> None:
     if isinstance(site.world, FakeWorld):
         site.world.fake.results = {"pytest-1.jsonl": b"{}"}
     site.plan(Script())
-    assert site.run(machine, worlds.phase("printf {} > \"$ACCEL_CI_RESULTS\"/pytest-1.jsonl")).record().exit_code == 0
+    assert site.run(machine, worlds.phase('printf {} > "$ACCEL_CI_RESULTS"/pytest-1.jsonl')).record().exit_code == 0
     into = str(site.directory / "got")
     got = site.remote.get(machine, ["pytest-*.jsonl"], caps=Caps(), into=into, base=Base.RESULTS)
     assert [(file.name, file.size_bytes) for file in got] == [("pytest-1.jsonl", 2)]
@@ -501,20 +501,21 @@ def test_broken_connection_is_lost_and_made_again(site: Site) -> None:
 
 @over_ssh
 def test_silent_connection_is_lost(site: Site) -> None:
-    """When a worker falls silent without a word, the attachment is Lost after the agreed silence, not for ever."""
-    proxy = cast(SshWorld, site.world).proxies[0]
+    """A worker that falls silent without a word is Lost after the agreed silence, and a call to it fails in time."""
+    world = cast(SshWorld, site.world)
     machine, phase = site.ready(), worlds.phase("echo ready; sleep 20")
     site.remote.start(machine, phase)
-    seen = Followed()
-    try:
-        with contextlib.closing(site.remote.attach(machine, phase, {0: 0})) as events:
+    with SupervisedRemote(world.transport(), Deadlines(call_s=1, silence_s=2)) as remote:
+        seen = Followed()
+        with contextlib.closing(remote.attach(machine, phase, {0: 0})) as events:
             for event in events:
                 seen.take(event)
                 if isinstance(event, Output):
-                    proxy.freeze()
-    finally:
-        proxy.thaw()
-    assert "no sign of life for 4 s" in seen.lost[0]
+                    world.proxies[0].freeze()
+        assert "no sign of life for 2 s" in seen.lost[0]
+        with pytest.raises(ConnectionLostError, match=r"w0 .* no answer within 1 s"):
+            remote.stop(machine, phase, [0])
+        world.proxies[0].thaw()
     site.remote.stop(machine, phase, [0])
     assert site.follow(machine, phase, {0: 6}).record().reason is Reason.CANCELLED
 

@@ -78,3 +78,10 @@ def test_foreign_code_needs_a_grant() -> None:
     assert grant.checked("", NIGHTLY, now=0.0) is None
     with pytest.raises(errors.ConfigurationError, match="need a grant"):
         grant.checked("", replace(NIGHTLY, event="pull_request_target"), now=0.0)
+
+
+def test_an_event_without_a_commit_is_the_users_error() -> None:
+    """A missing or abbreviated sha is refused before anything is granted."""
+    for sha in ("", "abc", "A" * 40, "a" * 40 + "\n"):
+        with pytest.raises(errors.ConfigurationError, match="names no commit"):
+            grant.of_event(replace(NIGHTLY, sha=sha), branches=(), now=0.0)

@@ -300,8 +300,26 @@ def pytester_junit(tmp_path: Path) -> str:
 
 
 FRAGMENTS = st.sampled_from(
-    "<testsuite>,</testsuite>,<testcase name='a'>,</testcase>,<testcase/>,<failure>,</failure>,<skipped/>,<error/>,"
-    "text,&#1;,&,<![CDATA[,]]>,\x00,<!--,-->,<?x?>".split(",")
+    [
+        "<testsuite>",
+        "</testsuite>",
+        "<testcase name='a'>",
+        "</testcase>",
+        "<testcase/>",
+        "<failure>",
+        "</failure>",
+        "<skipped/>",
+        "<error/>",
+        "text",
+        "&#1;",
+        "&",
+        "<![CDATA[",
+        "]]>",
+        "\x00",
+        "<!--",
+        "-->",
+        "<?x?>",
+    ]
 )
 
 

@@ -154,6 +154,20 @@ def test_omitted_lines_are_counted_exactly(size: int) -> None:
     assert shown[-1] == "[993 lines omitted: the whole log is in the artifact]"
 
 
+@pytest.mark.parametrize("size", [1, 100_000])
+def test_omitted_lines_of_every_kind_are_counted(size: int) -> None:
+    """Each kind of break counts, and a line that would have been cut counts once, whatever breaks are in it."""
+    raw = "shown\n" + "a\rb\r\nc\x0bd\x0ce\x85f\u2028g\u2029h\n" + "x\u2028" * 100 + "\n"
+    assert sanitize(raw.encode(), total=6, line=50, size=size).endswith(
+        "[9 lines omitted: the whole log is in the artifact]\n"
+    )
+
+
+def test_a_cut_line_stays_one_line() -> None:
+    """Separators inside a line that is cut become spaces."""
+    assert sanitize("x\u2028".encode() * 100, line=8) == "x x  [196 characters cut]\n"
+
+
 def test_no_line_follows_an_omitted_one() -> None:
     """Once a line did not fit, shorter ones are omitted too: there are no gaps in what is shown."""
     sanitizer = Sanitizer(total_limit=6)
@@ -196,6 +210,17 @@ def test_the_output_is_bounded(data: bytes, line: int, total: int) -> None:
     text = sanitize(data, line=line, total=total)
     assert max(map(len, text.split("\n"))) <= 4 * line + 60
     assert len(text) <= total + 60
+
+
+@given(BYTES, LIMITS, LIMITS, st.integers(1, 9))
+@settings(deadline=None, max_examples=400)
+def test_no_line_is_lost_without_being_counted(data: bytes, line: int, total: int, size: int) -> None:
+    """The lines shown and the lines counted as omitted are together all lines, whatever the breaks and limits."""
+    everything = sanitize(data, line=line).splitlines(keepends=True)
+    shown = sanitize(data, line=line, total=total, size=size).splitlines(keepends=True)
+    omitted = int(re.findall(r"\d+", shown.pop())[0]) if shown != everything else 0
+    assert shown == everything[: len(shown)]
+    assert len(shown) + omitted == len(everything)
 
 
 @given(st.text(st.characters(codec="utf-8", categories=["L", "N", "Zs"]), max_size=50))

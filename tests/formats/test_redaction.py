@@ -111,6 +111,12 @@ def test_a_cut_line_shows_no_part_of_a_secret(offset: int) -> None:
     assert "hun" not in sanitize(hidden, [b"hunter2-hunter2-hunter2"], line_limit=100)
 
 
+def test_a_secret_divided_by_a_separator_in_a_cut_line_is_hidden() -> None:
+    """Where a cut line shows a space for a separator, a secret with that space is hidden too."""
+    shown = sanitize("hunter\u2028two ".encode() + b"x" * 200, [b"hunter two"], line_limit=50)
+    assert shown.startswith("*** x")
+
+
 def test_secrets_do_not_shorten_what_a_cut_line_shows() -> None:
     """With or without secrets a long line shows as many characters as the limit says."""
     assert sanitize(b"x" * 1000, [b"hunter2" * 20], line_limit=100) == "x" * 100 + " [900 characters cut]\n"

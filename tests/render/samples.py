@@ -219,3 +219,25 @@ def artifacts() -> list[Artifact]:
         Artifact(name="traces/profile.json.gz", path="w0/0002", size_bytes=28_400_000, sha256="c4" * 32),
         Artifact(name="traces/core.1432", size_bytes=3_221_225_472, refused="larger than 100 MiB"),
     ]
+
+
+def hostile(text: str) -> RunRecord:
+    """A record in which everything that others can write is this text."""
+    record = failed()
+    case = CaseFacts(name=text, outcome="failed", message=text, worker=1, attempts=2, duration_s=2.0)
+    record.tests = TestFacts(
+        counts={"failed": 3, "passed": 1}, failures=[case] * 2, flaky=[case], slowest=[case], problems=[text, text]
+    )
+    record.artifacts = [Artifact(name=text, sha256=text), Artifact(name=text, refused=text)]
+    record.reason = text
+    record.cleanup = CleanupFacts(found=[text], left=[text])
+    record.tries[0].message = record.tries[0].zone = record.tries[0].outcome = text
+    record.phases[-1].workers[0].detail = text
+    record.phases[-1].name = text
+    for field in ("repository", "job", "instance", "actor", "sha", "ref", "url", "event", "name"):
+        setattr(record.identity, field, text)
+    for field in ("accelerator", "setup", "run", "backend"):
+        setattr(record.target, field, text)
+    if record.machine is not None:
+        record.machine.handle = record.machine.zone = record.machine.accelerator = text
+    return record

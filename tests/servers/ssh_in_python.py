@@ -56,10 +56,11 @@ class PythonSshServer:
             await asyncio.gather(_drain(process.stdout, session.stdout), _drain(process.stderr, session.stderr))
             session.exit(await process.wait())
         except (ConnectionError, asyncssh.Error):
-            process.kill()
-            await process.wait()
+            pass
         finally:
             feeding.cancel()
+            process._transport.close()  # type: ignore[attr-defined]  # kills, and frees the pipes
+            await process.wait()
 
     async def _shut(self) -> None:
         self._acceptor.close()

@@ -216,3 +216,10 @@ def test_without_a_machine_it_says_what_is_missing() -> None:
     """Calling run-remote without provision is a configuration error."""
     with pytest.raises(errors.ConfigurationError, match="no machine was provisioned"):
         run_remote.run_remote(Fakes().world, WORK, slot="")
+
+
+def test_pytest_without_our_results_is_wondered_at() -> None:
+    """When pytest ran and told us nothing, people learn why the counts are missing."""
+    fakes = Fakes()
+    assert _run(fakes, replace(WORK, run="python -m pytest")).tests is None
+    assert any("PYTHONPATH" in warning for warning in fakes.job.of_kind("warning"))

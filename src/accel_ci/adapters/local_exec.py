@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import os
 import sys
-from asyncio.subprocess import Process
 from collections.abc import Mapping, Sequence
 
 from accel_ci.adapters import transport
-from accel_ci.adapters.transport import Stdin
+from accel_ci.adapters.transport import Session, Stdin
 from accel_ci.domain.machine import Machine, Worker
 
 
@@ -18,7 +17,7 @@ class LocalExec:
     def __init__(self, environment: Mapping[str, str]) -> None:
         self._environment = environment
 
-    async def open(self, machine: Machine, worker: Worker, argv: Sequence[str], *, stdin: Stdin) -> Process:
+    async def open(self, machine: Machine, worker: Worker, argv: Sequence[str], *, stdin: Stdin) -> Session:
         """The command in the worker's directory; `python3` is the Python that runs us."""
         program = sys.executable if argv[0] == "python3" else argv[0]
         marks = {"ACCEL_CI_MACHINE": machine.name, "ACCEL_CI_RESULTS": os.path.join(worker.address, "results")}

@@ -14,10 +14,10 @@ import shlex
 import shutil
 import subprocess
 import tempfile
-from asyncio.subprocess import PIPE, Process
+from asyncio.subprocess import PIPE
 from collections import defaultdict
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 
 from accel_ci.adapters import transport
 from accel_ci.adapters.transport import Session, Stdin
@@ -47,8 +47,8 @@ Ciphers ^aes128-gcm@openssh.com
 ServerAliveInterval 5
 ServerAliveCountMax 2
 """
-READY = "accel-ci is connected"
-KEEP = f"echo {shlex.quote(READY)}; read _"
+GREETING = "accel-ci is connected"
+HOLD = "read _"  # until we close its stdin, or are no more
 HOST_KEY = re.compile(r"((?:ssh|ecdsa|sk)-[a-z0-9@.-]+) ([A-Za-z0-9+/]+={0,3})(?: .*)?")
 CLOSE_S = 3.0
 
@@ -72,14 +72,14 @@ class Ssh:
         """The text that machines must accept; the key is made when it does not exist yet."""
         return public_key(self._key_file) if os.path.exists(self._key_file) else new_key(self._key_file)
 
-    async def open(self, machine: Machine, worker: Worker, argv: Sequence[str], *, stdin: Stdin) -> Process:
+    async def open(self, machine: Machine, worker: Worker, argv: Sequence[str], *, stdin: Stdin) -> Session:
         """The command in `~/<root>/` of the worker; a connection that died is made again."""
         name = connection_name(machine, worker)
         async with self._locks[name]:
             connection = self._connections.get(name)
             if connection is None or connection.process.returncode is not None:
                 self._connections[name] = await self._connect(name, worker)
-        return await transport.spawn((*self._ssh(name, worker), remote_text(machine.root, argv)), stdin=stdin)
+        return await self._greeted(worker, self._ssh(name, worker), remote_text(machine.root, argv), stdin=stdin)
 
     async def close(self) -> None:
         """End all connections and remove the private directory."""
@@ -91,17 +91,22 @@ class Ssh:
         self._write(name + ".hosts", known_hosts(worker))
         with suppress(FileNotFoundError):  # a killed connection leaves its socket, and ssh would not replace it
             os.unlink(self._file(name))
-        connection = Session(await transport.spawn((*self._ssh(name, worker, "-M"), KEEP), stdin=PIPE))
-        try:
-            async with asyncio.timeout(self._connect_s):
-                await connection.stdout.readuntil(f"{READY}\n".encode())
-        except (EOFError, TimeoutError, asyncio.LimitOverrunError) as error:
-            why = (
-                await connection.why() if isinstance(error, EOFError) else f"not connected after {self._connect_s:g} s"
-            )
-            await connection.end()
-            raise transport.lost(worker, f"no ssh connection: {why}") from error
-        return connection
+        return await self._greeted(worker, self._ssh(name, worker, "-M"), HOLD, stdin=PIPE)
+
+    async def _greeted(self, worker: Worker, command: Sequence[str], text: str, *, stdin: Stdin) -> Session:
+        """The command once it runs over there: what the user's shell prints before that is not for us."""
+        opened = await transport.spawn((*command, f"echo '{GREETING}'; {text}"), stdin=stdin)
+        async with AsyncExitStack() as on_failure:
+            on_failure.push_async_callback(opened.end)
+            try:
+                async with asyncio.timeout(self._connect_s):
+                    await opened.stdout.readuntil(f"{GREETING}\n".encode())
+            except TimeoutError as error:
+                raise transport.lost(worker, f"no ssh connection within {self._connect_s:g} s") from error
+            except (EOFError, asyncio.LimitOverrunError) as error:
+                raise transport.lost(worker, f"no ssh connection: {await opened.why()}") from error
+            on_failure.pop_all()
+        return opened
 
     def _ssh(self, name: str, worker: Worker, *more: str) -> list[str]:
         user = ["-l", worker.user] if worker.user else []

@@ -22,7 +22,7 @@ Stdin = int | IO[bytes]
 class Transport(Protocol):
     """A way to a worker. Its commands run in our directory of the worker, which is made when it is missing."""
 
-    async def open(self, machine: Machine, worker: Worker, argv: Sequence[str], *, stdin: Stdin) -> Process:
+    async def open(self, machine: Machine, worker: Worker, argv: Sequence[str], *, stdin: Stdin) -> Session:
         """Run exactly `argv` over there, connecting when needed; ConnectionLostError names a worker out of reach."""
 
     async def close(self) -> None:
@@ -73,17 +73,12 @@ class Session:
 
     async def end(self) -> None:
         """Detach: the process on this computer is gone afterwards, what it started elsewhere goes on."""
-        with suppress(ProcessLookupError):
-            self.process.kill()
-        if self.process.stdin is not None:
-            self.process.stdin.close()
-        with suppress(TimeoutError):  # asyncio frees a pipe only after its end was read
-            async with asyncio.timeout(FAREWELL_S):
-                while await self.stdout.read(BUFFER):
-                    pass
-                await self._listener
-        self._listener.cancel()
+        await asyncio.shield(self._end())  # cancelled half-way it would leave the process
+
+    async def _end(self) -> None:
+        self.process._transport.close()  # type: ignore[attr-defined]  # kills; else a pipe would stay until it was read
         await self.process.wait()
+        await self._listener
 
     async def _listen(self) -> None:
         assert self.process.stderr is not None
@@ -97,11 +92,11 @@ async def session(
     over: Transport, machine: Machine, worker: Worker, *, argv: Sequence[str], stdin: Stdin = PIPE
 ) -> AsyncIterator[Session]:
     """The command as a Session that is ended when the block is left."""
-    opened = Session(await over.open(machine, worker, argv, stdin=stdin))
+    opened = await over.open(machine, worker, argv, stdin=stdin)
     try:
         yield opened
     finally:
-        await asyncio.shield(opened.end())  # a cleanup that is cancelled half-way would leave the process
+        await opened.end()
 
 
 @asynccontextmanager
@@ -123,14 +118,15 @@ async def conversation(
 
 async def spawn(
     argv: Sequence[str], *, stdin: Stdin, cwd: str | None = None, env: Mapping[str, str] | None = None
-) -> Process:
-    """A process of this computer in its own session, so that a Ctrl-C meant for us does not end it."""
+) -> Session:
+    """A process of this computer that a Ctrl-C meant for us does not reach."""
     try:
-        return await asyncio.create_subprocess_exec(
+        process = await asyncio.create_subprocess_exec(
             *argv, stdin=stdin, stdout=PIPE, stderr=PIPE, limit=BUFFER, cwd=cwd, env=env, start_new_session=True
         )
     except FileNotFoundError as error:
         raise ConfigurationError(f"the program {argv[0]} was not found", what_to_do=f"Install {argv[0]}.") from error
+    return Session(process)
 
 
 def plain(data: bytes) -> str:

@@ -15,7 +15,8 @@ from accel_ci.domain.context import Context
 LIFETIME_S = 24 * 3600
 TRUSTED_EVENTS = frozenset({"push", "schedule", "workflow_dispatch", "merge_group"})
 FOREIGN_CODE_EVENTS = frozenset({"pull_request_target", "workflow_run", "issue_comment"})
-Sha = Annotated[str, Field(pattern=r"^([0-9a-f]{40}|[0-9a-f]{64})$")]
+SHA = r"[0-9a-f]{40}|[0-9a-f]{64}"
+Sha = Annotated[str, Field(pattern=f"^({SHA})$")]
 
 
 class Trust(StrEnum):
@@ -52,6 +53,10 @@ def of_event(context: Context, *, branches: tuple[str, ...], now: float) -> Gran
         raise errors.ConfigurationError(
             f"branch {branch[:80]!r} may not use an accelerator",
             what_to_do=f"add it to the gate's branches, which are: {', '.join(branches)}",
+        )
+    if not re.fullmatch(SHA, context.sha):
+        raise errors.ConfigurationError(
+            f"the event names no commit: {context.sha[:80]!r}", what_to_do="start the run by an event of a branch"
         )
     return Grant(
         repository_id=context.repository_id,

@@ -34,6 +34,7 @@ def worsened(
 
 
 def _contradiction(results: Results, *, expected: bool, allow_no_tests: bool) -> str:
+    # The most telling contradiction first.
     if results.bad:
         return f"{results.bad} {'test' if results.bad == 1 else 'tests'} failed"
     if results.incomplete:

@@ -127,6 +127,7 @@ def _without_doubles(reports: Sequence[Report]) -> list[Report]:
     ]
 
 
+# The last part of a name is all that a node id and a JUnit case have in common; a failure must be known as one.
 def _facts(report: Report) -> set[tuple[str, bool]]:
     return {(case.name.rsplit("::", 1)[-1], case.outcome in BAD) for case in report.cases}
 

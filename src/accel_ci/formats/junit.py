@@ -109,7 +109,7 @@ class _Reader:
 
     def start(self, tag: str, attributes: dict[str, str]) -> None:
         """Open an element."""
-        name = tag.rpartition("}")[2]
+        name = tag.rpartition("}")[2]  # whatever the namespace
         parent = self.open[-1] if self.open else None
         opened: _Suite | _Case | None = None
         if name == "testcase":
@@ -118,6 +118,7 @@ class _Reader:
             opened = _Suite(limits.text(attributes.get("name"), self.limit.name), attributes)
         elif isinstance(parent, _Case):
             self.result(parent, name, attributes)
+        # Surefire and jest report a broken fixture or file on the suite: without this it would look green.
         elif isinstance(parent, _Suite) and name in ("failure", "error"):
             opened = _Case(f"{parent.name or 'suite'} (outside of its tests)", 0.0, results=[Outcome.ERROR])
             parent.outside += 1
@@ -141,7 +142,7 @@ class _Reader:
         if closed is None and self.text is not None and isinstance(parent, _Case):
             parent.messages.append(self.collected())
         elif isinstance(closed, _Case):
-            if self.text is not None:
+            if self.text is not None:  # an error of the suite: its claims need not include that
                 closed.messages.append(self.collected())
                 parent = None
             self.finish(closed, parent)
@@ -161,6 +162,7 @@ class _Reader:
                 self.finish(case, None)
 
     def case(self, attributes: dict[str, str], parent: _Suite | _Case | None) -> _Case:
+        """A case that was opened, named as far as its attributes and its suite can."""
         place = attributes.get("classname") or (parent.name if parent else "")
         name = attributes.get("name") or "(unnamed)"
         return _Case(
@@ -170,6 +172,7 @@ class _Reader:
         )
 
     def result(self, case: _Case, name: str, attributes: dict[str, str]) -> None:
+        """Note what a child says about its case."""
         if name in ATTEMPTS:
             case.failed_attempts += 1
         elif name in RESULTS:
@@ -179,18 +182,22 @@ class _Reader:
         self.collect(attributes)
 
     def collect(self, attributes: dict[str, str]) -> None:
-        self.room = 16 * self.limit.message
+        """Begin to keep text, with the message attribute in front."""
+        self.room = 16 * self.limit.message  # enough to clip from; not enough to fill the memory
         self.text = []
         if attributes.get("message"):
             self.data(attributes["message"] + "\n")
 
     def collected(self) -> str:
+        """The text that was kept, clipped."""
         parts, self.text = self.text or [], None
+        # Most writers repeat the message at the beginning of the text.
         if len(parts) > 1 and "".join(parts[1:]).lstrip().startswith(parts[0].rstrip("\n")):
             parts = parts[1:]
         return limits.text("".join(parts).strip("\n"), self.limit.message)
 
     def finish(self, case: _Case, parent: _Suite | _Case | None) -> None:
+        """Keep a case whose children are all known, and count it for its suite."""
         if len(self.cases) >= self.limit.cases:
             raise _TooMuchError(f"it has more than {self.limit.cases:,} cases, the rest was not read")
         outcome = next((known for known in WORST_FIRST if known in case.results), Outcome.PASSED)
@@ -217,11 +224,13 @@ class _Reader:
         for claim, outcomes in CLAIMS.items():
             claimed = suite.attributes.get(claim, "")
             shown = [sum(counts[outcome] for outcome in outcomes) for counts in (suite.own, suite.below)]
+            # A claim may be of the suite alone or of everything below it, with or without its own errors.
             possible = {number + extra for number in shown for extra in (0, suite.outside)}
             if claimed.isascii() and claimed.isdigit() and len(claimed) < 10 and int(claimed) not in possible:
                 self.warn(f"suite {suite.name!r} claims {claim}={claimed}, its cases show {max(shown)}")
 
     def warn(self, warning: str) -> None:
+        """Note a contradiction, unless there are many already."""
         if len(self.warnings) < self.limit.warnings:
             self.warnings.append(warning)
 

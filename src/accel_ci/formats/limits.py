@@ -33,6 +33,7 @@ def text(value: object, limit: int) -> str:
         return ""
     if len(value) > limit:
         value = clipping.clip(value, limit)
+    # JSON can carry half a surrogate pair, which would break everything that writes UTF-8 later.
     return value if value.isascii() else value.encode("utf-8", "replace").decode()
 
 

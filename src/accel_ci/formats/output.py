@@ -54,7 +54,7 @@ class Sanitizer:
 
     def flush(self) -> str:
         """The last, unfinished line, and how many lines were omitted: call it once, at the end."""
-        rest = self._emitted(self._lines(self._pending + b"\n")) if self._pending else ""
+        rest = self._taken(self._pending + b"\n") if self._pending else ""
         self._pending = b""
         if not self.omitted_lines:
             return rest
@@ -65,7 +65,7 @@ class Sanitizer:
             data = self._beyond_window(data)
         pending = self._pending + data
         end = max(pending.rfind(b"\n"), pending.rfind(b"\r", 0, -1)) + 1
-        text = self._emitted(self._lines(pending[:end])) if end else ""
+        text = self._taken(pending[:end]) if end else ""
         self._keep(pending[end:])
         return text
 
@@ -80,9 +80,17 @@ class Sanitizer:
         self._dropped += plain_text.characters(body[self._window :])
         self._pending = body[: self._window] + line[len(body) :]
 
+    def _taken(self, raw: bytes) -> str:
+        raw = plain_text.one_break(raw)
+        return self._omit(raw) if self.omitted_lines else self._emitted(self._lines(raw))
+
+    def _omit(self, raw: bytes) -> str:
+        within = sum(plain_text.breaks(raw[start:end]) for start, end in _long_lines(raw, self._line_limit))
+        self.omitted_lines += plain_text.breaks(raw) - within
+        self._dropped = 0
+        return ""
+
     def _lines(self, raw: bytes) -> str:
-        if b"\r" in raw:
-            raw = raw.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
         parts, done = [], 0
         for start, end in _long_lines(raw, self._line_limit):
             parts += [self._safe(raw[done:start]), self._cut(raw[start:end])]
@@ -95,7 +103,7 @@ class Sanitizer:
     def _cut(self, line: bytes) -> str:
         dropped = self._dropped + plain_text.characters(line[self._window :])
         self._dropped = 0
-        text = self._redactor.redact(plain_text.clean(line[: self._window]))
+        text = self._redactor.redact(plain_text.clean(line[: self._window]).replace("\n", " "))
         # Where the window ends it may have cut a secret or a character in two: the first half is not shown either.
         shown = text[: -max(1, self._redactor.longest)] if dropped else text
         shown = re.sub(r"\x1b[^m]*\Z", "", shown[: self._line_limit])
@@ -107,9 +115,9 @@ class Sanitizer:
         if self._prefix:
             text = self._prefix + text[:-1].replace("\n", f"\n{self._prefix}") + "\n"
         kept = text
-        if self.omitted_lines or len(text) > self._room:
-            kept = "" if self.omitted_lines else text[: text.rfind("\n", 0, self._room) + 1]
-            self.omitted_lines += text.count("\n") - kept.count("\n")
+        if len(text) > self._room:
+            kept = text[: text.rfind("\n", 0, self._room) + 1]
+            self.omitted_lines = text.count("\n") - kept.count("\n")
         self._room -= len(kept)
         return kept
 

@@ -10,6 +10,7 @@ SGR = rf"\x1b{_PARAMETERS}"
 _PLAIN = bytes(range(0x20, 0x7F)) + b"\t\n"
 _CONTINUATION = bytes(range(0x80, 0xC0))
 _BREAKS = re.compile("[\x0b\x0c\x85\u2028\u2029]")
+_BREAK_BYTES = [character.encode() for character in "\n\x0b\x0c\x85\u2028\u2029"]
 _CONTROLS = re.compile("[\x00-\x08\x0e-\x1a\x1c-\x1f\x7f-\x9f]")
 _COLOUR = re.compile(SGR)
 _STRAY_ESCAPE = re.compile(rf"\x1b(?!{_PARAMETERS})")
@@ -37,11 +38,20 @@ def clean(raw: bytes) -> str:
     Every line break (\\r\\n, \\r, VT, FF, NEL, U+2028, U+2029) is \\n; other control sequences are gone; invalid UTF-8
     is U+FFFD; joiners and variation selectors are gone; other invisible characters are written out, as in <U+202E>.
     """
-    if b"\r" in raw:
-        raw = raw.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+    raw = one_break(raw)
     odd = raw.translate(None, _PLAIN)
     text = raw.decode("utf-8", "replace")
     return _without_odd(text, "".join(set(odd.decode("utf-8", "replace")))) if odd else text
+
+
+def one_break(raw: bytes) -> bytes:
+    """The bytes with \\r\\n and \\r as \\n."""
+    return raw.replace(b"\r\n", b"\n").replace(b"\r", b"\n") if b"\r" in raw else raw
+
+
+def breaks(raw: bytes) -> int:
+    """How many line breaks `clean` makes of the bytes, which hold no \\r."""
+    return sum(map(raw.count, _BREAK_BYTES))
 
 
 def uncoloured(text: str) -> str:

@@ -54,6 +54,7 @@ class _Reader:
     def take(self, line: str) -> bool:
         """Note one line; False when there are too many cases."""
         event = _event(line) if len(line) <= self.limit.line else {}
+        # Plain comparisons: matching patterns would take twice as long for 100,000 tests.
         kind, name = event.get("event"), event.get("name")
         if kind == "begin" and isinstance(name, str):
             self.under_way[name] = None
@@ -68,6 +69,7 @@ class _Reader:
         return len(self.cases) <= self.limit.cases
 
     def case(self, event: Mapping[str, Any], name: str, outcome: object) -> None:
+        """Note an outcome: a failed attempt that was repeated, or the end of a test or subtest."""
         message = limits.text(event.get("message", ""), self.limit.message)
         if outcome == RERUN:
             self.failed_attempts.setdefault(name, []).append(message)
@@ -79,7 +81,8 @@ class _Reader:
             self.unreadable += 1
 
     def finished(self, event: Mapping[str, Any], name: str, *, outcome: Outcome, message: str) -> None:
-        part_of = event.get("part_of")
+        """Keep a case, with the attempts before it."""
+        part_of = event.get("part_of")  # a subtest does not end its test
         if isinstance(part_of, str):
             self.subtests.setdefault(part_of, []).append(len(self.cases))
         else:
@@ -90,7 +93,7 @@ class _Reader:
                 name=self.prefix + limits.text(name, self.limit.name),
                 outcome=outcome,
                 duration_s=limits.seconds(event.get("duration_s")),
-                message=message or (failed[-1] if failed else ""),
+                message=message or (failed[-1] if failed else ""),  # why a flaky test failed before
                 worker=self.worker,
                 attempts=len(failed) + 1,
             )
@@ -100,7 +103,7 @@ class _Reader:
 def _event(line: str) -> dict[str, Any]:
     try:
         event = json.loads(line)
-    except (ValueError, RecursionError):
+    except (ValueError, RecursionError):  # json recurses into brackets: 100,000 of them are one short line
         return {}
     return event if isinstance(event, dict) else {}
 

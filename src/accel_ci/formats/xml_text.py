@@ -7,13 +7,19 @@ import re
 from collections.abc import Iterator
 
 PIECE = 1024 * 1024
-_BOMS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF32_LE, "utf-32-le"), (codecs.BOM_UTF32_BE, "utf-32-be"))
-_BOMS += ((codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
+_BOMS = (
+    (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF32_LE, "utf-32-le"),  # begins with UTF-16's
+    (codecs.BOM_UTF32_BE, "utf-32-be"),
+    (codecs.BOM_UTF16_LE, "utf-16-le"),
+    (codecs.BOM_UTF16_BE, "utf-16-be"),
+)
 _WIDE = ((b"<\0", "utf-16-le"), (b"\0<", "utf-16-be"))
 # Only these are looked up: Python's codecs include compressors, which hostile bytes could make explode.
 _DECLARED = re.compile(
     rb"""<\?xml[^>]{0,100}?encoding=["'](iso-?8859-\d\d?|windows-125\d|koi8-r|gbk|big5|shift_jis)["']"""
 )
+# Left out, for its encoding is not true any more, and expat refuses version 1.1 and blanks before it.
 _DECLARATION = re.compile(rb"\s*(<\?xml[^>]{0,200}\?>)?\s*")
 _CONTROLS = {code: ord("?") for code in range(0x20) if code not in b"\t\n\r"}
 _VISIBLE = bytes(_CONTROLS.get(code, code) for code in range(0x100))
@@ -27,13 +33,14 @@ def pieces(content: bytes) -> Iterator[bytes]:
     Control characters and references that XML forbids are "?"; bytes that do not fit the encoding are U+FFFD.
     """
     plain = _utf8(content).translate(_VISIBLE)
-    if b"&#" in plain:
+    if b"&#" in plain:  # rare, and the search for them is slow
         plain = _REFERENCE.sub(_allowed, plain)
     for noncharacter in _NONCHARACTERS:
         plain = plain.replace(noncharacter, b"?")
     decoder = codecs.getincrementaldecoder("utf-8")("replace")
     beginning = _DECLARATION.match(plain)
     for start in range(beginning.end() if beginning else 0, len(plain), PIECE):
+        # Decoded piece by piece: a whole file of 4-byte characters would take four times its size.
         yield decoder.decode(plain[start : start + PIECE]).encode()
     yield decoder.decode(b"", final=True).encode()
 
@@ -52,7 +59,7 @@ def _utf8(content: bytes) -> bytes:
 def _recoded(content: bytes, encoding: str) -> bytes:
     try:
         return content if encoding == "utf-8" else content.decode(encoding, "replace").encode("utf-8", "replace")
-    except LookupError:
+    except LookupError:  # such as ISO-8859-12, which was never made
         return content
 
 

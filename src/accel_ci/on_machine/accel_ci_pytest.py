@@ -34,6 +34,7 @@ MAX_NAME = 4000
 def pytest_configure(config: pytest.Config) -> None:
     """Register the recorder in the outermost pytest process of a phase; do nothing anywhere else."""
     directory = os.environ.get("ACCEL_CI_RESULTS")
+    # Workers of pytest-xdist have their reports counted by their controller.
     if directory and ACTIVE not in os.environ and not hasattr(config, "workerinput"):
         os.environ[ACTIVE] = str(os.getpid())
         config.pluginmanager.register(Recorder(config, directory), RECORDER)
@@ -67,10 +68,11 @@ class Recorder:
         with self.survive:
             self.write(event="begin", name=nodeid[:MAX_NAME])
 
-    @pytest.hookimpl(trylast=True)
+    @pytest.hookimpl(trylast=True)  # after plugins that change a report's outcome
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Write the outcome of a test's phase, if it has one of its own in pytest's summary."""
         with self.survive:
+            # A set-up or teardown that passed is in no category; asking every plugin about it would double our cost.
             if report.outcome == "passed" and report.when == "setup":
                 self.setup_s[report.nodeid] = report.duration
             elif report.outcome != "passed" or report.when == "call":
@@ -113,9 +115,10 @@ class Recorder:
         status = self.config.hook.pytest_report_teststatus(report=report, config=self.config)
         category = status[0] if status else report.outcome  # no plugin answers for a call under -p no:terminal
         if not category or category.startswith("subtests "):
-            return ""
+            return ""  # parts that passed: pytest counts them apart from its tests
         if category in OUTCOMES:
             return str(category)
+        # A category that some plugin made up: the exit status goes by the report's own outcome.
         return "error" if report.failed and report.when != "call" else str(report.outcome)
 
     def case(self, report: Any, outcome: str, *, duration_s: float) -> None:
@@ -125,7 +128,7 @@ class Recorder:
         describe = getattr(report, "_sub_test_description", None) or getattr(report, "sub_test_description", None)
         if describe is not None:
             fields.update(name=f"{name} {describe()}"[:MAX_NAME], part_of=name)
-        elif report.when != "collect" and outcome != "rerun":
+        elif report.when != "collect" and outcome != "rerun":  # neither is the end of a collected test
             self.told.add(report.nodeid)
         if outcome != "passed":
             fields["message"] = _clipped(_message(report))
@@ -135,6 +138,7 @@ class Recorder:
         """Write one line; a forked child that goes on like its parent writes nothing."""
         if self.file is None or self.getpid() != self.pid:
             return
+        # The line before a lost one may have been written in part.
         line = (b"\n" if self.survive.lost else b"") + self.encode(event).encode() + b"\n"
         if self.file.write(line) != len(line):
             raise OSError("the disk is full")
@@ -159,6 +163,7 @@ class Recorder:
 class _Survive:
     """Swallows our own failures, counts them and keeps the first one's reason."""
 
+    # A context, not a decorator: pluggy reads the arguments that a hook wants from its signature.
     def __init__(self) -> None:
         self.lost = 0
         self.why = ""

@@ -91,10 +91,12 @@ def stop(directory: str) -> None:
 def bereave(directory: str) -> None:
     """End what lives on after somebody removed the directory by hand; never what a new machine of that name starts."""
     left = processes(directory)
-    if left:
-        _signal(left, signal.SIGTERM)
-        time.sleep(GRACE_S)
-        _signal(left & processes(directory), signal.SIGKILL)
+    _signal(left, signal.SIGTERM)
+    deadline = time.monotonic() + GRACE_S
+    while left and time.monotonic() < deadline:
+        time.sleep(LOOK_S)
+        left &= processes(directory)
+    _signal(left, signal.SIGKILL)
 
 
 def clear(directory: str, spare: Iterable[str]) -> None:
@@ -180,7 +182,7 @@ def _lives(target: int) -> bool:
 
 
 def _signal(targets: Iterable[int], number: int) -> None:
-    for target in targets:
+    for target in sorted(targets):  # parents first, lest a shell goes on with its next command
         try:
             os.kill(target, number)
         except (ProcessLookupError, PermissionError):

@@ -205,11 +205,12 @@ def supervise(spec: Spec, answer: int) -> int:
     """The supervisor's life, from the claim to the end record."""
     process_tree.adopt_orphans()
     try:
-        supervision = Supervision(spec, claim(spec))
-    except FileExistsError:
-        return tell(answer, earlier_start(spec))
+        claimed = claim(spec)
     except OSError as error:
         return tell(answer, {"error": "the phase cannot be set up: %s" % error})
+    if claimed is None:
+        return tell(answer, earlier_start(spec))
+    supervision = Supervision(spec, claimed)
     try:
         supervision.launch()
     except NotStartedError as problem:
@@ -237,11 +238,8 @@ class Claim(NamedTuple):
     end: int
 
 
-def claim(spec: Spec) -> Claim:
-    """Make the phase's directory as a whole: the one rename that works decides who runs the command.
-
-    FileExistsError for who came second.
-    """
+def claim(spec: Spec) -> Optional[Claim]:
+    """Make the phase's directory as a whole: the one rename that works decides who runs the command; None for others."""
     folder = folder_of(spec.phase)
     draft = os.path.join(PHASES, ".%s.%d" % (spec.phase, os.getpid()))
     os.makedirs(PHASES, mode=0o700, exist_ok=True)
@@ -259,7 +257,7 @@ def claim(spec: Spec) -> Claim:
     except OSError:
         shutil.rmtree(draft, ignore_errors=True)
         if os.path.lexists(folder):
-            raise FileExistsError(folder) from None
+            return None
         raise
     return Claim(folder, lock=lock, output=output, end=end)
 

@@ -15,7 +15,7 @@ from accel_ci.render import story, units
 from accel_ci.render.story import Step
 from accel_ci.render.style import CSS
 
-MAX_ROWS = 1000
+MAX_ROWS = 1000  # browsers scroll more slowly beyond; the record has all of them
 MIN_SHARE = 0.012
 OPEN_FAILURES = 3
 _DIGEST = base64.b64encode(hashlib.sha256(CSS.encode()).digest()).decode()
@@ -153,6 +153,7 @@ def _time(record: RunRecord) -> str:
 def _step(step: Step, begin: float, *, whole: float) -> str:
     state = "good" if step.good else "bad" if step.outcome in ("failed", "timed-out") else "warn"
     start = 100 * (step.started_at - begin) / whole
+    # A step of a second in an hour can still be seen.
     width = max(0.6, 100 * (step.ended_at - step.started_at) / whole)
     outcome = "" if step.good else f' <span class="state {state}">{_text(step.outcome)}</span>'
     note = f'<span class="note">{_text(step.note, 500)}</span>' if step.note else ""
@@ -221,12 +222,14 @@ def _list(items: Iterable[str], kind: str) -> str:
 
 def _bar(parts: Iterable[tuple[str, float, float]], kind: str, *, label: str) -> str:
     """A bar of coloured parts (class, start and width in per cent of the whole)."""
+    # Drawn with attributes of SVG, which are no style: the policy needs no exception for inline styles.
     said = f'role="img" aria-label="{label}"' if label else 'aria-hidden="true"'
     rects = "".join(f'<rect class="{name}" x="{x:.2f}" width="{width:.2f}" height="1"/>' for name, x, width in parts)
     return f'<svg class="{kind}" viewBox="0 0 100 1" preserveAspectRatio="none" {said}>{rects}</svg>'
 
 
 def _link(url: str, text: str) -> str:
+    # A javascript: address would run in the reader's browser.
     safe = re.fullmatch(r"https?://[A-Za-z0-9._~:/?#@!$&()*+,;=%-]+", url)
     return f'<a href="{markup.html(url)}" rel="noopener noreferrer nofollow">{text}</a>' if safe else text
 

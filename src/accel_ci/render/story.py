@@ -51,6 +51,7 @@ def headline(record: RunRecord) -> str:
 def why(record: RunRecord) -> str:
     """The reason as one sentence with a capital letter and a full stop. It can hold hostile text."""
     reason = record.reason.strip() or "The run has not come to a verdict yet"
+    # "exit code 1" explains little; the reports know more.
     failing = bad(record.tests) if record.tests and record.verdict is Verdict.FAILED else 0
     if record.tests and failing and "failed" not in reason:
         reason = f"{reason.rstrip('.')}: {failing:,} of {units.number(total(record.tests), 'test')} failed"
@@ -80,6 +81,7 @@ def steps(record: RunRecord) -> list[Step]:
     told = [*map(_try, record.tries), *map(_phase, record.phases)]
     machine = record.machine
     if machine is not None and machine.released_at is not None:
+        # collect has no times of its own: it lies between the last phase and the verified end.
         since = max([machine.ready_at, *(phase.ended_at for phase in record.phases)])
         told.append(Step(name=GIVE_BACK, started_at=since, ended_at=machine.released_at, outcome="gone"))
     return told
@@ -176,6 +178,7 @@ def repeat(record: RunRecord) -> list[str]:
     if target.setup:
         words += ["--setup", target.setup]
     words += ["--run", target.run]
+    # Only a commit's own name: the record may have been written by somebody else.
     checkout = [f"git checkout {sha}"] if re.fullmatch("[0-9a-f]{7,64}", sha) else []
     return [*checkout, " ".join(map(_quoted, words))]
 

@@ -29,7 +29,7 @@ DETAILS = (_Detail(4000, 200), _Detail(1000, 200), _Detail(0, 200), _Detail(0, 5
 
 def render(record: RunRecord, *, limit: int = LIMIT) -> str:
     """Markdown of at most `limit` bytes (at least 100,000); whatever is left out is said in it."""
-    for detail in DETAILS:
+    for detail in DETAILS:  # the last level is small whatever the record holds: every text in it is clipped
         text = _document(record, detail)
         if len(text.encode()) <= limit:
             break
@@ -78,6 +78,7 @@ def _failures(tests: TestFacts, detail: _Detail) -> list[str]:
 
 def _failure(case: CaseFacts, detail: _Detail) -> str:
     """A test's name, which unfolds its message."""
+    # GitHub reads no Markdown in a <summary>, and makes no mention or link inside <code>.
     name = f"<code>{markup.html(_short(output.single(case.name), 300))}</code>"
     notes = ["error"] if case.outcome == "error" else []
     notes += [f"w{case.worker}"] if case.worker else []
@@ -98,7 +99,7 @@ def _named(title: str, cases: Sequence[CaseFacts], detail: _Detail) -> list[str]
 
 
 def _slowest(cases: Sequence[CaseFacts]) -> list[str]:
-    slow = [case for case in cases if case.duration_s >= 1][:10]
+    slow = [case for case in cases if case.duration_s >= 1][:10]  # the slowest of quick tests interest nobody
     if not slow:
         return []
     rows = [[markup.markdown(case.name), units.duration(case.duration_s)] for case in slow]

@@ -55,7 +55,7 @@ def _failures(tests: TestFacts | None, paint: _Paint) -> Iterator[str]:
         lines = [_indented(line) for line in case.message.splitlines() if line.strip()]
         if len(lines) > MAX_MESSAGE_LINES:
             yield paint(f"    ({len(lines) - MAX_MESSAGE_LINES} lines above)", DIM)
-        for line in lines[-MAX_MESSAGE_LINES:]:
+        for line in lines[-MAX_MESSAGE_LINES:]:  # the end holds the assertion
             yield f"    {line}"
     unshown = story.bad(tests) - min(len(tests.failures), MAX_ROWS) if tests else 0
     if unshown:
@@ -63,6 +63,7 @@ def _failures(tests: TestFacts | None, paint: _Paint) -> Iterator[str]:
 
 
 def _indented(line: str) -> str:
+    # A traceback without its indentation is hard to read; one with too much leaves the screen.
     return " " * min(len(line) - len(line.lstrip()), 40) + output.one_line(line)
 
 

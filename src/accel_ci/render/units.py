@@ -9,7 +9,7 @@ UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
 
 def duration(seconds: float) -> str:
     """`0.4 s`, `12.5 s`, `1 m 05 s`, `2 h 07 m`."""
-    if seconds < 59.95:
+    if seconds < 59.95:  # from there on it would be rounded to 60.0 s
         return f"{max(0.0, seconds):.1f} s"
     minutes, rest = divmod(round(seconds), 60)
     if minutes < 60:
@@ -20,6 +20,7 @@ def duration(seconds: float) -> str:
 def size(count: int) -> str:
     """`512 B`, `1.5 KiB`, `20.0 MiB`: powers of 1,024."""
     value, unit = float(count), 0
+    # Likewise: never 1024.0 of a unit.
     while value >= 1023.95 and unit < len(UNITS) - 1:
         value, unit = value / 1024, unit + 1
     return f"{value:.1f} {UNITS[unit]}" if unit else f"{count} B"

@@ -102,12 +102,23 @@ def _with_results(
         unknown = f"the test reports could not be fetched: {error}"
         return (Verdict.INFRA_ERROR, unknown) if given is Verdict.PASSED else (given, reason)
     if not found and not work.report_patterns:
+        _wonder(world, work)
         return given, reason
     merged = results.merge(found)
     record.tests = judgement.facts(merged)
     return judgement.worsened(
         given, merged, reason=reason, expected=bool(work.report_patterns), allow_no_tests=work.allow_no_tests
     )
+
+
+def _wonder(world: World, work: Work) -> None:
+    """Say what most likely kept our pytest plugin away, where pytest seems to have run without it."""
+    if "pytest" in work.run:
+        world.job.warning(
+            "no test results",
+            "the verdict is the exit code's alone: our pytest plugin wrote nothing. Where the command sets PYTHONPATH,"
+            " let it keep the old value (PYTHONPATH=src:$PYTHONPATH), or name JUnit files in `test-reports`.",
+        )
 
 
 def _judge(record: RunRecord, given: Verdict, reason: str) -> None:

@@ -7,7 +7,9 @@ import multiprocessing
 from collections.abc import Iterator, Sequence
 from functools import partial
 
-from accel_ci_sim.direct.simulation import Simulation, Tally
+from accel_ci_sim.direct.simulation import Simulation
+from accel_ci_sim.direct.tally import Tally
+from accel_ci_sim.world.faults import Aim
 
 CHUNK = 100
 
@@ -17,13 +19,21 @@ def run(seed: int, worlds: Sequence[int], *, rate: float, jobs: int = 1) -> Tall
     total = Tally()
     for tally in _tallies(seed, worlds, rate=rate, jobs=jobs):
         total.add(tally)
-    total.violations.sort(key=lambda each: (each[0], each[1].at))
     return total
 
 
-def one(seed: int, world: int, *, rate: float) -> tuple[Tally, list[str]]:
+def complete(seed: int, tally: Tally, *, rate: float) -> None:
+    """Aim at every fate that no call met by chance, in worlds that make the call, and add those worlds' figures."""
+    for site, fate in tally.missing():
+        for world in list(tally.callers.get(site, ())):
+            if tally.fated[site, fate]:
+                break
+            tally.add(Simulation(seed, world, rate=rate, aim=Aim(site, 1, fate)).tally())
+
+
+def one(seed: int, world: int, *, rate: float, aim: Aim | None = None) -> tuple[Tally, list[str]]:
     """The figures of one world, and its timeline for people."""
-    simulation = Simulation(seed, world, rate=rate, readable=True)
+    simulation = Simulation(seed, world, rate=rate, aim=aim, readable=True)
     tally = simulation.tally()
     return tally, simulation.timeline.lines or []
 
@@ -35,15 +45,17 @@ def _tallies(seed: int, worlds: Sequence[int], *, rate: float, jobs: int) -> Ite
         yield from map(work, chunks)
         return
     with multiprocessing.get_context("spawn").Pool(jobs) as pool:  # spawn: a fork would copy the carriers' locks
-        yield from pool.imap_unordered(work, chunks)
+        yield from pool.imap(work, chunks)
 
 
 def _chunk(seed: int, worlds: Sequence[int], *, rate: float) -> Tally:
     """One chunk, without the collector of cycles in between: worlds are small, and it costs a tenth of the time."""
     total = Tally()
     gc.disable()
-    for world in worlds:
-        total.add(Simulation(seed, world, rate=rate).tally())
-    gc.enable()
+    try:
+        for world in worlds:
+            total.add(Simulation(seed, world, rate=rate).tally())
+    finally:
+        gc.enable()
     gc.collect()
     return total

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import types
 from collections.abc import Callable, Generator, Mapping
 from typing import Any
 
@@ -26,19 +25,32 @@ _CREATE = sites.BY_NAME["machines.begin_create"].number
 _APPEND = sites.BY_NAME["files.append"].number
 
 
+class _Guarded:
+    """A port as one process gets it. Calls are made when first asked for: most processes use few of them."""
+
+    def __init__(self, process: Process, name: str, real: Any) -> None:
+        self._process = process
+        self._name = name
+        self._real = real
+
+    def __getattr__(self, method: str) -> Call:
+        call = _made(self._process, sites.BY_NAME[f"{self._name}.{method}"], self._real)
+        setattr(self, method, call)
+        return call
+
+
 def port(process: Process, name: str, real: Any) -> Any:
     """The port as this process gets it: the same methods, each behind a fate."""
-    guarded = types.SimpleNamespace()
-    for site in sites.OF_PORT[name]:
-        call = _guarded(process, site, getattr(real, site.method))
-        if process.simulation.timeline.lines is not None:
-            call = _told(process, site, call)
-        setattr(guarded, site.method, call)
-    if name == "job":
-        guarded.group = _grouping(guarded.group)
-    if name == "remote":
-        guarded.attach = _attaching(process, real.attach)
-    return guarded
+    return _Guarded(process, name, real)
+
+
+def _made(process: Process, site: Site, real: Any) -> Call:
+    if site.name == "remote.attach":
+        return _attaching(process, real.attach)
+    call = _guarded(process, site, getattr(real, site.method))
+    if process.simulation.timeline.lines is not None:
+        call = _told(process, site, call)
+    return _grouping(call) if site.name == "job.group" else call
 
 
 def _guarded(process: Process, site: Site, method: Call) -> Call:
@@ -154,7 +166,8 @@ def _attaching(process: Process, attach: Call) -> Call:
                     return
                 if isinstance(event, remote.Ended | remote.Lost):
                     waiting.discard(event.worker)
-                simulation.timeline.say(process.name, f"remote.attach -> {event}")
+                if simulation.timeline.lines is not None:
+                    simulation.timeline.say(process.name, f"remote.attach -> {_short(event)}")
                 yield from (event,) * (2 if fate is Fate.DUPLICATE else 1)
 
     return events

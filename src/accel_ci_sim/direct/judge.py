@@ -45,6 +45,8 @@ class Judge:
 
     simulation: Simulation
     violations: list[Violation] = field(default_factory=list)
+    overdue: set[int] = field(default_factory=set)
+    _history: dict[str, tuple[Run, Any]] = field(default_factory=dict)
 
     def landed(self, machine: Machine) -> None:
         """I1 begins: from now on the machine has a bound."""
@@ -62,7 +64,7 @@ class Judge:
         """I2: only the machine's own run, or a sweeper after expiry and grace, may end it."""
         owner, simulation = machine.request.asker, self.simulation
         if process.role == "sweep":
-            allowed = simulation.schedule.now >= int(machine.labels["accel-ci-expires"]) + simulation.grace_s
+            allowed = simulation.schedule.now >= int(machine.labels["accel-ci-expires"]) + simulation.cron.grace_s
         else:
             allowed = _may_release(process, simulation.run(owner).plan, simulation.run(process.run).plan)
         if not allowed:
@@ -79,23 +81,21 @@ class Judge:
                 self._broken("I-clean", f"{process.name} claims success, but {machines.handle(machine)} lives")
 
     def recorded(self, run: Run, content: bytes) -> None:
-        """I4 and I-pass, whenever a record of the run is written down, in its job or in the history."""
+        """I4 and I-pass, whenever the run's record is written down in its job."""
+        self._stated(run, json.loads(content))
+
+    def kept(self, name: str, content: bytes) -> None:
+        """I4 and I-pass, whenever a run's record is written into the history."""
         document = json.loads(content)
-        given = document["verdict"]
-        if run.verdict is not None and given != run.verdict:
-            self._broken("I4", f"{run.name}: the verdict changes from {run.verdict} to {given}")
-        if given is not None:
-            if run.verdict is None:
-                self.simulation.timeline.tell(run.name, f"verdict: {given}: {document['reason']}")
-            run.verdict = given
-        if given == "passed":
-            self._prove_pass(run, document)
+        run = next(run for run in self.simulation.runs.values() if run.is_of(document["identity"]))
+        self._history[name] = run, document["verdict"]
+        self._stated(run, document)
 
     def reported(self, run: Run) -> None:
         """I4: a report that came to its end left exactly one verdict, the same in the record and in the history."""
-        kept = [json.loads(text)["verdict"] for text in self.simulation.history.documents.values() if run.is_of(text)]
-        if run.verdict is None or set(kept) != {run.verdict}:
-            self._broken("I4", f"{run.name}: verdict {run.verdict} in the record, {kept} in the history")
+        kept = {verdict for owner, verdict in self._history.values() if owner is run}
+        if run.verdict is None or kept != {run.verdict}:
+            self._broken("I4", f"{run.name}: verdict {run.verdict} in the record, {kept or 'none'} in the history")
 
     def over(self, run: Run, *, calm: bool) -> None:
         """I3: what was kept of the output is what was written. I-true: in a calm world a verdict is the truth."""
@@ -109,11 +109,22 @@ class Judge:
         """I0: what leaves a process is an AccelError."""
         self._broken("I0", f"{process.name} ended with {type(error).__name__}: {error}")
 
+    def _stated(self, run: Run, document: dict[str, Any]) -> None:
+        given = document["verdict"]
+        if run.verdict is not None and given != run.verdict:
+            self._broken("I4", f"{run.name}: the verdict changes from {run.verdict} to {given}")
+        if given is not None:
+            if run.verdict is None:
+                self.simulation.timeline.tell(run.name, f"verdict: {given}: {document['reason']}")
+            run.verdict = given
+        if given == "passed":
+            self._prove_pass(run, document)
+
     def _watch(self, machine: Machine, expiry: int) -> None:
         """I1 without a native limit: expiry, grace and two sweeps, once faults have stopped."""
         simulation = self.simulation
-        since = max(expiry + simulation.grace_s, machine.landed_at, simulation.quiet_since or simulation.schedule.now)
-        bound = since + 2 * simulation.period_s + SLACK_S
+        since = max(expiry + simulation.cron.grace_s, machine.landed_at, simulation.quiet_since or simulation.schedule.now)
+        bound = since + 2 * simulation.cron.period_s + SLACK_S
 
         def look() -> None:
             if machine.alive:
@@ -124,7 +135,7 @@ class Judge:
 
     def _overdue(self, machine: Machine) -> None:
         if machine.alive:
-            self.simulation.given_up.add(machine.serial)
+            self.overdue.add(machine.serial)
             self._broken("I1", f"{machines.handle(machine)} of {machine.request.asker} lives past its bound")
 
     def _prove_pass(self, run: Run, document: dict[str, Any]) -> None:

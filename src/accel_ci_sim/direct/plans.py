@@ -89,7 +89,7 @@ class RunPlan:
 
 
 def _deserved(script: Script, limit_s: float) -> Verdict:
-    if script.forges or not script.starts:
+    if script.forges or not script.starts or (script.orphaned and script.seconds / 2 < limit_s):
         return Verdict.INFRA_ERROR
     if script.seconds >= limit_s:
         return Verdict.TIMED_OUT
@@ -118,7 +118,7 @@ def _run(stream: Dice, zones: tuple[str, ...], *, calm: bool, run_id: int, insta
         source=CommitSource(repository="org/thing", sha=SHA),
         run="python -m pytest",
         setup="pip install ." if dice.chance(stream, 0.4) else "",
-        limit_s=stream.choice((60.0, 60.0, 20.0)),
+        limit_s=stream.choice((60.0,) * 18 + (20.0,) * 10 + (400.0,)),
         setup_limit_s=30.0,
     )
     return RunPlan(
@@ -137,6 +137,8 @@ def _run(stream: Dice, zones: tuple[str, ...], *, calm: bool, run_id: int, insta
 
 def _script(stream: Dice, longest_s: float) -> Script:
     seconds = stream.uniform(0.0, stream.choice((2.0, longest_s / 3, longest_s)))
+    if dice.chance(stream, 0.02):
+        seconds *= 9.0
     lines = sorted(stream.uniform(0.0, seconds) for _ in range(stream.choice((0, 1, 2, 5))))
     good, signalled = dice.chance(stream, 0.85), dice.chance(stream, 0.3)
     return Script(
@@ -146,6 +148,7 @@ def _script(stream: Dice, longest_s: float) -> Script:
         output=tuple((at, b"line %d\n" % index * stream.choice((1, 9))) for index, at in enumerate(lines)),
         stubborn=dice.chance(stream, 0.1),
         forges=dice.chance(stream, 0.03),
+        orphaned=dice.chance(stream, 0.02),
         starts=dice.chance(stream, 0.98),
         results=stream.choice((b"",) * 10 + (PASSED_RESULTS,) * 10 + (FAILED_RESULTS,)),
     )
@@ -167,7 +170,7 @@ def _mishaps(stream: Dice, form: Form) -> Mishaps:
     return Mishaps(
         cancel_s=sometimes(0.12),
         patient=resumes,
-        lose_s=sometimes(0.08),
+        lose_s=sometimes(0.15),
         zombie=dice.chance(stream, 0.5),
         kill_s=sometimes(0.1) if form is Form.JOURNEY else None,
         resume_s=stream.uniform(1.0, 400.0) if resumes else None,

@@ -28,6 +28,11 @@ class Outcome:
     crashed: bool = False
 
     @property
+    def ended(self) -> bool:
+        """True when it came to its end by itself, well or not."""
+        return not self.crashed
+
+    @property
     def done(self) -> bool:
         """True when it returned."""
         return self.error is None and not self.crashed

@@ -121,7 +121,7 @@ class Remote:
                 continue
             self._process.pause(self._until_news(following, offsets))
             quiet += 1
-            yield Quiet() if quiet % 4 else Beat(min(following))
+            yield from [Beat(index) for index in following] if quiet % 4 == 0 else [Quiet()]
 
     def _news(self, machine: Machine, following: dict[int, Running | None], offsets: dict[int, int]) -> list[Event]:
         now, news = self._schedule.now, list[Event]()
@@ -136,9 +136,9 @@ class Remote:
                 if fresh:
                     news.append(Output(index, offsets[index], fresh))
                     offsets[index] += len(fresh)
-                if running.end is None:
+                if not running.over:
                     continue
-                news.append(Ended(index, _record(running.end, forged=running.script.forges)))
+                news.append(_ended(index, running))
             del following[index]
         return news
 
@@ -166,6 +166,12 @@ class Remote:
             and there.reachable(self._schedule.now)
             and machines.address(there, 0) == machine.workers[0].address
         )
+
+
+def _ended(index: int, running: Running) -> Ended:
+    if running.end is None:
+        return Ended(index, None, "the supervisor is gone (simulated)")
+    return Ended(index, _record(running.end, forged=running.script.forges))
 
 
 def _record(end: End, *, forged: bool) -> EndRecord:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import accel_ci
@@ -18,19 +17,19 @@ from accel_ci.usecases import cleanup, collect, provision, report, run_remote
 from accel_ci_sim.direct.files import Files
 from accel_ci_sim.direct.plans import Form, RunPlan
 from accel_ci_sim.direct.process import Outcome, Process
+from accel_ci_sim.world.runner import Runner
 from accel_ci_sim.world.schedule import Actor
 
 if TYPE_CHECKING:
     from accel_ci_sim.direct.simulation import Simulation
 
-KILL_AFTER_S = 10.0  # from SIGINT to SIGKILL: actions/runner, ProcessInvoker.cs:32-33
-ALWAYS_BUDGET_S = 285.0  # for all that a cancelled job still does: JobDispatcher.cs:1279-1285
 MOST_RESUMES = 6
 ALWAYS = frozenset({"collect", "cleanup", "report"})
+CLEANING = frozenset({"cleanup", "journey"})
 
 
 class Run:
-    """One run in progress: its plan, its job's files, the verdict first seen, and what is left of its runner."""
+    """One run in progress: its plan, its job's files, its runner, and the verdict that was seen first."""
 
     def __init__(self, simulation: Simulation, plan: RunPlan) -> None:
         self.simulation = simulation
@@ -41,16 +40,14 @@ class Run:
         self.verdict: str | None = None
         self.living = True  # a zombie lives on after its job is over
         self.reported = False
-        self._process: Process | None = None
-        self._cancelled = False
-        self._out_of_time = False
+        self._runner = Runner(simulation.schedule)
         self._over = False
 
     def begin(self) -> None:
         """Let the job start when its plan says so, and its mishaps take their course."""
         schedule, mishaps = self.simulation.schedule, self.plan.mishaps
         schedule.spawn(self._live, delay_s=self.plan.begins_s)
-        coming = ((mishaps.cancel_s, self._cancel), (mishaps.lose_s, self._lose), (mishaps.kill_s, self._kill))
+        coming = ((mishaps.cancel_s, self._cancel), (mishaps.lose_s, self._lose), (mishaps.kill_s, self._runner.kill))
         for seconds, mishap in coming:
             if seconds is not None:
                 schedule.after(self.plan.begins_s + seconds, mishap)
@@ -60,12 +57,11 @@ class Run:
         """Which workflow run the job belongs to: run id and attempt."""
         return self.plan.context.run_id, self.plan.context.attempt
 
-    def is_of(self, document: bytes) -> bool:
-        """True when the record in `document` is one of this run."""
-        identity, context = json.loads(document)["identity"], self.plan.context
-        return (identity["run_id"], identity["attempt"], identity["job"], identity["instance"]) == (
-            context.run_id, context.attempt, context.job, context.instance,
-        )  # fmt: skip
+    def is_of(self, identity: Mapping[str, object]) -> bool:
+        """True when a record with this identity is one of this run."""
+        context = self.plan.context
+        mine = {"run_id": context.run_id, "attempt": context.attempt, "instance": context.instance}
+        return mine.items() <= identity.items()
 
     def _live(self, actor: Actor) -> None:
         if self.plan.form is Form.JOURNEY:
@@ -82,12 +78,10 @@ class Run:
             outcome = self._step(
                 actor, "journey", lambda world: journey.run(world, self._record(world), self.key, plan=plan)
             )
-            if outcome is not None and not outcome.crashed:
-                self._prove_clean(outcome)
+            if outcome.ended:
                 self._told()
-                return
             resume_s = self.plan.mishaps.resume_s
-            if outcome is None or resume_s is None or self._cancelled:
+            if outcome.ended or resume_s is None or self._runner.cancelled or self._runner.lost:
                 return
             self.simulation.schedule.pause(actor, resume_s)
 
@@ -98,66 +92,49 @@ class Run:
             "provision",
             lambda world: provision.provision(world, self._record(world), self.key, order=plan.order),
         )
-        if ready is not None and ready.done and not self._cancelled:
+        if ready.done and not self._runner.cancelled:
             self._step(actor, "run-remote", lambda world: run_remote.run_remote(world, plan.work, slot=slot))
         if plan.paths:
             self._step(actor, "collect", lambda world: collect.collect(world, plan.paths, caps=Caps(), slot=slot))
-        cleaned = self._step(
-            actor, "cleanup", lambda world: cleanup.cleanup(world, self.key, owner=lease.of_job(self.key))
+        self._step(actor, "cleanup", lambda world: cleanup.cleanup(world, self.key, owner=lease.of_job(self.key)))
+        told = self._step(
+            actor,
+            "report",
+            lambda world: report.report(world, self._record(world), cancelled=self._runner.cancelled),
         )
-        if cleaned is not None:
-            self._prove_clean(cleaned)
-        told = self._step(actor, "report", lambda world: report.report(world, self._record(world)))
-        if told is not None and not told.crashed:
+        if told.ended:
             self._told()
 
-    def _step(self, actor: Actor, role: str, body: Callable[[World], Any]) -> Outcome | None:
-        """How the step's process ended; None when the runner does not start it any more."""
-        if self._out_of_time:
-            return None
-        self._process = process = Process(self.simulation, actor, role=role, run=self.name)
-        return process.live(self.simulation.ports(process, self.files), body)
+    def _step(self, actor: Actor, role: str, body: Callable[[World], Any]) -> Outcome:
+        """How the step's process ended; crashed, too, when there is no runner left to start it."""
+        if self._runner.lost:
+            return Outcome(crashed=True)
+        process = Process(self.simulation, actor, role=role, run=self.name)
+        self._runner.starts(process, always=role in ALWAYS)
+        outcome = process.live(self.simulation.ports(process, self.files), body)
+        if role in CLEANING and outcome.ended and not isinstance(outcome.error, CleanupUnverifiedError):
+            self.simulation.judge.cleaned(process, lease.of_job(self.key))
+        return outcome
 
     def _told(self) -> None:
         self.reported = True
         self.simulation.judge.reported(self)
-
-    def _prove_clean(self, outcome: Outcome) -> None:
-        if self._process is not None and not outcome.crashed and not isinstance(outcome.error, CleanupUnverifiedError):
-            self.simulation.judge.cleaned(self._process, lease.of_job(self.key))
 
     def _record(self, world: World) -> RunRecord:
         """The record so far, or a new one: what the command line does before a use case."""
         return records.find(world.files, self.key.slot) or fresh(self.plan, now=world.clock.now())
 
     def _cancel(self) -> None:
-        """The user cancels: the step gets SIGINT and later SIGKILL, always() steps go on within their budget."""
-        if self._over:
-            return
-        self._cancelled = True
-        schedule, process = self.simulation.schedule, self._process
-        if process is not None and process.role not in ALWAYS:
-            process.interrupt()
-            if not self.plan.mishaps.patient:
-                schedule.after(KILL_AFTER_S, process.kill)
-        schedule.after(ALWAYS_BUDGET_S, self._lose_runner)
+        if not self._over:
+            self._runner.cancel(patient=self.plan.mishaps.patient)
 
     def _lose(self) -> None:
         """GitHub hears nothing of the runner any more. A zombie goes on all the same."""
         if not self._over:
             self.simulation.timeline.tell(self.name, "GitHub gives the runner up")
             if not self.plan.mishaps.zombie:
-                self._lose_runner()
+                self._runner.lose()
             self._finish()
-
-    def _lose_runner(self) -> None:
-        self._out_of_time = True
-        if self._process is not None:
-            self._process.kill()
-
-    def _kill(self) -> None:
-        if self._process is not None:
-            self._process.kill()
 
     def _finish(self) -> None:
         """The job is over as far as GitHub knows."""

@@ -12,8 +12,8 @@ TERM_S = 0.2  # a command that obeys TERM is gone this soon
 class Script:
     """What a command would do if left alone: write `output` (second -> bytes), then end after `seconds`.
 
-    `stubborn` ignores TERM; `forges` writes an end record of its own that claims exit code 0; `results` is the file
-    that its test runner leaves.
+    `stubborn` ignores TERM; `forges` writes an end record of its own that claims exit code 0; `orphaned` loses its
+    supervisor on the way, so that no record can come; `results` is the file that its test runner leaves.
     """
 
     seconds: float
@@ -22,13 +22,14 @@ class Script:
     output: tuple[tuple[float, bytes], ...] = ()
     stubborn: bool = False
     forges: bool = False
+    orphaned: bool = False
     starts: bool = True
     results: bytes = b""
 
     @property
     def good(self) -> bool:
         """True when the command would end by itself with exit code 0, honestly."""
-        return self.starts and self.exit_code == 0 and self.signal is None and not self.forges
+        return self.starts and self.exit_code == 0 and self.signal is None and not (self.forges or self.orphaned)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +73,11 @@ class Running:
     doom: tuple[float, str] | None = None
     end: End | None = None
 
+    @property
+    def over(self) -> bool:
+        """True when nothing of the phase happens any more; without an `end` it left no record."""
+        return self.end is not None or (self.doom is not None and self.doom[1] == "orphaned")
+
     def attach(self, now: float) -> None:
         """Somebody follows the phase."""
         self.settle(now)
@@ -90,7 +96,7 @@ class Running:
 
     def settle(self, now: float) -> None:
         """Let what was due by now have happened."""
-        if self.end is not None:
+        if self.over:
             return
         if self.doom is None:
             first = self._first_cause()
@@ -98,8 +104,12 @@ class Running:
                 return
             self.doom = first
         at = self._ends_at(self.doom)
-        if at <= now:
+        if at <= now and not self.over:
             self._finish(at, self.doom[1])
+
+    def stopped_at(self) -> float:
+        """When a phase that is over was over."""
+        return self.end.ended_at if self.end is not None else self.changes_at()
 
     def changes_at(self) -> float:
         """When the phase ends if nobody does anything about it."""
@@ -107,7 +117,7 @@ class Running:
 
     def written(self, now: float) -> bytes:
         """All output so far, from the first byte."""
-        until = (self.end.ended_at if self.end else now) - self.started_at
+        until = (self.stopped_at() if self.over else now) - self.started_at
         return b"".join(data for at, data in self.script.output if at <= until)
 
     def next_output_at(self, offset: int) -> float:
@@ -117,7 +127,7 @@ class Running:
             seen += len(data)
             if seen > offset:
                 when = self.started_at + at
-                return when if self.end is None or when <= self.end.ended_at else NEVER
+                return when if not self.over or when <= self.stopped_at() else NEVER
         return NEVER
 
     def _first_cause(self) -> tuple[float, str]:
@@ -126,6 +136,7 @@ class Running:
         unattended = NEVER if self.attached else self.attended_at + self.limits.unattended_s
         return min(
             (self.started_at + self.script.seconds, "exited"),
+            (self.started_at + self.script.seconds / 2 if self.script.orphaned else NEVER, "orphaned"),
             (self.started_at + self.limits.limit_s, "timed-out"),
             (self.limits.lease_expires_at, "lease-expired"),
             (self.stop_at, "cancelled"),
@@ -134,7 +145,7 @@ class Running:
 
     def _ends_at(self, doom: tuple[float, str]) -> float:
         at, reason = doom
-        if reason in ("exited", "not-started"):
+        if reason in ("exited", "not-started", "orphaned"):
             return at
         return at + (self.limits.grace_s if self.script.stubborn else TERM_S)
 

@@ -1,0 +1,61 @@
+"""What one world came to, or many together."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+from accel_ci_sim.direct import sites
+from accel_ci_sim.direct.judge import Violation
+from accel_ci_sim.world.faults import Aim, Fate
+
+REMEMBERED = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A violation and the world that shows it, with the aim that it needs if it is not the world's own."""
+
+    world: int
+    aim: Aim | None
+    violation: Violation
+
+
+@dataclass(slots=True)
+class Tally:
+    """Figures that add up. `callers` are some worlds in which a site was called; `trace` stands for all that happened."""
+
+    worlds: int = 0
+    runs: int = 0
+    processes: int = 0
+    machines: int = 0
+    calls: Counter[int] = field(default_factory=Counter)
+    fated: Counter[tuple[int, Fate]] = field(default_factory=Counter)
+    verdicts: Counter[str] = field(default_factory=Counter)
+    callers: dict[int, list[int]] = field(default_factory=dict)
+    found: list[Found] = field(default_factory=list)
+    trace: int = 0
+
+    def add(self, other: Tally) -> None:
+        """Take the other's figures in."""
+        self.worlds += other.worlds
+        self.runs += other.runs
+        self.processes += other.processes
+        self.machines += other.machines
+        self.calls.update(other.calls)
+        self.fated.update(other.fated)
+        self.verdicts.update(other.verdicts)
+        for site, worlds in other.callers.items():
+            self.callers[site] = (self.callers.get(site, []) + worlds)[:REMEMBERED]
+        self.found.extend(other.found)
+        self.trace ^= other.trace
+
+    def missing(self) -> list[tuple[int, Fate]]:
+        """The fates that no call of a used site has met yet."""
+        return [
+            (site.number, fate)
+            for site in sites.SITES
+            if site.name not in sites.UNUSED
+            for fate in site.fates
+            if not self.fated[site.number, fate]
+        ]

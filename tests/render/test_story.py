@@ -1,0 +1,149 @@
+"""What there is to tell, whatever it looks like later."""
+
+from __future__ import annotations
+
+import shlex
+
+import pytest
+
+from accel_ci.domain.record import CleanupFacts, Cost, RunRecord
+from accel_ci.domain.verdict import Verdict
+from accel_ci.inputs import arguments, models, parsing
+from accel_ci.render import story
+from tests.render import samples
+
+
+@pytest.mark.parametrize("verdict", Verdict)
+def test_every_verdict_has_words(verdict: Verdict) -> None:
+    """The headline is never the bare identifier."""
+    record = samples.passed()
+    record.verdict = verdict
+    assert story.headline(record)[0].isupper()
+
+
+def test_the_sentence_names_the_failing_tests() -> None:
+    """An exit code alone explains little: the number of failing tests is added, once."""
+    record = samples.failed()
+    assert story.why(record) == "Run ended with exit code 1: 3 of 1,239 tests failed."
+    record.reason = "exit code 0, but 3 tests failed"
+    assert story.why(record) == "Exit code 0, but 3 tests failed."
+
+
+def test_a_run_that_goes_on_says_so() -> None:
+    """Without a verdict there is no word that could be taken for one."""
+    record = samples.passed()
+    record.verdict, record.reason, record.ended_at = None, "", None
+    assert (story.headline(record), story.elapsed(record)) == ("Still running on v6e-1", None)
+    assert story.why(record) == "The run has not come to a verdict yet."
+
+
+def test_steps_cover_the_run_in_order() -> None:
+    """Each try, each phase and the giving back, one after the other."""
+    steps = story.steps(samples.failed())
+    assert [(step.name, step.outcome, step.good) for step in steps] == [
+        ("try 1: us-central1-b spot", "no-capacity", False),
+        ("try 2: us-east5-b spot", "ready", True),
+        ("setup", "passed", True),
+        ("run", "failed", False),
+        ("collect and give back", "gone", True),
+    ]
+    assert steps[3].note == "exit code 1; peak memory 11.1 GiB"
+
+
+def test_a_step_tells_what_happened_on_its_workers() -> None:
+    """Signals, details, lost connections and dropped output are all in the note."""
+    record = samples.failed()
+    phase = record.phases[-1]
+    phase.reattached = 2
+    phase.workers = [
+        phase.workers[0].model_copy(update={"signal": 9, "detail": "out of memory", "output_dropped_bytes": 2048}),
+        phase.workers[0].model_copy(update={"worker": 1, "exit_code": None, "verdict": Verdict.CANCELLED}),
+    ]
+    assert story.steps(record)[3].note == (
+        "w0: signal 9 (out of memory); w1: cancelled; connected again 2 times; peak memory 11.1 GiB; 2.0 KiB of output dropped"
+    )
+
+
+def test_costs_are_known_or_said_to_be_unknown() -> None:
+    """An unknown price is never $0."""
+    record = samples.passed()
+    assert story.cost(record) == "$0.10 (4 m 40 s of machine time at $1.35 an hour)"
+    record.cost = Cost(machine_seconds=280)
+    assert story.cost(record) == "unknown (4 m 40 s of machine time, its price is not known)"
+    assert story.cost(samples.no_capacity()) == "nothing: no machine was leased"
+    record.cost = None
+    assert story.cost(record) == "unknown"
+
+
+@pytest.mark.parametrize(
+    ("facts", "good", "sentence"),
+    [
+        (None, None, "Not verified yet: the cleanup had not run when this was written."),
+        (
+            CleanupFacts(found=["a"], released=["a"], verified_at=0),
+            True,
+            "1 machine released; looked again at 1970-01-01 00:00:00 UTC and found none.",
+        ),
+        (
+            CleanupFacts(verified_at=0),
+            True,
+            "No machine had to be ended; looked again at 1970-01-01 00:00:00 UTC and found none.",
+        ),
+        (CleanupFacts(found=["a", "b"], left=["a", "b"]), False, "2 machines may still live and cost money."),
+        (CleanupFacts(found=["a"]), None, "1 machine found, left alone (dry run)."),
+    ],
+)
+def test_cleanup_is_proven_or_said_not_to_be(facts: CleanupFacts | None, good: bool | None, sentence: str) -> None:
+    """Only a look afterwards that found nothing counts as proof."""
+    record = samples.passed()
+    record.cleanup = facts
+    assert story.cleanup(record) == (good, sentence)
+
+
+def test_a_run_that_asked_for_nothing_has_nothing_to_clean() -> None:
+    """Neither a machine nor a try: there was nothing to leave behind."""
+    record = samples.passed()
+    record.cleanup, record.machine, record.tries = None, None, []
+    assert story.cleanup(record) == (True, "No machine was asked for.")
+
+
+def _again(record: RunRecord) -> models.JourneyInputs:
+    command = arguments.read(shlex.split(story.repeat(record)[-1])[1:], version="0")
+    assert command.verb == "run"
+    return parsing.parse(models.JourneyInputs, command.given)
+
+
+@pytest.mark.parametrize("run", ["pytest", "pytest -k 'a and b' \"$HOME\"", "set -e\npytest 'x' `id` \\n!", "it's"])
+def test_the_command_that_repeats_the_run_says_the_same(run: str) -> None:
+    """Read by a shell and by our own parser, it asks for the same machine and the same commands."""
+    record = samples.passed()
+    record.target.run, record.target.spot = run, False
+    again = _again(record)
+    assert (again.run, again.setup, again.spot) == (run, "pip install -e '.[test]'", False)
+    assert (again.accelerator, again.backend, list(again.zones)) == ("v6e-1", "tpu", record.target.zones)
+    assert story.repeat(record)[0] == f"git checkout {samples.SHA}"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "@me",
+        "#1",
+        "a_b",
+        "`x`",
+        "*x*",
+        "https://x.y",
+        "www.x.y",
+        "<b>",
+        "[x](y)",
+        "a|b",
+        ":tada:",
+        "a\nb",
+        "\\",
+        "&lt;",
+    ],
+)
+def test_only_plain_words_are_flat(text: str) -> None:
+    """Whatever a renderer could take for markup is not plain."""
+    assert not story.flat(text)
+    assert story.flat("exit code 0, but 2 tests failed: it's 99.5% (w1)")
