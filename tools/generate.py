@@ -1,17 +1,18 @@
-"""Write the files that follow from src/accel_ci/inputs, or with --check say which are stale."""
+"""Write the files that follow from the inputs and the run record, or with --check say which are stale."""
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
 
+from accel_ci.domain import record
 from accel_ci.inputs import manifest
 
 
 def stale(root: Path) -> dict[str, str]:
     """The generated files below `root` that are not as they should be: what they should hold, by path."""
     texts = {path: (root / path).read_text(encoding="utf-8") for path in manifest.sources()}
-    files = manifest.generated(texts)
+    files = manifest.generated(texts) | {"docs/run-record.schema.json": record.schema()}
     return {path: text for path, text in files.items() if _read(root / path) != text}
 
 

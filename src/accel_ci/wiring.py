@@ -74,6 +74,7 @@ def job(environ: Mapping[str, str]) -> Job:
             summary_file=environ.get("GITHUB_STEP_SUMMARY", ""),
             clock=SystemClock(),
             entropy=SystemEntropy(),
+            debug=environ.get("RUNNER_DEBUG") == "1",
         )
     return TerminalJob(sys.stdout, sys.stderr, clock=SystemClock(), colour="NO_COLOR" not in environ)
 

@@ -219,8 +219,9 @@ def test_damaged_object(repository: Repository, tmp_path: Path) -> None:
     damaged = repository.path / ".git" / "objects" / blob[:2] / blob[2:]
     damaged.chmod(0o644)
     damaged.write_bytes(b"x\x9c" + damaged.read_bytes()[2:-4] + b"evil")
-    with pytest.raises(ConfigurationError):
+    with pytest.raises(ConfigurationError) as refused:
         _pack(repository, wanted, tmp_path / "bundle")
+    assert "git fsck" in refused.value.what_to_do
 
 
 def test_blemishes_of_old_tools_pass(repository: Repository, tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import itertools
 import os
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -82,7 +82,7 @@ class FakeWorld:
 
     def machine(self, workers: int = 1) -> Machine:
         listed = [Worker(index=index, address=f"fake{index}") for index in range(workers)]
-        return _machine(f"fake-{next(_numbers)}", listed)
+        return machine(f"fake-{next(_numbers)}", listed)
 
     def close(self) -> None:
         pass
@@ -114,7 +114,7 @@ class LocalWorld:
     def machine(self, workers: int = 1) -> Machine:
         name = f"local-{next(_numbers)}"
         places = [self._directory / name / f"w{index}" for index in range(workers)]
-        return _machine(name, [Worker(index=index, address=str(place)) for index, place in enumerate(places)])
+        return machine(name, [Worker(index=index, address=str(place)) for index, place in enumerate(places)])
 
     def root(self, machine: Machine, worker: int) -> Path:
         return Path(machine.workers[worker].address)
@@ -157,7 +157,7 @@ class SshWorld:
             Worker(index=index, address="127.0.0.1", port=proxy.port, user=self.user, host_keys=(door.host_key,))
             for index, (proxy, door) in enumerate(zip(self.proxies, self._doors, strict=True))
         ]
-        return _machine(root, listed[:workers], root=root)
+        return machine(root, listed[:workers], root=root)
 
     def root(self, machine: Machine, worker: int) -> Path:
         return self._doors[worker].home / machine.root
@@ -198,7 +198,8 @@ class PythonSshWorld(SshWorld):
             server.close()
 
 
-def _machine(name: str, workers: list[Worker], *, root: str = "accel-ci") -> Machine:
+def machine(name: str, workers: Sequence[Worker], *, root: str = "accel-ci") -> Machine:
+    """A machine with these workers."""
     return Machine(
         handle=f"test://{name}",
         name=name.replace(" ", "-"),

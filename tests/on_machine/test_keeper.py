@@ -24,42 +24,35 @@ def machine(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def group(machine: Path) -> Iterator[int]:
-    """A living session of two processes whose leader the supervisor wrote down."""
+def leader(machine: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """The leader of a living session of two processes, which the supervisor wrote down."""
     process = subprocess.Popen(["sh", "-c", "sleep 600 & sleep 600"], start_new_session=True)
     state = {"supervisor": 2**22 + 1, "command": process.pid, "started_at": 1.5}
     (machine / "worker-0" / "phases" / "run" / "state.json").write_text(json.dumps(state))
-    yield process.pid
+    yield process
     if process.poll() is None:
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()
 
 
-def test_recorded_groups(machine: Path, group: int) -> None:
+def test_recorded_groups(machine: Path, leader: subprocess.Popen[bytes]) -> None:
     """Where no /proc tells marks, the living groups are those that the supervisor wrote down."""
-    assert keeper.recorded(str(machine)) == {-group}
+    assert keeper.recorded(str(machine)) == {-leader.pid}
 
 
-def test_recorded_groups_are_ended_whole(machine: Path, group: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_recorded_groups_are_ended_whole(
+    machine: Path, leader: subprocess.Popen[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Without /proc a stop ends the recorded groups, children included."""
-    monkeypatch.setattr(keeper, "processes", _reaping(keeper.recorded))
-    keeper.stop(str(machine))
-    assert keeper.recorded(str(machine)) == set()
-    with pytest.raises(ProcessLookupError):
-        os.killpg(group, 0)
 
-
-def _reaping(look: object) -> object:
     def processes(directory: str) -> set[int]:
-        try:
-            os.waitpid(-1, os.WNOHANG)  # the group's leader is our child here; elsewhere it is the supervisor's
-        except ChildProcessError:
-            pass
-        assert callable(look)
-        found: set[int] = look(directory)
-        return found
+        leader.poll()  # reaps it, as the supervisor does on a machine
+        return keeper.recorded(directory)
 
-    return processes
+    monkeypatch.setattr(keeper, "processes", processes)
+    keeper.stop(str(machine))
+    with pytest.raises(ProcessLookupError):
+        os.killpg(leader.pid, 0)
 
 
 @pytest.mark.parametrize("state", ["", "[]", "{", '{"command": "1"}', '{"command": 1, "supervisor": -5}', "[" * 50000])

@@ -36,7 +36,9 @@ def test_the_time_limit_ends_the_command(any_root: WorkerRoot) -> None:
 
 def test_term_comes_before_kill(root: WorkerRoot) -> None:
     """On TERM the command may put its things in order; it need not be killed."""
-    followed = root.run("exec 2>&-; trap 'echo tidy; exit 3' TERM; echo ready; while :; do sleep 0.1; done", limit_s=0.5)
+    followed = root.run(
+        "exec 2>&-; trap 'echo tidy; exit 3' TERM; echo ready; while :; do sleep 0.1; done", limit_s=0.5
+    )
     assert (followed.output, followed.end.exit_code, followed.end.signal) == (b"ready\ntidy\n", 3, None)
     assert followed.end.reason is Reason.TIMED_OUT
 
@@ -50,7 +52,7 @@ def test_every_process_gets_term_before_anyone_is_killed(root: WorkerRoot) -> No
         "    if sys.argv[1] == 'mother':\n"
         "        subprocess.Popen([sys.executable, __file__, 'late'], start_new_session=True)\n"
         "signal.signal(signal.SIGTERM, term)\n"
-        "print(sys.argv[1], flush=True)\n"
+        "os.write(1, sys.argv[1].encode() + b'\\n')\n"
         "while True: time.sleep(60)\n"
     )
     run = f"{root.python} hears.py"
@@ -92,7 +94,7 @@ ESCAPES = {
     "nohup": "nohup sleep 60 > /dev/null 2>&1 & exit 0",
     "own session": "setsid sleep 60 & exit 0",
     "double fork": "(setsid sh -c 'sleep 60 & sleep 60 &' > /dev/null 2>&1 < /dev/null &) ; exit 0",
-    "deaf": "{python} -c \"{stubborn}\" & while [ $(wc -c < ../phases/run/output) = 0 ]; do sleep 0.05; done; exit 0",
+    "deaf": '{python} -c "{stubborn}" & while [ $(wc -c < ../phases/run/output) = 0 ]; do sleep 0.05; done; exit 0',
     "stopped": "sleep 60 & kill -STOP $!; exit 0",
     "forks on": "(trap '' TERM; while :; do (exec sleep 60) & sleep 0.02; done) & sleep 0.3; exit 0",
     "new name": "{python} hop.py & sleep 0.3; exit 0",
@@ -161,7 +163,9 @@ def test_a_command_may_close_its_output(root: WorkerRoot) -> None:
 
 def test_a_stolen_output_does_not_hang_us(root: WorkerRoot) -> None:
     """A command that reads its own stdout's pipe empty, and fills it on the way out, ends like any other."""
-    followed = root.run("timeout 0.5 cat /proc/self/fd/1 > stolen & for n in $(seq 300); do echo $n; done; wait; exit 8")
+    followed = root.run(
+        "timeout 0.5 cat /proc/self/fd/1 > stolen & for n in $(seq 300); do echo $n; done; wait; exit 8"
+    )
     assert followed.end.exit_code == 8
     stolen = (root.path / "source" / "stolen").read_bytes()
     assert len(stolen) + len(followed.output) == sum(len(str(number)) + 1 for number in range(1, 301))
@@ -291,7 +295,9 @@ def test_concurrent_starts_run_one_command(root: WorkerRoot) -> None:
     command = root.command("supervisor.py", "start")
     starts = [subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) for _ in range(8)]
     answers: list[dict[str, Any]] = []
-    threads = [threading.Thread(target=lambda s: answers.append(json.loads(s.communicate(spec)[0])), args=(s,)) for s in starts]
+    threads = [
+        threading.Thread(target=lambda s: answers.append(json.loads(s.communicate(spec)[0])), args=(s,)) for s in starts
+    ]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -350,3 +356,23 @@ def test_a_root_that_cannot_be_written_is_an_error(root: WorkerRoot) -> None:
     refused = root.ask_to_start(root.spec("true"))
     assert refused.returncode == 1
     assert "cannot be set up" in json.loads(refused.stdout)["error"]
+
+
+def test_a_failure_of_ours_is_told(root: WorkerRoot) -> None:
+    """When the supervisor itself fails, `start` says so, nothing is left running, and clients read its last words."""
+    failed = root.ask_to_start(root.spec("sleep 60", environment={"A": 3}))
+    assert (failed.returncode, "died" in json.loads(failed.stdout)["error"]) == (1, True)
+    assert "TypeError" in root.follow().lost
+    assert json.loads(root.ask_to_start(root.spec("sleep 60", environment={"A": "3"})).stdout) == {"started": False}
+
+
+def test_without_proc_the_tree_is_found_by_ps(root: WorkerRoot) -> None:
+    """Where there is no /proc, as on a Mac, limits end the command with its children, and memory is measured."""
+    path = root.path / "process_tree.py"
+    text = path.read_text()
+    path.write_text(text.replace('PROC = "/proc"', 'PROC = "/nonexistent"'))
+    assert path.read_text() != text
+    end = root.run(f'setsid {root.python} -c "{STUBBORN}" & wait', limit_s=0.8, grace_s=0.2).end
+    assert nothing_lives(root), root.processes()
+    assert (end.reason, end.signal) == (Reason.TIMED_OUT, signal.SIGTERM)
+    assert end.peak_memory_bytes > 5_000_000

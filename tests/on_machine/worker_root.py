@@ -142,7 +142,9 @@ class WorkerRoot:
         """The command line of one of our programs."""
         return [self.python, "-IS", str(self.path / program), *arguments]
 
-    def call(self, program: str, *arguments: str, data: bytes = b"", **options: Any) -> subprocess.CompletedProcess[bytes]:
+    def call(
+        self, program: str, *arguments: str, data: bytes = b"", **options: Any
+    ) -> subprocess.CompletedProcess[bytes]:
         """Run one of our programs to its end."""
         command = self.command(program, *arguments)
         return subprocess.run(command, input=data, capture_output=True, timeout=PATIENCE_S * 3, check=False, **options)

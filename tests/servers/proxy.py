@@ -31,11 +31,12 @@ class Serving:
 
 
 class Proxy:
-    """Listens on `port` of 127.0.0.1 and passes bytes to and from a server."""
+    """Listens on `port` of 127.0.0.1 and passes bytes to and from a server; counts the connections it `accepted`."""
 
     def __init__(self, serving: Serving, server: tuple[str, int]) -> None:
         self._serving = serving
         self._server = server
+        self.accepted = 0
         self._flowing = asyncio.Event()
         self._flowing.set()
         self._writers: set[asyncio.StreamWriter] = set()
@@ -62,6 +63,7 @@ class Proxy:
         return await asyncio.start_server(self._serve, "127.0.0.1", 0)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.accepted += 1
         try:
             far_reader, far_writer = await asyncio.open_connection(*self._server)
         except OSError:

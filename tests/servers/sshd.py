@@ -24,6 +24,7 @@ KbdInteractiveAuthentication no
 PermitRootLogin prohibit-password
 MaxStartups 200
 MaxSessions 20
+Subsystem sftp internal-sftp
 UseDNS no
 PrintMotd no
 PrintLastLog no
@@ -66,9 +67,8 @@ class Sshd:
         ]
         settings = directory / f"sshd_config{number}"
         settings.write_text("\n".join([SETTINGS.format(directory=directory), *listen, *homes]) + "\n")
-        return subprocess.Popen(
-            [judges.require("sshd"), "-D", "-e", "-f", str(settings)], stdin=subprocess.DEVNULL, start_new_session=True
-        )
+        command = [judges.require("sshd"), "-D", "-f", str(settings), "-E", str(directory / "sshd.log")]
+        return subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True)
 
 
 def host_key(path: Path) -> str:

@@ -71,7 +71,13 @@ def _(patch: pytest.MonkeyPatch) -> None:
 
 @_bug("cleanup believes the listing", "I-clean", within=1000)
 def _(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(cleanup, "_existing", lambda world, owner, key: cleanup._listed(world, owner))
+    patch.setattr(cleanup, "_hidden", lambda world, key, listed: [])
+
+
+@_bug("cleanup looks further before it deletes", "I-clean", within=1500)
+def _(patch: pytest.MonkeyPatch) -> None:
+    late = SimpleNamespace(send=lambda world, handle: True, found=release.found, end=release.end, pauses=release.pauses)
+    patch.setattr(cleanup, "release", late)
 
 
 @_bug("a signal stops the cleanup", "I-clean", "I4", within=400)
@@ -91,7 +97,7 @@ def _(patch: pytest.MonkeyPatch) -> None:
 
     def end(state: Any, worker: int, *, interrupted: bool) -> Any:
         told = honest_end(state, worker, interrupted=interrupted)
-        return told if worker in state.ends else told.model_copy(update={"verdict": Verdict.PASSED})
+        return told if state.ends.get(worker) else told.model_copy(update={"verdict": Verdict.PASSED})
 
     patch.setattr(follow, "_end", end)
 
@@ -229,7 +235,7 @@ def _(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(follow, "_state", state)
 
 
-@_bug("a finished journey provisions again", "I4", within=3000)
+@_bug("a finished journey provisions again", "I4", "I9", within=3000)
 def _(patch: pytest.MonkeyPatch) -> None:
     def work(world: World, record: RunRecord, key: RunKey, *, plan: journey.Plan) -> None:
         if record.machine is None:

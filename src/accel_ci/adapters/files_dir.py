@@ -40,7 +40,7 @@ class FilesDirectory:
                 file.write(content)
                 file.flush()
                 os.fsync(file.fileno())
-            os.replace(temporary, path)
+            os.replace(temporary, path)  # whatever lies there, a link included, is replaced and not followed
         except BaseException:
             os.unlink(temporary)
             raise

@@ -25,7 +25,7 @@ PASSED_ON = (
     "GIT_SSL_CAINFO",
 )
 CLOSED = {
-    "HOME": os.devnull,
+    "HOME": os.devnull,  # no ~/.gitconfig and no ~/.netrc
     "GIT_CONFIG_NOSYSTEM": "1",
     "GIT_CONFIG_GLOBAL": os.devnull,
     "GIT_ATTR_NOSYSTEM": "1",
@@ -76,7 +76,7 @@ class Git:
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
-                start_new_session=True,
+                start_new_session=True,  # its own helpers (ssh, remote-https) can then be ended with it
             )
         except FileNotFoundError as error:
             raise ConfigurationError("git is not installed here", what_to_do="install git") from error

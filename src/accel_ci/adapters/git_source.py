@@ -23,6 +23,7 @@ _NETWORK = re.compile(
     r"|unexpected disconnect|Network is unreachable|SSL_ERROR_SYSCALL",
     re.IGNORECASE,
 )
+_DAMAGED = re.compile(r"corrupt|fsck error|error in (commit|tree|blob|tag)|missing (commit|tree|blob)")
 
 
 class GitSources:
@@ -63,6 +64,7 @@ class GitSources:
             )
             if fetched.returncode or not self._holds(git, source.sha):
                 raise _refusal(source, fetched.stderr)
+            # HEAD in the bundle lets a person simply clone it to see what was sent
             _done(git("symbolic-ref", "HEAD", BRANCH))
             _done(git("bundle", "create", "--quiet", os.path.abspath(into), "--all"))
         os.chmod(into, 0o600)
@@ -116,12 +118,12 @@ def _refusal(source: CommitSource, stderr: bytes) -> AccelError:
     """The error that says whose turn it is."""
     said = git_command.last_words(stderr)
     what_happened = f"could not fetch {source.sha} from {source.repository}: {said or 'it is not a commit'}"
+    if _DAMAGED.search(said):
+        return ConfigurationError(what_happened, what_to_do="mend the repository: see git fsck")
     if _NETWORK.search(said):
         return TransientError(what_happened, what_to_do="try again")
     if "shallow" in said:
         return ConfigurationError(what_happened, what_to_do="fetch the whole history there first: fetch-depth: 0")
-    if "fsck" in said or "error in " in said or "missing" in said:
-        return ConfigurationError(what_happened, what_to_do="mend the repository: see git fsck")
     return ConfigurationError(
         what_happened, what_to_do="push the commit, and check the repository's address and that it may be read"
     )

@@ -112,7 +112,7 @@ class LocalMachines:
                 stdin=subprocess.DEVNULL,
                 capture_output=True,
                 timeout=KEEPER_LIMIT_S,
-                start_new_session=True,
+                start_new_session=True,  # Ctrl-C is for us; a release that was begun goes on
                 check=False,
             )
         except subprocess.TimeoutExpired as error:

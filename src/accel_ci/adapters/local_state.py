@@ -61,8 +61,8 @@ class LocalState:
         for folder in ("annotations", *(f"worker-{index}" for index in range(spec.workers))):
             (new / folder).mkdir(mode=0o700)
         try:
-            new.rename(self.directory(name))
-        except OSError:  # another creation was first
+            new.rename(self.directory(name))  # fails on a directory that has files, as every machine's has
+        except OSError:
             shutil.rmtree(new)
 
     def machine(self, name: str) -> Machine | None:
@@ -81,7 +81,7 @@ class LocalState:
             state=State.RELEASING if ending else State.READY if labels else State.FAILED,
             workers=tuple(Worker(index=index, address=str(directory / f"worker-{index}")) for index in range(workers)),
             labels=labels | _annotations(directory / "annotations") if labels else {},
-            root=".",
+            root=".",  # a worker's address is our directory itself
         )
 
     def annotate(self, name: str, label: str, value: str) -> None:

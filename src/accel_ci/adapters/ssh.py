@@ -64,7 +64,7 @@ class Ssh:
         self._connections: dict[str, Session] = {}
         self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._key_file = os.path.abspath(key_file)
-        self._directory = tempfile.mkdtemp(prefix="aci-", dir=directory)
+        self.directory = tempfile.mkdtemp(prefix="aci-", dir=directory)
         os.symlink(self._key_file, self._file("key"))
         self._write("config", f"{CONFIG}IdentityFile {self._file('key')}\n")
 
@@ -74,18 +74,23 @@ class Ssh:
 
     async def open(self, machine: Machine, worker: Worker, argv: Sequence[str], *, stdin: Stdin) -> Session:
         """The command in `~/<root>/` of the worker; a connection that died is made again."""
+        await self.connect(machine, worker)
+        command = self._ssh(connection_name(machine, worker), worker)
+        return await self._greeted(worker, command, remote_text(machine.root, argv), stdin=stdin)
+
+    async def connect(self, machine: Machine, worker: Worker) -> None:
+        """Make the connection that later commands share, unless it is open; a shell has run over there then."""
         name = connection_name(machine, worker)
         async with self._locks[name]:
             connection = self._connections.get(name)
             if connection is None or connection.process.returncode is not None:
                 self._connections[name] = await self._connect(name, worker)
-        return await self._greeted(worker, self._ssh(name, worker), remote_text(machine.root, argv), stdin=stdin)
 
     async def close(self) -> None:
         """End all connections and remove the private directory."""
         await asyncio.gather(*map(_hang_up, self._connections.values()))
         self._connections.clear()
-        shutil.rmtree(self._directory, ignore_errors=True)
+        shutil.rmtree(self.directory, ignore_errors=True)
 
     async def _connect(self, name: str, worker: Worker) -> Session:
         self._write(name + ".hosts", known_hosts(worker))
@@ -115,7 +120,7 @@ class Ssh:
         return ["ssh", *place, *user, *hosts, *more, "--", worker.address]
 
     def _file(self, name: str) -> str:
-        return os.path.join(self._directory, name)
+        return os.path.join(self.directory, name)
 
     def _write(self, name: str, text: str) -> None:
         with open(self._file(name), "w", encoding="ascii") as file:

@@ -19,6 +19,7 @@ from typing import Any, Dict, Optional
 STDIN, STDOUT = 0, 1
 FRAME_BYTES = 256 * 1024
 DOCUMENT_BYTES = 64 * 1024
+LAST_WORDS = 500
 BEAT_S = 0.8
 WRITE_S = 0.5
 ENDED, CLIENT_GONE, LOST = 0, 1, 4
@@ -89,7 +90,7 @@ class Attachment:
     def __init__(self, folder: str, offset: int, client: Client) -> None:
         self.client = client
         self.offset = offset
-        self.end_path = os.path.join(folder, "end.json")
+        self.folder = folder
         try:
             self.lock, self.output, client.attended = (
                 open_regular(os.path.join(folder, name)) for name in ("spec.json", "output", "attached")
@@ -111,7 +112,7 @@ class Attachment:
             if end is not None:
                 return end
             if not alive:
-                raise LostPhaseError("the supervisor died without an end record")
+                raise LostPhaseError("the supervisor died without an end record; " + self.last_words())
             if time.monotonic() - self.client.sent_at >= BEAT_S:
                 self.client.send(b"B\n")
             pause_s = 0.01 if sent else min(0.05, 1.5 * pause_s)
@@ -128,9 +129,17 @@ class Attachment:
 
     def end_record(self) -> Optional[bytes]:
         """The end record when it is the supervisor's, who alone knows the nonce while the command runs; else None."""
-        record = read_document(self.end_path) or {}
+        record = read_document(os.path.join(self.folder, "end.json")) or {}
         nonce = hashlib.sha256(str(record.get("nonce")).encode("utf-8", "replace")).hexdigest()
         return json.dumps(record).encode() if nonce == self.spec.get("nonce_sha256") else None
+
+    def last_words(self) -> str:
+        """How the supervisor's own complaints end."""
+        try:
+            with open(open_regular(os.path.join(self.folder, "supervisor.log")), errors="replace") as file:
+                return file.read(DOCUMENT_BYTES)[-LAST_WORDS:].strip() or "it said nothing"
+        except OSError as error:
+            return "its log cannot be read (%s)" % error.strerror
 
     def send_output(self) -> bool:
         """Send all output that there is now; True when there was some."""

@@ -44,7 +44,7 @@ def keep(directory: str, say: Say) -> None:
     labels = _json(os.path.join(directory, "machine.json")).get("labels")
     expires = _number(labels.get("accel-ci-expires")) if isinstance(labels, dict) else 0
     say("ok")
-    attempts = 0
+    attempts = 0  # bounded: what withstands for two minutes is the sweeper's and a person's to end
     while _is(machine, directory) and attempts < ATTEMPTS:
         if time.time() >= max(expires, _kept_until(directory)):
             attempts += 1
@@ -67,7 +67,7 @@ def end(directory: str, reason: str = "") -> None:
         return None
     _mark(directory, reason)
     stop(directory)
-    clear(directory, spare=("machine.json", "ending"))
+    clear(directory, spare=("machine.json", "ending"))  # these last: a crash before leaves a machine that still lists
     stop(directory)  # what was being started while the directory went away
     clear(directory, spare=())
     return os.rmdir(directory)
@@ -242,7 +242,7 @@ def _number(text: object) -> int:
 def detached(work: Callable[[str, Say], None], directory: str) -> str:
     """Work in a process of its own. Returns what it says: "ok" or what went wrong; "going on" after a second."""
     reader, writer = os.pipe()
-    if os.fork() == 0:
+    if os.fork() == 0:  # twice, so that no caller is left with a child to reap
         os.setsid()
         if os.fork() == 0:
             _work(work, directory, writer)

@@ -1,4 +1,7 @@
-"""All the processes that come from one: who they are, and how they are ended. Part of supervisor.py; Linux only."""
+"""All the processes that come from one: who they are, and how they are ended. Part of supervisor.py.
+
+Complete on Linux. Elsewhere (a laptop, to try things) orphans that left their parents are not found again.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +9,13 @@ import ctypes
 import os
 import resource
 import signal
+import subprocess
+import sys
 import time
+from contextlib import suppress
 from typing import Callable, Dict, Iterator, NamedTuple, Optional, Set
 
+PROC = "/proc"
 TICK_S = 0.1
 LAST_CALL_S = 2.0
 KILL_S = 30.0
@@ -18,7 +25,7 @@ Turn = Callable[[float], bool]
 
 
 class Process(NamedTuple):
-    """What /proc/<pid>/stat says; a process is dead when only its exit status is left."""
+    """What the system says of a process; it is dead when only its exit status is left."""
 
     pid: int
     parent: int
@@ -91,9 +98,14 @@ class Tree:
 
 def processes() -> Iterator[Process]:
     """Every process of this machine."""
-    for name in filter(str.isdigit, os.listdir("/proc")):
+    return from_proc() if os.path.isdir(PROC) else from_ps()
+
+
+def from_proc() -> Iterator[Process]:
+    """Every process, from /proc/<pid>/stat."""
+    for name in filter(str.isdigit, os.listdir(PROC)):
         try:
-            with open("/proc/%s/stat" % name, "rb", buffering=0) as file:
+            with open("%s/%s/stat" % (PROC, name), "rb", buffering=0) as file:
                 fields = file.read().rpartition(b")")[2].split()
         except OSError:  # it ended meanwhile
             continue
@@ -102,12 +114,26 @@ def processes() -> Iterator[Process]:
         yield Process(int(name), parent=int(fields[1]), group=int(fields[2]), dead=dead, rss_bytes=rss_bytes)
 
 
+def from_ps() -> Iterator[Process]:
+    """Every process but ps itself, where there is no /proc."""
+    with subprocess.Popen(["ps", "-A", "-o", "pid=,ppid=,pgid=,rss=,stat="], stdout=subprocess.PIPE) as ps:
+        lines = ps.communicate()[0].splitlines()
+    for *numbers, state in map(bytes.split, lines):
+        pid, parent, group, kibibytes = map(int, numbers)
+        if pid != ps.pid:
+            yield Process(pid, parent, group=group, dead=state.startswith(b"Z"), rss_bytes=kibibytes * 1024)
+
+
+def largest_of_the_dead() -> int:
+    """The peak memory, in bytes, of the largest single descendant that was reaped."""
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * unit
+
+
 def send(pid: int, number: int) -> None:
     """Signal a process, or with -pid a group, that may be gone by now."""
-    try:
+    with suppress(OSError):
         os.kill(pid, number)
-    except OSError:
-        pass
 
 
 def gone_within(seconds: float, turn: Turn) -> bool:
@@ -136,4 +162,5 @@ def die_with_parent() -> None:
 
 
 def _prctl(option: int, value: int) -> None:
-    ctypes.CDLL(None).prctl(option, ctypes.c_ulong(value), 0, 0, 0)
+    with suppress(AttributeError):  # only Linux has it
+        ctypes.CDLL(None).prctl(option, ctypes.c_ulong(value), 0, 0, 0)

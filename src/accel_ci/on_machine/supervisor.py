@@ -2,10 +2,10 @@
 
 Usage: supervisor.py start < SPEC | attach --phase P --offset N | stop --phase P
 
-Sent to the machine as it is: standard library only, Python >= 3.8, Linux. Its own directory is the worker root. There,
-phases/<phase>/ holds spec.json (locked while the supervisor lives), output, state.json, end.json, supervisor.log, and
-what others leave: stop and attached. `start` and `stop` answer one line of JSON: {"started": true}, {"started": false}
-when it was started before, {"asked": true}, or {"error": text}. The frames of `attach` are told in attach.py.
+Sent to the machine as it is, with attach.py and process_tree.py: standard library only, Python >= 3.8. Where they lie is
+the worker root. Its phases/<phase>/ holds spec.json (locked while the supervisor lives), output, state.json, end.json,
+supervisor.log, and what others leave: stop and attached. `start` and `stop` answer one line of JSON: {"started": true},
+{"started": false} when it was started before, {"asked": true}, or {"error": text}. attach.py tells what `attach` writes.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ import json
 import math
 import os
 import re
-import resource
 import select
 import shutil
 import signal
@@ -194,7 +193,7 @@ def detach(keep: int) -> None:
     null = os.open(os.devnull, os.O_RDWR)
     for number in range(3):
         os.dup2(null, number)
-    inherited = {int(name) for name in os.listdir("/proc/self/fd")} - {0, 1, 2, keep}
+    inherited = {int(name) for name in os.listdir("/dev/fd")} - {0, 1, 2, keep}
     for number in inherited:
         os.closerange(number, number + 1)
     process_tree.adopt_orphans()
@@ -453,7 +452,6 @@ class Supervision:
     def end_record(self, reason: str, detail: str) -> Dict[str, Any]:
         """The record that accel_ci.domain.verdict reads; one of exit_code and signal is set once the command ended."""
         status = self.tree.status
-        children = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024
         return {
             "version": VERSION,
             "key": self.spec.key,
@@ -466,7 +464,7 @@ class Supervision:
             "ended_at": self.started_at + time.monotonic() - self.started,
             "output_bytes": self.spool.written,
             "output_dropped_bytes": self.spool.dropped,
-            "peak_memory_bytes": max(self.peak_bytes, children),
+            "peak_memory_bytes": max(self.peak_bytes, process_tree.largest_of_the_dead()),
             "detail": detail,
         }
 

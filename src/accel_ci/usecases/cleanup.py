@@ -22,7 +22,12 @@ def cleanup(world: World, key: RunKey, *, owner: Owner, dry_run: bool = False) -
     CleanupUnverifiedError when a machine may still live, with the command that ends it.
     """
     with world.job.group("cleanup"):
-        doomed = [machine for machine in _existing(world, owner, key) if not _kept(world, machine)]
+        listed = _listed(world, owner)
+        doomed = [machine for machine in listed if not _kept(world, machine)]
+        if not dry_run:
+            for machine in doomed:  # at once: what follows may take a minute, or fail
+                release.send(world, machine.handle)
+        doomed += [machine for machine in _hidden(world, key, listed) if not _kept(world, machine)]
         facts = _end(world, doomed, owner, dry_run=dry_run)
     _remember(world, key.slot, facts)
     return _proven(world, facts)
@@ -41,15 +46,15 @@ def sweep(world: World, repository_id: int, *, grace_s: float, dry_run: bool = F
     return _proven(world, facts)
 
 
-def _existing(world: World, owner: Owner, key: RunKey) -> list[Machine]:
-    """What the listing shows, and what it may still hide: this job's own machines are looked up by name."""
-    listed = {machine.handle: machine for machine in _listed(world, owner)}
+def _hidden(world: World, key: RunKey, listed: Sequence[Machine]) -> list[Machine]:
+    """This job's own machines that the listing does not show yet: they are looked up by name."""
+    known, hidden = {machine.handle for machine in listed}, list[Machine]()
     record = records.find(world.files, key.slot)
     for _ in range(len(record.tries) + 1 if record else 1):  # a try is recorded when it is over: one more may live
-        for machine in release.found(world, key, zones=(), limit_s=LISTING_LIMIT_S):
-            listed.setdefault(machine.handle, machine)
+        found = release.found(world, key, zones=(), limit_s=LISTING_LIMIT_S)
+        hidden += [machine for machine in found if machine.handle not in known]
         key = key.next_try()
-    return list(listed.values())
+    return hidden
 
 
 def _listed(world: World, owner: Owner) -> list[Machine]:

@@ -4,23 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import functools
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable
 from typing import Any
 
 from accel_ci.domain import errors
-from accel_ci.domain.machine import Machine
-from accel_ci.domain.workload import Phase
-from accel_ci.ports import remote
-from accel_ci_sim.direct import sites
+from accel_ci_sim.direct import attachments, sites
 from accel_ci_sim.direct.process import Crashed, Process
 from accel_ci_sim.direct.sites import Site
 from accel_ci_sim.world import dice
 from accel_ci_sim.world.cloud import LANDS_WITHIN_S
-from accel_ci_sim.world.faults import CRASHES, Fate
+from accel_ci_sim.world.faults import CRASHES, LONGEST_DELAY_S, Fate
 
 Call = Callable[..., Any]
 LANDS_ANYWAY = 0.3
-LONGEST_DELAY_S = 20.0
 _CREATE = sites.BY_NAME["machines.begin_create"].number
 _APPEND = sites.BY_NAME["files.append"].number
 
@@ -46,11 +42,25 @@ def port(process: Process, name: str, real: Any) -> Any:
 
 def _made(process: Process, site: Site, real: Any) -> Call:
     if site.name == "remote.attach":
-        return _attaching(process, real.attach)
+        return attachments.guarded(process, real.attach)
     call = _guarded(process, site, getattr(real, site.method))
     if process.simulation.timeline.lines is not None:
         call = _told(process, site, call)
+    if site.name == "machines.release":
+        return _noted(process.asked.add, call)
+    if site.name == "machines.begin_create":
+        return _noted(lambda _: process.simulation.judge.orders(process), call)
     return _grouping(call) if site.name == "job.group" else call
+
+
+def _noted(note: Callable[[Any], None], call: Call) -> Call:
+    """The call, with a note of what was asked for whether it is answered or not."""
+
+    def noting(*args: Any, **kwargs: Any) -> Any:
+        note(args[0])
+        return call(*args, **kwargs)
+
+    return noting
 
 
 def _guarded(process: Process, site: Site, method: Call) -> Call:
@@ -67,21 +77,12 @@ def _guarded(process: Process, site: Site, method: Call) -> Call:
         if faults.left > 0 and number != faults.aimed_site:
             if latency_s:
                 process.pause(latency_s)
-                if site.port in down:
+                if down and (site.port in down or site.name in down):
                     raise site.error()
             return method(*args, **kwargs)
-        return _meet(process, site, _fate(process, site), call=functools.partial(method, *args, **kwargs))
+        return _meet(process, site, process.fate(site), call=functools.partial(method, *args, **kwargs))
 
     return call
-
-
-def _fate(process: Process, site: Site) -> Fate:
-    simulation = process.simulation
-    fate = simulation.faults.fate(site.number, site.fates)
-    if fate is not Fate.NONE:
-        simulation.fated[site.number, fate] += 1
-        simulation.timeline.tell(process.name, f"{site.name} meets: {fate.value}")
-    return fate
 
 
 def _meet(process: Process, site: Site, fate: Fate, *, call: functools.partial[Any]) -> Any:
@@ -89,7 +90,7 @@ def _meet(process: Process, site: Site, fate: Fate, *, call: functools.partial[A
         _leave_behind(process, site, call)
     else:
         process.pause(site.latency_s + _delay(process, fate))
-        if site.latency_s and site.port in process.simulation.down:
+        if site.latency_s and process.simulation.down & {site.port, site.name}:
             raise site.error()
         answer = call()
         if fate is Fate.DUPLICATE:
@@ -138,53 +139,6 @@ class _Group(contextlib.AbstractContextManager[None]):
 
 def _grouping(call: Call) -> Call:
     return lambda title: _Group(call, title)
-
-
-def _attaching(process: Process, attach: Call) -> Call:
-    """Every event is a call: connections may break before or after it, and the process may crash around it."""
-    simulation, site = process.simulation, sites.BY_NAME["remote.attach"]
-    faults, calls, count = simulation.faults, simulation.calls, simulation.timeline.count
-    number, mine = site.number, process.number
-
-    def begin() -> Fate:
-        if process.attention:
-            process.attend()
-        calls[number] += 1
-        count(mine, number)
-        faults.left -= 1
-        fate = _fate(process, site) if faults.left <= 0 or number == faults.aimed_site else Fate.NONE
-        return Fate.FAIL if fate not in CRASHES and site.port in simulation.down else fate
-
-    def events(machine: Machine, phase: Phase, offsets: Mapping[int, int]) -> Generator[remote.Event, None, None]:
-        waiting = set(offsets)
-        with contextlib.closing(attach(machine, phase, offsets)) as inner:
-            while waiting:
-                fate = begin()
-                event = _next(process, inner, fate)
-                if fate in (Fate.FAIL, Fate.LOSE):
-                    yield from [remote.Lost(worker, "connection reset (simulated)") for worker in sorted(waiting)]
-                    return
-                if isinstance(event, remote.Ended | remote.Lost):
-                    waiting.discard(event.worker)
-                if simulation.timeline.lines is not None:
-                    simulation.timeline.say(process.name, f"remote.attach -> {_short(event)}")
-                yield from (event,) * (2 if fate is Fate.DUPLICATE else 1)
-
-    return events
-
-
-def _next(process: Process, inner: Generator[remote.Event, None, None], fate: Fate) -> remote.Event:
-    """The next event, after what its fate does to it."""
-    if fate is Fate.CRASH_BEFORE:
-        process.vanish()
-        raise Crashed
-    if fate is Fate.DELAY:
-        process.pause(process.simulation.dice.uniform(0.0, LONGEST_DELAY_S))
-    event = remote.Quiet() if fate is Fate.FAIL else next(inner)
-    if fate is Fate.CRASH_AFTER:
-        process.vanish()
-        raise Crashed
-    return event
 
 
 def _told(process: Process, site: Site, call: Call) -> Call:

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from accel_ci.domain.errors import AccelError, CleanupUnverifiedError
 from accel_ci.domain.lease import Owner
 from accel_ci_sim.direct import machines
 from accel_ci_sim.direct.plans import RunPlan
@@ -60,6 +61,12 @@ class Judge:
             bound = max(machine.request.ends_at, machine.landed_at) + LATENESS_S + 1.0
             self.simulation.schedule.at(bound, lambda: self._overdue(machine))
 
+    def orders(self, process: Process) -> None:
+        """I9: nobody asks for a machine for a run whose verdict is known."""
+        run = self.simulation.run(process.run)
+        if run.verdict is not None:
+            self._broken("I9", f"{process.name} asks for a machine, but its verdict is {run.verdict} already")
+
     def releases(self, process: Process, machine: Machine) -> None:
         """I2: only the machine's own run, or a sweeper after expiry and grace, may end it."""
         owner, simulation = machine.request.asker, self.simulation
@@ -70,14 +77,19 @@ class Judge:
         if not allowed:
             self._broken("I2", f"{process.name} releases {machines.handle(machine)}, which belongs to {owner}")
 
-    def cleaned(self, process: Process, owner: Owner) -> None:
-        """I-clean: a cleanup that claims its proof told the truth about everything that it could see when it looked."""
-        assert process.listed_at is not None
+    def cleanup_ended(self, process: Process, owner: Owner, *, error: AccelError | None) -> None:
+        """I-clean: a proof is true of all that could be seen; without one, everything seen was asked to end at least."""
+        if isinstance(error, CleanupUnverifiedError):
+            ignored = sorted(process.listed - process.asked)
+            if ignored:
+                self._broken("I-clean", f"{process.name} gave up and never asked for the end of {', '.join(ignored)}")
+            return
         for machine in self.simulation.cloud.alive():
             seen_at = machine.landed_at + LONGEST_LISTING_LAG_S
             if machine.request.asker == process.run and process.role != "cleanup-job":
                 seen_at = machine.landed_at  # this job's own tries are looked up by name
-            if seen_at <= process.listed_at and owner.owns(machine.request.name, machine.labels):
+            seen = process.listed_at is not None and seen_at <= process.listed_at
+            if seen and owner.owns(machine.request.name, machine.labels):
                 self._broken("I-clean", f"{process.name} claims success, but {machines.handle(machine)} lives")
 
     def recorded(self, run: Run, content: bytes) -> None:

@@ -70,11 +70,13 @@ class Machines:
         """See ports.machines.Machines. Stale, as listings are."""
         if self._process.listed_at is None:
             self._process.listed_at = self._process.simulation.schedule.now
-        return [
+        owned = [
             of_world(each, state)
             for each, state in self._cloud.listed()
             if owner.owns(each.request.name, each.labels)
         ]
+        self._process.listed.update(each.handle for each in owned)
+        return owned
 
     def release(self, handle: str) -> None:
         """See ports.machines.Machines."""

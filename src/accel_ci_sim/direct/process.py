@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from accel_ci.domain import errors
 from accel_ci.ports.world import World
+from accel_ci_sim.direct.sites import Site
+from accel_ci_sim.world.faults import Fate
 from accel_ci_sim.world.schedule import Actor
 from accel_ci_sim.world.worker import Running
 
@@ -49,6 +51,8 @@ class Process:
         self.number = simulation.count_process()
         self.dead = False
         self.listed_at: float | None = None  # when it first saw a listing of machines
+        self.listed: set[str] = set()  # the handles in all listings that it saw
+        self.asked: set[str] = set()  # the handles whose release it asked for, answered or not
         self.attention = False  # dead or interrupted: the one thing that every call has to look at
         self._attachments: list[Running] = []
 
@@ -81,6 +85,15 @@ class Process:
             raise Crashed
         self.attention = False
         raise errors.CancelledError("SIGINT arrived")
+
+    def fate(self, site: Site) -> Fate:
+        """What becomes of the present call of this process."""
+        simulation = self.simulation
+        fate = simulation.faults.fate(site.number, site.fates)
+        if fate is not Fate.NONE:
+            simulation.fated[site.number, fate] += 1
+            simulation.timeline.tell(self.name, f"{site.name} meets: {fate.value}")
+        return fate
 
     def interrupt(self) -> None:
         """SIGINT: raises CancelledError at the next call or wait, once, as the handler of the command line does."""

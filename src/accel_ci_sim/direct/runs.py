@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 import accel_ci
 from accel_ci import journey
 from accel_ci.domain import lease
-from accel_ci.domain.errors import CleanupUnverifiedError
 from accel_ci.domain.record import Identity, RunRecord, Target
 from accel_ci.domain.workload import Caps
 from accel_ci.operations import records
@@ -112,8 +111,8 @@ class Run:
         process = Process(self.simulation, actor, role=role, run=self.name)
         self._runner.starts(process, always=role in ALWAYS)
         outcome = process.live(self.simulation.ports(process, self.files), body)
-        if role in CLEANING and outcome.ended and not isinstance(outcome.error, CleanupUnverifiedError):
-            self.simulation.judge.cleaned(process, lease.of_job(self.key))
+        if role in CLEANING and outcome.ended:
+            self.simulation.judge.cleanup_ended(process, lease.of_job(self.key), error=outcome.error)
         return outcome
 
     def _told(self) -> None:

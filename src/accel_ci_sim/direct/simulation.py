@@ -56,7 +56,7 @@ class Simulation:
         self.cron = Cron(self)
         self._number, self._aim, self._processes = number, aim, 0
         self._calm = dice.chance(self.dice, CALM)
-        sky = (weather.calm if self._calm else weather.rough)(self.dice)
+        sky = weather.calm(self.dice) if self._calm else weather.rough(self.dice, sites.FAILING)
         self.cloud = Cloud(self.schedule, sky, dice.of(seed, number, "cloud"), scripts=self._scripts, hear=self._heard)
         self.runs = {plan.name: Run(self, plan) for plan in plans.draw(self.dice, sky.zones, calm=self._calm)}
         self._workflows = Counter(run.workflow for run in self.runs.values())  # workflow run -> jobs not over yet
@@ -125,12 +125,10 @@ class Simulation:
         process = Process(self, actor, role="cleanup-job", run=run.name)
         key = replace(run.key, job="cleanup", instance="")
         owner = lease.of_run(key, jobs=(run.key.job,) if dice.chance(self.dice, 0.5) else ())
-
-        def clean(world: World) -> None:
-            cleanup.cleanup(world, key, owner=owner)
-            self.judge.cleaned(process, owner)
-
-        process.live(self.ports(process, files.unwatched()), clean)
+        world = self.ports(process, files.unwatched())
+        outcome = process.live(world, lambda world: cleanup.cleanup(world, key, owner=owner))
+        if outcome.ended:
+            self.judge.cleanup_ended(process, owner, error=outcome.error)
         self._workflow_over(run)
 
     def _workflow_over(self, run: Run) -> None:

@@ -28,6 +28,7 @@ LOCAL = CRASHES
 FATES = tuple(Fate)
 MIXED = (*DISTURBANCES * 3, *CRASHES)  # a run has hundreds of calls: it should often live long enough to do something
 NEVER = 1 << 62
+LONGEST_DELAY_S = 20.0
 
 
 @dataclass(frozen=True, slots=True)

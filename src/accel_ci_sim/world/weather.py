@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from accel_ci_sim.world import dice
@@ -18,7 +18,7 @@ class Weather:
     """Probabilities per machine or request, and ranges in seconds. A calm cloud has all of them at 0 but the times.
 
     `native_limit`: the cloud ends machines by itself. `remembers`: it knows a request that it saw before.
-    `outages`: when the cloud's API ("machines") or the network to the machines ("remote") is down, from and to.
+    `outages`: when a service, or one kind of call to it, is down, from and to.
     """
 
     zones: tuple[str, ...]
@@ -43,8 +43,8 @@ def calm(stream: Dice) -> Weather:
     return Weather(zones=_zones(stream), native_limit=dice.chance(stream, 0.5), remembers=dice.chance(stream, 0.5))
 
 
-def rough(stream: Dice) -> Weather:
-    """A cloud on an ordinary bad day."""
+def rough(stream: Dice, services: Sequence[str]) -> Weather:
+    """A cloud on an ordinary bad day, when one of the services may be down for a while."""
     native = dice.chance(stream, 0.5)
     return Weather(
         zones=_zones(stream),
@@ -59,7 +59,7 @@ def rough(stream: Dice) -> Weather:
         preempts=stream.choice((0.0, 0.1, 0.3)),
         sticks=stream.choice((0.0, 0.1)),
         refuses_release=stream.choice((0.0, 0.1)),
-        outages={service: _outage(stream) for service in ("machines", "remote") if dice.chance(stream, 0.08)},
+        outages={stream.choice(services): _outage(stream)} if dice.chance(stream, 0.2) else {},
     )
 
 

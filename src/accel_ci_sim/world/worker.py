@@ -71,6 +71,7 @@ class Running:
     attached: int = 0
     attended_at: float = 0.0
     doom: tuple[float, str] | None = None
+    dead: bool = False  # with its machine: nothing happens any more, and no record comes
     end: End | None = None
 
     @property
@@ -96,7 +97,7 @@ class Running:
 
     def settle(self, now: float) -> None:
         """Let what was due by now have happened."""
-        if self.over:
+        if self.over or self.dead:
             return
         if self.doom is None:
             first = self._first_cause()
@@ -104,7 +105,7 @@ class Running:
                 return
             self.doom = first
         at = self._ends_at(self.doom)
-        if at <= now and not self.over:
+        if at <= now and self.doom[1] != "orphaned":
             self._finish(at, self.doom[1])
 
     def stopped_at(self) -> float:
@@ -182,4 +183,5 @@ class Worker:
         if self.died_at is None:
             for running in self.phases.values():
                 running.settle(now)
+                running.dead = True
             self.died_at = now
