@@ -128,7 +128,7 @@ def _connections(ground: Ground) -> list[Row]:
         warm.append(_seconds(partial(loop.run, _true(over, machine))))
         loop.run(over.close())
     plain = [_seconds(lambda: _at_once(ground.ssh(each, "true") for each in ground.endpoints)) for _ in range(ROUNDS)]
-    loop.close(asyncio.sleep(0))
+    loop.close(over.close)
     with ThreadPoolExecutor(CONNECTIONS) as pool:
         clients: list[paramiko.SSHClient] = []
         first = _seconds(

@@ -28,6 +28,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     config.hook.pytest_deselected(items=list(missing))
 
 
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Fail what needs a judge that is not here; only in CI does such a test get this far."""
+    for mark in item.iter_markers("judge"):
+        for program in mark.args:
+            judges.require(program)
+
+
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """Tell the controller of pytest-xdist, when we are one of its workers."""
     if hasattr(session.config, "workeroutput"):

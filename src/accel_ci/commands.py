@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 from accel_ci import journey, plans, wiring
 from accel_ci.adapters import one_client
-from accel_ci.domain import grant, lease, verdict
+from accel_ci.domain import accelerators, grant, lease, verdict
 from accel_ci.domain.context import Context
+from accel_ci.domain.grant import Grant
 from accel_ci.domain.lease import Owner
 from accel_ci.domain.record import RunRecord
 from accel_ci.domain.runkey import RunKey
@@ -18,7 +19,7 @@ from accel_ci.inputs.models import CleanupInputs, RunInputs
 from accel_ci.operations import records
 from accel_ci.ports.job import Job
 from accel_ci.ports.world import World
-from accel_ci.render import outputs, terminal
+from accel_ci.render import catalogue, outputs, terminal
 from accel_ci.usecases import cleanup, collect, gate, provision, reap_queued, report, run_remote
 
 SWEEP_GRACE_S = 3600.0
@@ -42,7 +43,8 @@ def gate_(call: Call) -> int:
     """Decide on the event that started the run."""
     inputs, here = parsing.parse(models.GateInputs, call.given), wiring.here(call.environ)
     with wiring.world(call.environ, here, talk=call.job) as world:
-        gate.gate(world, here, branches=inputs.branches)
+        event = wiring.event(call.environ)
+        gate.gate(world, here, event=event, policy=plans.policy(inputs), check_name=inputs.check)
     return 0
 
 
@@ -50,7 +52,12 @@ def provision_(call: Call) -> int:
     """Lease a machine; the steps that follow find it."""
     inputs, here = parsing.parse(models.ProvisionInputs, call.given), wiring.here(call.environ)
     with wiring.world(
-        call.environ, here, backend=inputs.backend, accelerator=inputs.accelerator, talk=call.job
+        call.environ,
+        here,
+        backend=inputs.backend,
+        accelerator=inputs.accelerator,
+        project=inputs.project,
+        talk=call.job,
     ) as world:
         wiring.remember(call.environ, here, given=call.given)
         permission = grant.checked(inputs.grant, here, now=world.clock.now())
@@ -83,7 +90,7 @@ def collect_(call: Call) -> int:
 def cleanup_(call: Call) -> int:
     """End machines and prove it."""
     inputs, here = parsing.parse(CleanupInputs, call.given), wiring.continued(call.environ)
-    with wiring.world(call.environ, here, backend=inputs.backend, talk=call.job) as world:
+    with wiring.world(call.environ, here, backend=inputs.backend, project=inputs.project, talk=call.job) as world:
         if inputs.mode == "sweep":
             facts = cleanup.sweep(world, here.repository_id, grace_s=SWEEP_GRACE_S, dry_run=inputs.dry_run)
         else:
@@ -104,16 +111,25 @@ def report_(call: Call) -> int:
     inputs, here = parsing.parse(models.ReportInputs, call.given), wiring.continued(call.environ)
     with wiring.world(call.environ, here, talk=call.job) as world:
         known = records.find(world.files, inputs.slot) or plans.nothing(here, slot=inputs.slot, now=world.clock.now())
-        record = report.report(world, known, cancelled=call.environ.get("ACCEL_CI_JOB_STATUS") == "cancelled")
+        record = report.report(
+            world,
+            known,
+            cancelled=call.environ.get("ACCEL_CI_JOB_STATUS") == "cancelled",
+            publication=plans.publication(here, name=inputs.check, failure_issue=inputs.failure_issue),
+        )
         _show(call, world, record, html=inputs.html)
         call.tell(outputs.report(record, **_documents(world, record)))
     return 0
 
 
 def reap_queued_(call: Call) -> int:
-    """Look at the queue."""
-    parsing.parse(models.ReapQueuedInputs, call.given)
-    reap_queued.reap_queued()
+    """Cancel runs that wait too long."""
+    inputs, here = parsing.parse(models.ReapQueuedInputs, call.given), wiring.here(call.environ)
+    with wiring.world(call.environ, here, talk=call.job) as world:
+        cancelled = reap_queued.reap_queued(
+            world, here, inputs.workflows, limit_s=float(inputs.limit), dry_run=inputs.dry_run
+        )
+    call.tell(outputs.reap_queued(cancelled))
     return 0
 
 
@@ -123,7 +139,9 @@ def run_(call: Call) -> int:
     with wiring.world(
         call.environ, here, backend=inputs.backend, accelerator=inputs.accelerator, talk=call.job
     ) as world:
-        permission = gate.gate(world, here, branches=()) if here.on_github else None
+        permission = _gate(call, world, here, inputs=inputs) if here.on_github else None
+        if here.on_github and permission is None:
+            return 0
         wiring.remember(call.environ, here, given=call.given)
         record = plans.begun(here, inputs.provision(), permission, now=world.clock.now())
         if not here.on_github:
@@ -131,6 +149,10 @@ def run_(call: Call) -> int:
                 f"{here.key().name}: should this be interrupted, go on with: accel-ci attach {here.key().name}"
             )
         return _journey(call, world, here, inputs=inputs, record=record)
+
+
+def _gate(call: Call, world: World, here: Context, *, inputs: RunInputs) -> Grant | None:
+    return gate.gate(world, here, event=wiring.event(call.environ), policy=plans.policy(inputs.gate()))
 
 
 def attach_(call: Call) -> int:
@@ -161,6 +183,14 @@ def list_(call: Call) -> int:
     with wiring.world(call.environ, here, backend=inputs.backend, talk=call.job) as world:
         machines = world.machines.list_owned(Owner(repository_id=here.repository_id))
         call.job.stream("".join(f"{line}\n" for line in terminal.machines(machines, now=world.clock.now())))
+    return 0
+
+
+def accelerators_(call: Call) -> int:
+    """Show the catalogue."""
+    inputs = parsing.parse(models.AcceleratorsInputs, call.given)
+    rows = accelerators.rows(zone=inputs.zone)
+    call.job.stream(catalogue.document(rows) if inputs.json_ else catalogue.table(rows))
     return 0
 
 
@@ -195,4 +225,5 @@ VERBS: Mapping[str, Callable[[Call], int]] = {
     "run": run_,
     "attach": attach_,
     "list": list_,
+    "accelerators": accelerators_,
 }

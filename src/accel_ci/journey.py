@@ -12,6 +12,7 @@ from accel_ci.domain.runkey import RunKey
 from accel_ci.domain.workload import Caps, Work
 from accel_ci.operations import records
 from accel_ci.operations.acquire import Order
+from accel_ci.operations.publish import Publication
 from accel_ci.ports.world import World
 from accel_ci.usecases import cleanup, collect, provision, report, run_remote
 
@@ -26,6 +27,7 @@ class Plan:
     work: Work
     paths: Sequence[str] = ()
     caps: Caps = Caps()
+    publication: Publication = report.DEFAULT
 
 
 def run(world: World, record: RunRecord, key: RunKey, *, plan: Plan) -> RunRecord:
@@ -42,7 +44,7 @@ def run(world: World, record: RunRecord, key: RunKey, *, plan: Plan) -> RunRecor
         failure = error
     finally:
         unverified = _to_the_end(lambda: _cleaned(world, key))
-    finished = _to_the_end(lambda: report.report(world, records.find(world.files, key.slot) or record))
+    finished = _to_the_end(lambda: _reported(world, records.find(world.files, key.slot) or record, plan))
     if unverified is not None:
         raise unverified
     if failure is not None and not isinstance(failure, errors.CloudError):
@@ -57,6 +59,10 @@ def _work(world: World, record: RunRecord, key: RunKey, *, plan: Plan) -> None:
         run_remote.run_remote(world, plan.work, slot=key.slot)
     if plan.paths and record.machine is not None:
         collect.collect(world, plan.paths, caps=plan.caps, slot=key.slot)
+
+
+def _reported(world: World, record: RunRecord, plan: Plan) -> RunRecord:
+    return report.report(world, record, publication=plan.publication)
 
 
 def _to_the_end(step: Callable[[], Answer]) -> Answer:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from accel_ci import __version__
-from accel_ci.domain import errors, grant
+from accel_ci.domain import check, errors, grant
 from accel_ci.domain.context import Context
 from accel_ci.domain.grant import Grant
 from accel_ci.domain.record import Identity, RunRecord, Target
+from accel_ci.domain.trigger import Policy
 from accel_ci.domain.workload import Caps, CommitSource, Source, WorkspaceSource
-from accel_ci.inputs.models import ProvisionInputs, RunInputs
+from accel_ci.inputs.models import GateInputs, ProvisionInputs, RunInputs
 from accel_ci.journey import Plan
 from accel_ci.operations.acquire import Order
+from accel_ci.operations.publish import Publication
 
 
 def begun(here: Context, inputs: ProvisionInputs, permission: Grant | None, *, now: float) -> RunRecord:
@@ -29,7 +33,7 @@ def nothing(here: Context, *, slot: str, now: float) -> RunRecord:
     """The record of a run that left none: something ended it before provision began."""
     return RunRecord(
         accel_ci=__version__,
-        identity=_identity(here, None, slot=slot),
+        identity=_identity(replace(here, sha=here.head_sha or here.sha), None, slot=slot),
         target=Target(backend="", accelerator=""),
         started_at=now,
     )
@@ -86,4 +90,22 @@ def plan(here: Context, inputs: RunInputs, record: RunRecord, *, directory: str)
         work=work,
         paths=wanted.paths if wanted else (),
         caps=wanted.caps() if wanted else Caps(),
+        publication=publication(here),
+    )
+
+
+def publication(here: Context, *, name: str = check.NAME, failure_issue: bool = True) -> Publication:
+    """How the run is shown on GitHub."""
+    return Publication(check=name, siblings=here.siblings, workflow=here.workflow, failure_issue=failure_issue)
+
+
+def policy(inputs: GateInputs) -> Policy:
+    """What gate allows."""
+    return Policy(
+        label=inputs.label,
+        branches=inputs.branches,
+        paths=inputs.paths,
+        drafts=inputs.drafts,
+        skip_words=inputs.skip_words,
+        until_push=inputs.label_lasts == "until-push",
     )

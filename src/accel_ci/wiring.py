@@ -13,14 +13,17 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from pydantic import TypeAdapter
 
-from accel_ci.adapters import event_file, registry
+from accel_ci.adapters import event_file, github_rest, registry
 from accel_ci.adapters.actions_job import ActionsJob
 from accel_ci.adapters.entropy_os import SystemEntropy
 from accel_ci.adapters.files_dir import FilesDirectory
 from accel_ci.adapters.git_source import GitSources
+from accel_ci.adapters.github_calls import Calls
+from accel_ci.adapters.github_rest import GitHubRest
 from accel_ci.adapters.history_dir import HistoryDirectory
 from accel_ci.adapters.registry import Site
 from accel_ci.adapters.system_clock import SystemClock
@@ -29,11 +32,13 @@ from accel_ci.domain import context, errors
 from accel_ci.domain.context import Context
 from accel_ci.operations import records
 from accel_ci.ports.files import Files
+from accel_ci.ports.github import GitHub
 from accel_ci.ports.job import Job
 from accel_ci.ports.world import World
 
 CURRENT = "current"
 _CONTEXT = TypeAdapter(Context)
+CLOUD = re.compile("(?:CLOUDSDK|GOOGLE)_|HOME$")
 PRIVATE = re.compile(
     r"^(GITHUB|ACTIONS|RUNNER|INPUT|ACCEL_CI|AWS|GOOGLE|CLOUDSDK)_|TOKEN|SECRET|PASSW|CREDENTIAL|API_?KEY"
 )
@@ -48,7 +53,11 @@ class Place:
 
     def files(self, name: str) -> FilesDirectory:
         """The documents of the run of that name."""
-        return FilesDirectory(f"{self.runs}/{name}")
+        return FilesDirectory(self.run(name))
+
+    def run(self, name: str) -> str:
+        """The private directory of the run of that name."""
+        return f"{self.runs}/{name}"
 
     def history(self) -> HistoryDirectory:
         """What was kept of earlier runs."""
@@ -88,16 +97,23 @@ def world(
     backend: str = "auto",
     accelerator: str = "",
     slot: str = "",
+    project: str = "",
 ) -> Iterator[World]:
     """All ports for this run; connections are closed when the block is left.
 
-    Without an accelerator `auto` is the backend of the slot's leased machine, and this computer where there is none.
+    Without an accelerator `auto` is the backend of the slot's leased machine, and where there is none every backend.
     """
     kept = place(environ)
     files = kept.files(here.key().name)
     known = _leased_from(files, slot) if backend == "auto" and not accelerator else backend
     chosen = registry.backend(known, accelerator=accelerator)
-    site = Site(state=kept.state, environment=harmless(environ))
+    site = Site(
+        state=kept.state,
+        run=kept.run(here.key().name),
+        environment=harmless(environ),
+        cloud={name: value for name, value in environ.items() if CLOUD.match(name)},
+        project=project,
+    )
     with chosen.remote(site) as remote:
         yield World(
             machines=chosen.machines(site),
@@ -108,20 +124,35 @@ def world(
             history=kept.history(),
             clock=SystemClock(),
             entropy=SystemEntropy(),
+            github=_github(environ, here),
         )
+
+
+def _github(environ: Mapping[str, str], here: Context) -> GitHub | None:
+    token = environ.get("GITHUB_TOKEN", "")
+    if not token or not here.on_github:
+        return None
+    api_url = environ.get("GITHUB_API_URL", "")
+    calls = Calls(token, here.repository, api_url=api_url, clock=SystemClock(), entropy=SystemEntropy())
+    return GitHubRest(calls, login=environ.get("ACCEL_CI_LOGIN") or github_rest.LOGIN)
 
 
 def _leased_from(files: Files, slot: str) -> str:
     known = files.read(records.place(slot, "machine.json"))
-    return records.load_machine(files, slot).backend if known else "local"
+    return records.load_machine(files, slot).backend if known else registry.EVERY
 
 
 def here(environ: Mapping[str, str]) -> Context:
     """The context of the GitHub Actions job, or of a new run of the person at the terminal."""
     if _on_github(environ):
-        return context.of_github(environ, event_file.read(environ.get("GITHUB_EVENT_PATH", "")))
+        return context.of_github(environ, event(environ))
     now, token = SystemClock().now(), SystemEntropy().token()
     return context.of_terminal(directory=os.getcwd(), user=getpass.getuser(), now=now, token=token)
+
+
+def event(environ: Mapping[str, str]) -> dict[str, Any]:
+    """The event that started the GitHub Actions run; empty elsewhere."""
+    return event_file.read(environ.get("GITHUB_EVENT_PATH", ""))
 
 
 def continued(environ: Mapping[str, str]) -> Context:

@@ -27,7 +27,7 @@ def main(argv: list[str] | None = None) -> int:
     if arguments.coverage:
         print(coverage(tally))
     for found in tally.found[:SHOWN]:
-        print(f"violation: {found.violation}\n  replay: {_command(arguments, found)}")
+        print(f"violation: {found.violation}\n  replay: {replay_command(arguments.seed, arguments.faults, found)}")
     return 1 if tally.found else 0
 
 
@@ -66,10 +66,10 @@ def _replay(arguments: argparse.Namespace) -> int:
     return 1 if tally.found else 0
 
 
-def _command(arguments: argparse.Namespace, found: Found) -> str:
+def replay_command(seed: int, rate: float, found: Found) -> str:
+    """The command that shows the world of the violation again."""
     aim = f" --aim {sites.SITES[found.aim.site].name}:{found.aim.nth}:{found.aim.fate.value}" if found.aim else ""
-    base = f"python -m accel_ci_sim simulate --seed {arguments.seed} --faults {arguments.faults}"
-    return f"{base} --world {found.world}{aim}"
+    return f"python -m accel_ci_sim simulate --seed {seed} --faults {rate} --world {found.world}{aim}"
 
 
 def _hexadecimal(trace: int) -> str:

@@ -141,7 +141,7 @@ def test_last_words_tell_why_it_was_lost() -> None:
 def test_silence_is_lost_in_time() -> None:
     """A worker without any frame is Lost after the agreed silence; meanwhile the caller gets its Quiet."""
     begun = time.monotonic()
-    got = events("sleep 30")
+    got = events("exec sleep 30")
     assert [type(event) for event in got] == [Quiet, Lost]
     assert time.monotonic() - begun < 10
 
@@ -190,7 +190,7 @@ def test_refusal_is_told(text: str, why: str) -> None:
         ("cat >/dev/null; echo '{\"other\": true}'", "does not say"),
         ("cat >/dev/null; echo nonsense", "accept"),
         ("cat /dev/zero", "more than"),
-        ("sleep 30", "no answer within 2 s"),
+        ("exec sleep 30", "no answer within 2 s"),
     ],
 )
 def test_useless_answer_names_the_worker(text: str, why: str) -> None:
@@ -199,7 +199,9 @@ def test_useless_answer_names_the_worker(text: str, why: str) -> None:
         remote.start(machine, remote_worlds.phase("true"))
 
 
-@pytest.mark.parametrize("text", ["cat /dev/zero", "yes", "sleep 30", "printf 'F {}\\n'", saying(b"F " + b"[" * 9000)])
+@pytest.mark.parametrize(
+    "text", ["cat /dev/zero", "yes", "exec sleep 30", "printf 'F {}\\n'", saying(b"F " + b"[" * 9000)]
+)
 def test_hostile_courier_ends_in_an_error(text: str, tmp_path: Path) -> None:
     """Whatever a courier sends instead of files, get raises ConnectionLostError and leaves no file."""
     with lying(text) as (remote, machine), pytest.raises(ConnectionLostError, match="w0"):
@@ -230,7 +232,7 @@ def test_cancelling_interrupts_a_wait() -> None:
 
     earlier = signal.signal(signal.SIGALRM, cancel)
     try:
-        with lying("sleep 30") as (remote, machine):
+        with lying("exec sleep 30") as (remote, machine):
             signal.setitimer(signal.ITIMER_REAL, 0.2)
             begun = time.monotonic()
             with pytest.raises(CancelledError):

@@ -7,10 +7,12 @@ import json
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from accel_ci.adapters.local import LocalMachines
 from accel_ci.adapters.system_clock import SystemClock
+from accel_ci.adapters.tpu import TpuMachines
 from accel_ci.domain.errors import CloudError
 from accel_ci.domain.lease import Owner
 from accel_ci.domain.machine import MachineSpec
@@ -18,6 +20,7 @@ from accel_ci.ports.clock import Clock
 from accel_ci.ports.machines import Machines
 from tests.fakes.clock import FakeClock
 from tests.fakes.machines import FakeMachines, Script
+from tests.servers.tpu_over_http import TpuServer
 
 REPOSITORY, OTHER_REPOSITORY = 4711, 815
 
@@ -71,7 +74,24 @@ def local(directory: Path) -> Iterator[Backend]:
                 machines.release(machine.handle)
 
 
+@contextlib.contextmanager
+def tpu(directory: Path, *, queued: str = "false") -> Iterator[Backend]:
+    """The Cloud TPU API on this computer, with a slice of two hosts."""
+    with TpuServer.opened() as server:
+        (directory.parent / "token").write_text("secret")
+        cloud = server.environment(str(directory.parent / "token"))
+        machines = TpuMachines(cloud)
+
+        def lose_labels(handle: str) -> None:
+            server.cloud.lose_labels(handle.rpartition("/")[2])
+
+        spec = MachineSpec(backend="tpu", accelerator="v5p-16", workers=2, options={"queued": queued})
+        yield Backend(machines=machines, clock=SystemClock(), spec=spec, short_lease_s=2, lose_labels=lose_labels)
+
+
 BACKENDS = {
     "fake": Kind(open=fake, native_lifetime_limit=True, zones=True),
     "local": Kind(open=local, native_lifetime_limit=True, zones=False),
+    "tpu": Kind(open=tpu, native_lifetime_limit=False, zones=True),
+    "tpu-queued": Kind(open=partial(tpu, queued="true"), native_lifetime_limit=False, zones=True),
 }

@@ -14,7 +14,7 @@ from accel_ci.ports.remote import Output
 def main() -> None:
     """Start the phase on worker 0 and write what it says to the log."""
     (kind, how), machine, phase, log = pickle.load(sys.stdin.buffer)  # noqa: S301
-    over = LocalExec(how) if kind == "local" else ssh.Ssh(how)
+    over = LocalExec(how) if kind == "local" else ssh.Ssh(**how)
     with SupervisedRemote(over) as remote, open(log, "wb", buffering=0) as file:
         remote.start(machine, phase)
         for event in remote.attach(machine, phase, {0: 0}):

@@ -10,10 +10,12 @@ import os
 import pickle
 import random
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
 import tarfile
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -168,8 +170,22 @@ def tar(path: Path, files: Mapping[str, bytes]) -> Package:
     return Package(path=str(path), kind="tar", sha=None, size_bytes=path.stat().st_size)
 
 
+def bundle(directory: Path) -> Package:
+    """A package with a repository of one commit."""
+    settings = ["-c", "user.name=a", "-c", "user.email=a@b.c", "-c", "init.defaultBranch=main"]
+    for arguments in (
+        ["init", "-q"],
+        ["commit", "-q", "--allow-empty", "-m", "one"],
+        ["bundle", "create", "-q", "b", "HEAD"],
+    ):
+        subprocess.run(["git", *settings, *arguments], cwd=directory, check=True)
+    sha = subprocess.run(["git", "rev-parse", "HEAD"], cwd=directory, check=True, capture_output=True, text=True).stdout
+    path = directory / "b"
+    return Package(path=str(path), kind="bundle", sha=sha.strip(), size_bytes=path.stat().st_size)
+
+
 @everywhere
-@pytest.mark.parametrize("code", [0, 1, 7, 255])
+@pytest.mark.parametrize("code", [0, 7, 255])
 def test_exit_code_is_exact(site: Site, code: int) -> None:
     """The end record carries the command's own exit code, also 255, which ssh uses for itself."""
     site.plan(Script(exit_code=code))
@@ -279,6 +295,21 @@ def test_prepare_and_put_are_idempotent(site: Site) -> None:
     site.remote.put(machine, tar(site.directory / "again.tar", {"hello.txt": b"hello"}))
     site.plan(Script(output=b"hello"))
     assert site.run(machine, worlds.phase("cat hello.txt")).text(1) == b"hello"
+
+
+@everywhere
+@pytest.mark.judge("git")
+def test_commit_is_proven(site: Site) -> None:
+    """A bundle becomes the source at its commit, twice over the same; a package that claims another commit is refused."""
+    machine = site.world.machine()
+    site.remote.prepare(machine)
+    package = bundle(site.directory)
+    site.remote.put(machine, package)
+    site.remote.put(machine, package)
+    site.plan(Script(output=f"{package.sha}\n".encode()))
+    assert site.run(machine, worlds.phase("git rev-parse HEAD")).text() == f"{package.sha}\n".encode()
+    with pytest.raises(CloudError, match="w0 refuses"):
+        site.remote.put(machine, replace(package, sha="0" * 40))
 
 
 @everywhere
@@ -461,13 +492,15 @@ def test_hostile_names_come_back_as_data(site: Site) -> None:
 
 
 @for_real
-def test_client_killed_in_the_middle(site: Site) -> None:
+def test_client_killed_in_the_middle(site: Site, request: pytest.FixtureRequest) -> None:
     """A client that SIGKILL ended is followed by another, which completes the log byte by byte; nothing of it stays."""
     assert not isinstance(site.world, FakeWorld)
     machine, phase, log = site.ready(), worlds.phase(COUNTING), site.directory / "log"
     client = subprocess.Popen([sys.executable, "-m", "tests.contracts.remote_client"], stdin=subprocess.PIPE)
     assert client.stdin is not None
-    pickle.dump((_recipe(site.world), machine, phase, str(log)), client.stdin)
+    sockets = tempfile.mkdtemp(prefix="t", dir="/tmp")  # what SIGKILL leaves there goes with it
+    request.addfinalizer(lambda: shutil.rmtree(sockets))
+    pickle.dump((_recipe(site.world, sockets), machine, phase, str(log)), client.stdin)
     client.stdin.close()
     _await(lambda: log.exists() and log.stat().st_size > 500)
     family = [client.pid, *_descendants(client.pid)]
@@ -550,10 +583,10 @@ def test_closing_leaves_no_process(world: AnyWorld, tmp_path: Path) -> None:
         again.stop(machine, phase, [0])
 
 
-def _recipe(world: LocalWorld | SshWorld) -> tuple[str, object]:
+def _recipe(world: LocalWorld | SshWorld, sockets: str) -> tuple[str, dict[str, str]]:
     if isinstance(world, LocalWorld):
         return "local", dict(worlds.ENVIRONMENT)
-    return "ssh", str(world.key_file)
+    return "ssh", {"key_file": str(world.key_file), "directory": sockets}
 
 
 def _await(true: Callable[[], bool]) -> None:

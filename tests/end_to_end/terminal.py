@@ -11,7 +11,7 @@ from pathlib import Path
 
 from accel_ci.domain.record import RunRecord
 
-DROPPED = ("GITHUB_", "ACTIONS_", "RUNNER_", "ACCEL_CI", "XDG_")
+DROPPED = ("GITHUB_", "ACTIONS_", "RUNNER_", "ACCEL_CI", "XDG_", "CLOUDSDK_", "GOOGLE_")
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from accel_ci.inputs.fields import (
     Environment,
     FieldError,
     Pattern,
+    Settings,
     Syntax,
     Text,
     Words,
@@ -173,6 +174,38 @@ def test_characters_that_no_process_can_be_given(syntax: Syntax, text: str) -> N
     """NUL and halves of characters are refused by every field, and not repeated."""
     error = refused(syntax, text)
     assert (error.problem, error.part) == ("holds a character that no command can take", "")
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("", {}),
+        ("queued=true", {"queued": "true"}),
+        ("image = v2-alpha-tpuv6e, external-ips=false\n\nnetwork=ci", None),
+        ("machine-account=a-b@c-d.iam.gserviceaccount.com", {"machine-account": "a-b@c-d.iam.gserviceaccount.com"}),
+    ],
+)
+def test_settings(text: str, found: dict[str, str] | None) -> None:
+    """Settings are separated by commas or lines; blanks around names and values are nothing."""
+    three = {"image": "v2-alpha-tpuv6e", "external-ips": "false", "network": "ci"}
+    assert Settings("a=b").parse(text) == (three if found is None else found)
+
+
+@pytest.mark.parametrize(
+    ("text", "part", "problem"),
+    [
+        ("queued", "queued", "is not a setting"),
+        ("a=b,=c", "=c", "is not a setting"),
+        ("Queued=true", "Queued=true", "is not a setting"),
+        ("a=$(id)", "a=$(id)", "is not a setting"),
+        ("a=b,a=c", "a", "is set twice"),
+    ],
+)
+def test_what_is_no_setting(text: str, part: str, problem: str) -> None:
+    """The wrong one of several is named, and what a setting looks like."""
+    error = refused(Settings("image=x"), text)
+    assert (error.part, error.problem) == (part, problem)
+    assert problem == "is set twice" or "image=x" in error.suggestion
 
 
 @given(st.text())

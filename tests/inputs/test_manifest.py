@@ -129,6 +129,7 @@ def test_the_index_names_every_action_and_what_only_the_command_line_has() -> No
         "accel-ci run --on-infrastructure ...",
         "accel-ci attach [NAME]",
         "accel-ci list --backend ...",
+        "accel-ci accelerators --zone ...",
     ]
 
 
@@ -140,7 +141,6 @@ def test_every_form_is_explained() -> None:
     assert explained == {"accelerator type", "duration", "size", "boolean", "relative path", "lines NAME=VALUE"}
     plain = {kind for kind in kinds - explained if not kind.startswith("list of ") and " | " not in kind}
     assert plain == {
-        "image name",
         "label",
         "number",
         "path",

@@ -110,7 +110,7 @@ def test_the_verdicts_are_all_named() -> None:
 def test_a_machine_is_asked_for() -> None:
     """provision's inputs become a machine specification; options that were not given are left out."""
     given = {"accelerator": "v6e-8", "backend": "tpu", "zones": "us-central1-b, us-east5-b", "spot": "no"}
-    spec = parsing.parse(ProvisionInputs, given | {"boot-timeout": "5m", "image": "v2-alpha-tpuv6e"}).spec()
+    spec = parsing.parse(ProvisionInputs, given | {"boot-timeout": "5m", "options": "image=v2-alpha-tpuv6e"}).spec()
     assert spec == MachineSpec(
         backend="tpu",
         accelerator="v6e-8",
@@ -140,6 +140,26 @@ def test_auto_stays_auto_for_a_cloud() -> None:
     """Which cloud has an accelerator is not decided by the inputs."""
     spec = parsing.parse(ProvisionInputs, {"accelerator": "v6e-8"}).spec()
     assert (spec.backend, spec.workers) == ("auto", 1)
+
+
+@pytest.mark.parametrize(("accelerator", "workers"), [("v6e-16", 4), ("v5p-16", 2), ("v6e-8", 1), ("l4-8", 1)])
+def test_the_catalogue_knows_the_workers(accelerator: str, workers: int) -> None:
+    """A slice has as many workers as hosts; a type that the catalogue does not know has one."""
+    assert parsing.parse(ProvisionInputs, {"accelerator": accelerator}).spec().workers == workers
+
+
+def test_options_of_a_journey_reach_the_backend() -> None:
+    """On the command line the journey takes a backend's own options, several times or as one list."""
+    inputs = parsing.parse(RunInputs, {"accelerator": "v6e-1", "run": "x", "options": "queued=true,network=ci"})
+    assert inputs.provision().spec().options == {"queued": "true", "network": "ci"}
+    assert (inputs.provision().accelerator, inputs.provision().slot) == ("v6e-1", "")
+
+
+def test_the_project_is_an_option_of_the_machine() -> None:
+    """The project that the user names goes with the other options."""
+    given = {"accelerator": "v6e-1", "project": "my-project", "options": "image=tpu-vm-tf-2.17.0-pjrt"}
+    spec = parsing.parse(ProvisionInputs, given).spec()
+    assert spec.options == {"image": "tpu-vm-tf-2.17.0-pjrt", "project": "my-project"}
 
 
 def test_work_is_described() -> None:

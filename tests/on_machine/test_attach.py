@@ -87,11 +87,13 @@ def test_phases_have_plain_names(root: WorkerRoot, verb: str, phase: str) -> Non
 
 
 def test_beats_come_when_there_is_nothing_else(root: WorkerRoot) -> None:
-    """A silent command is told to be alive at least once a second: four beats come in less than four seconds."""
-    root.start("sleep 3.9; echo over")
+    """A silent command is told to be alive again and again, until there is something to tell."""
+    root.start("while [ ! -e go ]; do sleep 0.02; done; echo over")
     with root.attach() as attached:
-        followed = attached.until(lambda followed: followed.output == b"over\n")
-    assert 4 <= followed.beats <= 6
+        attached.until(lambda followed: followed.beats == 4)
+        (root.path / "source" / "go").touch()
+        followed = attached.to_the_end()
+    assert (followed.output, followed.end.exit_code) == (b"over\n", 0)
 
 
 def close_stdin(client: subprocess.Popen[bytes]) -> None:
@@ -194,7 +196,8 @@ def test_a_false_end_record_of_any_kind_is_passed_over(root: WorkerRoot, replace
 
 def test_output_that_was_cut_off_does_not_hide_the_end(root: WorkerRoot) -> None:
     """A command that empties the spool harms its own log, not its verdict."""
-    root.start("echo before; sleep 0.3; : > ../phases/run/output; sleep 0.3; exit 4")
+    root.start("echo before; while [ ! -e go ]; do sleep 0.02; done; : > ../phases/run/output; sleep 0.2; exit 4")
     with root.attach() as attached:
         attached.until(lambda followed: followed.output == b"before\n")
+        (root.path / "source" / "go").touch()
         assert attached.to_the_end().end.exit_code == 4

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from tests.on_machine.worker_root import WorkerRoot
+from tests.on_machine.worker_root import WorkerRoot, eventually
 
 GIT = {
     "PATH": os.environ["PATH"],
@@ -71,12 +71,13 @@ def repository(tmp_path: pathlib.Path) -> Repository:
 
 
 def unpack(root: WorkerRoot, package: bytes, sha: str = "", kind: str = "bundle", **options: Any) -> dict[str, Any]:
-    """The courier's answer, which agrees with its exit code; nothing else is left in the root."""
+    """The courier's answer, which agrees with its exit code; it leaves no scratch space behind."""
+    before = set(root.path.glob(".unpack-*/"))
     arguments = ["--kind", kind, *(["--sha", sha] if sha else [])]
     done = root.call("courier.py", "unpack", *arguments, data=package, **options)
     answer: dict[str, Any] = json.loads(done.stdout)
     assert done.returncode == (0 if answer["ok"] else 1), done
-    assert not [name for name in os.listdir(root.path) if name.startswith(".unpack-") and name != ".unpack-lock"]
+    assert {path for path in root.path.glob(".unpack-*/") if path.is_dir()} <= before
     return answer
 
 
@@ -335,6 +336,22 @@ def test_an_empty_archive_is_an_empty_source(root: WorkerRoot) -> None:
     """A directory without files can be sent, too."""
     assert unpack(root, tar(), kind="tar")["ok"]
     assert os.listdir(root.path / "source") == []
+
+
+def test_an_interrupted_unpacking_leaves_the_source_alone(root: WorkerRoot, repository: Repository) -> None:
+    """Killed in the middle, the courier leaves the source as it was; asked again, it makes a whole one."""
+    (root.path / "source").rmdir()
+    package = repository.bundle()
+    command = root.command("courier.py", "unpack", "--kind", "bundle", "--sha", repository.sha)
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as courier:
+        assert courier.stdin is not None
+        courier.stdin.write(package[:-100])
+        courier.stdin.flush()
+        eventually(lambda: list(root.path.glob(".unpack-*/new/.git")))
+        courier.kill()
+    assert not (root.path / "source").exists()
+    assert unpack(root, package, repository.sha)["ok"]
+    assert in_source(root, "status", "--porcelain") == ""
 
 
 def test_unpacking_twice_at_once_is_fine(root: WorkerRoot, repository: Repository) -> None:

@@ -289,6 +289,24 @@ def test_a_second_start_changes_nothing(any_root: WorkerRoot) -> None:
     assert (any_root.path / "source" / "runs").read_text() == "ran\n"
 
 
+def test_a_start_that_was_interrupted_can_be_repeated(root: WorkerRoot) -> None:
+    """Killed at any moment, `start` leaves either nothing or a running phase; asked again, the command has run once."""
+    for delay_ms in (0, 20, 35, 50, 65, 90):
+        phase = f"after-{delay_ms}"
+        spec = json.dumps(root.spec(f"echo ran >> {phase}", phase=phase)).encode()
+        with subprocess.Popen(
+            root.command("supervisor.py", "start"), stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        ) as first:
+            assert first.stdin is not None
+            first.stdin.write(spec)
+            first.stdin.close()
+            time.sleep(delay_ms / 1000)
+            first.kill()
+        assert root.call("supervisor.py", "start", data=spec).returncode == 0
+        assert root.follow(phase).end.exit_code == 0
+        assert (root.path / "source" / phase).read_text() == "ran\n"
+
+
 def test_concurrent_starts_run_one_command(root: WorkerRoot) -> None:
     """Of eight starts at the same moment one starts the command; all are told so, and no draft is left."""
     spec = json.dumps(root.spec("echo ran >> runs; sleep 0.3")).encode()

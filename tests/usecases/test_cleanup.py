@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from accel_ci.domain import errors, lease
+from accel_ci.domain.machine import Machine
 from accel_ci.operations import records
 from accel_ci.usecases import cleanup, provision
 from tests.fakes.machines import Script
@@ -133,3 +134,49 @@ def test_the_sweeper_never_touches_other_repositories() -> None:
     provision.provision(fakes.world, worlds.record(), KEY, order=worlds.order(ttl_s=600))
     fakes.clock.advance(100_000)
     assert cleanup.sweep(fakes.world, 1, grace_s=3600).found == []
+
+
+def test_every_slot_of_the_job_is_cleaned_and_told() -> None:
+    """Two machines of one job, one of them hidden by the listing: both go, and both records hold the proof."""
+    second = replace(KEY, slot="second")
+    fakes = _with_machines(None, KEY, second)
+    fakes.machines._listing_lag_s = 600
+    facts = cleanup.cleanup(fakes.world, KEY, owner=lease.of_job(KEY))
+    assert len(facts.released) == 2 and fakes.machines.living() == []
+    assert all(records.load(fakes.files, slot).cleanup == facts for slot in ("", "second"))
+
+
+def test_a_kept_machine_is_not_called_released() -> None:
+    """The record of a machine under keep-until has no end, so that its cost goes on."""
+    fakes = _with_machines()
+    (handle,) = fakes.machines.living()
+    fakes.machines.annotate(handle, "accel-ci-keep-until", str(int(fakes.clock.now()) + 600))
+    cleanup.cleanup(fakes.world, KEY, owner=lease.of_job(KEY))
+    kept = records.load(fakes.files, "").machine
+    assert kept is not None and kept.released_at is None
+
+
+def test_a_listing_that_fails_afterwards_spoils_no_proof() -> None:
+    """Once the machine's own look-up says gone, a broken listing changes nothing."""
+    fakes = _with_machines()
+    listing, calls = fakes.machines.list_owned, []
+
+    def once(owner: lease.Owner) -> list[Machine]:
+        calls.append(owner)
+        if len(calls) > 1:
+            raise errors.TransientError("503")
+        return listing(owner)
+
+    fakes.machines.list_owned = once  # type: ignore[method-assign]
+    assert cleanup.cleanup(fakes.world, KEY, owner=lease.of_job(KEY)).left == []
+
+
+def test_an_outage_ends_inside_the_limit() -> None:
+    """Whatever the cloud refuses, cleanup gives its answer within 240 s."""
+    fakes = _with_machines({"a": Script(immortal=True)})
+    fakes.machines.fail("list_owned", errors.TransientError("503"), times=20)
+    fakes.machines.fail("find", errors.TransientError("503"), times=20)
+    began = fakes.clock.now()
+    with pytest.raises(errors.CleanupUnverifiedError):
+        cleanup.cleanup(fakes.world, KEY, owner=lease.of_job(KEY))
+    assert fakes.clock.now() - began <= cleanup.LIMIT_S + 5

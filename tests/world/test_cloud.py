@@ -79,7 +79,7 @@ def test_a_machine_may_hang() -> None:
     sky = Sky(models.weather(hangs=1.0))
     machine = sky.cloud.create(models.request())
     sky.schedule.at(EPOCH + 1000.0, lambda: sky.cloud.release(*machine.place))
-    assert sky.at(1005.0, lambda: machine.state) is State.GONE
+    assert sky.at(1006.0, lambda: machine.state) is State.GONE
 
 
 def test_the_quota_counts_the_region() -> None:
@@ -88,7 +88,7 @@ def test_the_quota_counts_the_region() -> None:
     sky.cloud.create(models.request())
     with pytest.raises(QuotaExceededError):
         sky.cloud.create(models.request(zone="us-a-2"))
-    assert sky.cloud.create(models.request(zone="eu-b-1"))
+    assert sky.cloud.create(models.request(zone="eu-b-1")).alive
     sky.cloud.release("us-a-1", "m")
     assert sky.at(5.0, lambda: sky.cloud.create(models.request(zone="us-a-2")))
 

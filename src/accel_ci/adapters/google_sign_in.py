@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 SCOPE = "https://www.googleapis.com/auth/cloud-platform"
 TOKEN_FILE = "CLOUDSDK_AUTH_ACCESS_TOKEN_FILE"
 PROJECTS = ("CLOUDSDK_CORE_PROJECT", "GOOGLE_CLOUD_PROJECT")
+SIGNS = (TOKEN_FILE, *PROJECTS, "GOOGLE_APPLICATION_CREDENTIALS", "CLOUDSDK_AUTH_CREDENTIAL_FILE_OVERRIDE")
 TOKEN_BYTES = 64 * 1024
 # google-auth counts a token as stale 225 s before its end, so the file is read again after 75 s at the latest.
 TOKEN_S = 300
@@ -38,23 +39,35 @@ def credentials(cloud: Mapping[str, str]) -> tuple[Credentials, str]:
         ) from error
 
 
+def likely(cloud: Mapping[str, str]) -> bool:
+    """True when there are signs of credentials: variables that lead to some, or gcloud's own file in the home directory."""
+    kept = cloud.get("CLOUDSDK_CONFIG") or f"{cloud.get('HOME', '')}/.config/gcloud"
+    return any(cloud.get(name) for name in SIGNS) or Path(kept, "application_default_credentials.json").is_file()
+
+
 def _from_file(path: Path) -> Credentials:
     """The token in the file is somebody else's to keep fresh; we only read it again now and then."""
-    from google.auth import exceptions
     from google.oauth2.credentials import Credentials as TokenCredentials
 
-    def read(request: Any, scopes: Any) -> tuple[str, datetime.datetime]:
+    def read(request: Any, scopes: Any) -> tuple[str, dt.datetime]:
         try:
             with path.open("rb") as file:
                 token = file.read(TOKEN_BYTES).decode("ascii").strip()
         except (OSError, ValueError) as error:
-            raise exceptions.RefreshError(f"the access token file cannot be read: {type(error).__name__}") from error
+            raise _unreadable(f"cannot be read: {type(error).__name__}") from error
         if not token:
-            raise exceptions.RefreshError("the access token file is empty")
-        end = datetime.datetime.now(datetime.UTC) + datetime.timedelta(seconds=TOKEN_S)
+            raise _unreadable("is empty")
+        end = dt.datetime.now(dt.UTC) + dt.timedelta(seconds=TOKEN_S)
         return token, end.replace(tzinfo=None)
 
     return TokenCredentials(token=None, refresh_handler=read, scopes=[SCOPE])  # type: ignore[no-untyped-call]
+
+
+def _unreadable(how: str) -> Exception:
+    from google.auth import exceptions
+
+    error: Exception = exceptions.RefreshError(f"the access token file {how}")  # type: ignore[no-untyped-call]
+    return error
 
 
 def _default(project: str) -> tuple[Credentials, str]:

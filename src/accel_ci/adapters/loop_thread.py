@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Collection, Coroutine
+from collections.abc import Callable, Collection, Coroutine
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -41,12 +41,14 @@ class LoopThread:
             self._begun.discard(task)
             self.run(_ended([task]))
 
-    def close(self, last: Coroutine[Any, Any, None]) -> None:
-        """End what was begun, do `last`, let the rest clean up, and end the thread."""
+    def close(self, last: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """End what was begun, do `last`, let the rest clean up, and end the thread; nothing when that was done before."""
+        if self._loop.is_closed():
+            return
         begun, self._begun = self._begun, set()
         try:
             self.run(_ended(begun))
-            self.run(last)
+            self.run(last())
             self.run(_settled())
         finally:
             self._loop.call_soon_threadsafe(self._loop.stop)

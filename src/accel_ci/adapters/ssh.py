@@ -54,9 +54,9 @@ CLOSE_S = 3.0
 
 
 class Ssh:
-    """Connections with one private key. Sockets and pinned host keys lie in a private directory, named short:
+    """Connections with one private key. Their sockets and pinned host keys lie in a new directory below `directory`,
 
-    a socket's path may have 108 bytes.
+    which has to be a short name: a socket's path may have 108 bytes.
     """
 
     def __init__(self, key_file: str, *, connect_s: float = 15.0, directory: str = "/tmp") -> None:
@@ -149,9 +149,13 @@ def known_hosts(worker: Worker) -> str:
 
 
 def remote_text(root: str, argv: Sequence[str]) -> str:
-    """The shell text that runs exactly `argv` in our directory, which is made in the home directory when missing."""
+    """The shell text that runs exactly `argv` in our directory, which is made in the home directory when missing.
+
+    Without SSH_CLIENT: with it, every `bash -c` in there would read the user's ~/.bashrc again, and repeat its output.
+    """
     place = shlex.quote(root) if root.startswith("/") else f"~/{shlex.quote(root)}"
-    return f"mkdir -p -m 700 -- {place} && cd -- {place} && exec {shlex.join(argv)}"
+    there = f"cd -- {place} 2>/dev/null || mkdir -p -m 700 -- {place} && cd -- {place}"
+    return f"unset SSH_CLIENT SSH_CONNECTION; {there} && exec {shlex.join(argv)}"
 
 
 def connection_name(machine: Machine, worker: Worker) -> str:

@@ -72,7 +72,7 @@ class SupervisedRemote:
 
     def close(self) -> None:
         """Detach from everything and end the transport's connections; nothing of them is left on this computer."""
-        self._loop.close(self._transport.close())
+        self._loop.close(self._transport.close)
 
     def prepare(self, machine: Machine) -> None:
         """See ports.remote.Remote."""

@@ -69,7 +69,9 @@ class _Rule(NamedTuple):
 _RULES = (
     _Rule("RESOURCE_EXHAUSTED", r"per (minute|second|\d+ seconds)|RATE_LIMIT", TransientError, "wait a minute"),
     _Rule("", r"in state PREEMPTED|was preempted", NoCapacityError, "try another zone, or `spot: false`"),
-    _Rule("RESOURCE_EXHAUSTED", r"QuotaFailure|QUOTA_EXCEEDED", QuotaError, "ask for more quota, or name other regions"),
+    _Rule(
+        "RESOURCE_EXHAUSTED", r"QuotaFailure|QUOTA_EXCEEDED", QuotaError, "ask for more quota, or name other regions"
+    ),
     _Rule("RESOURCE_EXHAUSTED FAILED_PRECONDITION", r"reserv", NoCapacityError, "try another zone, or `spot: true`"),
     _Rule("RESOURCE_EXHAUSTED", r"capacity", NoCapacityError, "name more zones, or `spot: false`"),
     _Rule("RESOURCE_EXHAUSTED", r"quota", QuotaError, "ask for more quota, or name other regions"),
@@ -129,11 +131,10 @@ def of_call(error: Any) -> Refusal:
     return Refusal(str(status or known), str(document.get("message") or error.message), _details(error.details))
 
 
-def of_status(status: Any) -> Refusal:
-    """What a google.rpc.Status says, which is how operations and queued resources fail."""
-    return Refusal(
-        STATUSES.get(status.code, "UNKNOWN"), status.message, " ".join(detail.type_url for detail in status.details)
-    )
+def of_status(status: Mapping[str, Any]) -> Refusal:
+    """What a google.rpc.Status in JSON says, which is how operations and queued resources fail."""
+    code, details = int(status.get("code") or 0), status.get("details") or ()
+    return Refusal(STATUSES.get(code, "UNKNOWN"), str(status.get("message") or ""), _details(details))
 
 
 def _document(error: Any) -> Mapping[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from accel_ci.domain import accelerators
@@ -41,25 +41,22 @@ def checked(spec: MachineSpec) -> TpuOptions:
     """The options of a machine that can exist; ConfigurationError with every mistake about it otherwise."""
     given = spec.options
     mistakes = [
-        *accelerators.mistakes(
-            spec.accelerator, backend=BACKEND, zones=spec.zones, image=given.get("image", "")
-        ),
+        *accelerators.mistakes(spec.accelerator, backend=BACKEND, zones=spec.zones, image=given.get("image", "")),
         *(mistake for name, value in given.items() if (mistake := _wrong(name, value))),
     ]
     if mistakes:
         raise ConfigurationError(
             "no such TPU can be had", what_to_do="see `accel-ci accelerators` and docs/tpu.md", mistakes=tuple(mistakes)
         )
-    text: Callable[[str], str] = lambda name: given.get(name, "")
     return TpuOptions(
-        runtime=text("image") or accelerators.runtime(spec.accelerator),
-        project=text("project"),
-        network=text("network"),
-        subnetwork=text("subnetwork"),
-        external_ips=text("external-ips") != "false",
-        machine_account=text("machine-account"),
-        queued=text("queued") == "true",
-        on_demand=not spec.spot or text("fallback") == "on-demand",
+        runtime=given.get("image") or accelerators.runtime(spec.accelerator),
+        project=given.get("project", ""),
+        network=given.get("network", ""),
+        subnetwork=given.get("subnetwork", ""),
+        external_ips=given.get("external-ips") != "false",
+        machine_account=given.get("machine-account", ""),
+        queued=given.get("queued") == "true",
+        on_demand=not spec.spot or given.get("fallback") == "on-demand",
     )
 
 

@@ -76,6 +76,8 @@ class Session:
         await asyncio.shield(self._end())  # cancelled half-way it would leave the process
 
     async def _end(self) -> None:
+        if self.process.stdin is not None and self.process.stdin.transport.get_write_buffer_size():
+            self.process.stdin.transport.abort()  # what nobody read would hold up the end
         self.process._transport.close()  # type: ignore[attr-defined]  # kills; else a pipe would stay until it was read
         await self.process.wait()
         await self._listener

@@ -96,15 +96,27 @@ def mistakes(accelerator: str, *, backend: str, zones: Sequence[str], image: str
     return wrong + _wrong_image(accelerator, image)
 
 
-def _wrong_type(accelerator: str, backend: str) -> Mistake:
+def nearest(accelerator: str) -> str:
+    """The type that was probably meant, such as v5litepod-8 by v5e-8; "" when none is similar."""
     family, _, count = accelerator.partition("-")
     proper = f"{accelerator_rows.NICKNAMES.get(family, family)}-{count}"
-    if elsewhere := backend_of(proper):
-        hint = f"did you mean `{proper}`?" if elsewhere == backend else f"backend `{elsewhere}` has `{proper}`"
+    if proper in accelerator_rows.SHAPES:
+        return proper
+    return next(iter(difflib.get_close_matches(accelerator, accelerator_rows.SHAPES, n=1, cutoff=0.8)), "")
+
+
+def _wrong_type(accelerator: str, backend: str) -> Mistake:
+    known = types(backend)
+    siblings = [name for name in known if name.partition("-")[0] == accelerator.partition("-")[0]]
+    meant = nearest(accelerator)
+    if siblings:  # the family is right: another count that looks alike is no better a guess than the rest
+        hint = _listed(siblings)
+    elif meant in known:
+        hint = f"did you mean `{meant}`?"
+    elif meant:
+        hint = f"backend `{backend_of(meant)}` has `{meant}`"
     else:
-        known = types(backend)
-        siblings = [name for name in known if name.partition("-")[0] == proper.partition("-")[0]]
-        hint = _listed(siblings) if siblings else _meant(accelerator, known)
+        hint = _listed(known)
     return Mistake("accelerator", f"`{accelerator}` is not a type of backend `{backend}`", hint)
 
 

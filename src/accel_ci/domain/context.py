@@ -14,7 +14,10 @@ from accel_ci.domain.runkey import RunKey
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Context:
-    """The run in its CI's own terms. `event` is "" outside GitHub Actions; `sha` "" where no commit is known."""
+    """The run in its CI's own terms. `event` is "" outside GitHub Actions; `sha` "" where no commit is known.
+
+    `head_sha` is the pull request's commit when the event was made; `siblings` counts the matrix that the job is in.
+    """
 
     repository: str
     repository_id: int
@@ -29,6 +32,9 @@ class Context:
     server_url: str = ""
     run_url: str = ""
     pull_request: int | None = None
+    head_sha: str = ""
+    workflow: str = ""
+    siblings: int = 1
 
     @property
     def on_github(self) -> bool:
@@ -74,6 +80,9 @@ def of_github(environ: Mapping[str, str], event: Mapping[str, Any]) -> Context:
         server_url=server,
         run_url=f"{server}/{repository}/actions/runs/{environ['GITHUB_RUN_ID']}",
         pull_request=_pull_request(event),
+        head_sha=_head_sha(event),
+        workflow=environ.get("GITHUB_WORKFLOW", ""),
+        siblings=_siblings(environ),
     )
 
 
@@ -96,6 +105,11 @@ def _instance(environ: Mapping[str, str]) -> str:
     if not matrix:
         return ""
     return json.dumps([matrix, strategy.get("job-index", 0)], sort_keys=True, separators=(",", ":"))
+
+
+def _siblings(environ: Mapping[str, str]) -> int:
+    total = _json(environ, "ACCEL_CI_STRATEGY").get("job-total")
+    return total if isinstance(total, int) and total > 0 else 1
 
 
 def _json(environ: Mapping[str, str], name: str) -> dict[str, Any]:
@@ -121,3 +135,10 @@ def _pull_request(event: Mapping[str, Any]) -> int | None:
     part = event.get("pull_request")
     number = part.get("number") if isinstance(part, dict) else None
     return number if isinstance(number, int) else None
+
+
+def _head_sha(event: Mapping[str, Any]) -> str:
+    pull = event.get("pull_request")
+    head = pull.get("head") if isinstance(pull, dict) else None
+    sha = head.get("sha") if isinstance(head, dict) else None
+    return sha if isinstance(sha, str) else ""

@@ -9,7 +9,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from accel_ci.domain import errors
+from accel_ci.domain import errors, pattern
 from accel_ci.domain.context import Context
 
 LIFETIME_S = 24 * 3600
@@ -49,7 +49,7 @@ def of_event(context: Context, *, branches: tuple[str, ...], now: float) -> Gran
             what_to_do=f"use one of {', '.join(sorted(TRUSTED_EVENTS))}",
         )
     branch = context.ref.removeprefix("refs/heads/")
-    if branches and not any(_matches(branch, pattern) for pattern in branches):
+    if branches and not any(pattern.matches(branch, each) for each in branches):
         raise errors.ConfigurationError(
             f"branch {branch[:80]!r} may not use an accelerator",
             what_to_do=f"add it to the gate's branches, which are: {', '.join(branches)}",
@@ -96,12 +96,6 @@ def checked(text: str, context: Context, *, now: float) -> Grant | None:
             "the grant has expired", what_to_do="start a new run, so that the gate decides again"
         )
     return grant
-
-
-def _matches(branch: str, pattern: str) -> bool:
-    """GitHub's own rule: `*` stays within a path component, `**` does not."""
-    parts = (re.escape(part).replace(r"\*", "[^/]*") for part in pattern.split("**"))
-    return re.fullmatch(".*".join(parts), branch) is not None
 
 
 def trusted(grant: Grant | None) -> bool:

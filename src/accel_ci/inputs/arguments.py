@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 from accel_ci.domain.errors import ConfigurationError
 from accel_ci.inputs import declaration, fields, models
 from accel_ci.inputs.declaration import Input, Inputs
-from accel_ci.inputs.fields import Boolean, Words
+from accel_ci.inputs.fields import Boolean, Settings, Words
 
 DESCRIPTION = "Run tests on rented accelerators, learn the truth, and leave nothing behind."
 
@@ -77,7 +77,7 @@ def _option(options: argparse.ArgumentParser, entry: Input) -> None:
     if isinstance(entry.syntax, Boolean):
         options.add_argument(f"--{entry.name}", dest=entry.field, action=argparse.BooleanOptionalAction, help=help_)
         return
-    action = "append" if isinstance(entry.syntax, Words) else "store"
+    action = "append" if isinstance(entry.syntax, Words | Settings) else "store"
     options.add_argument(f"--{entry.name}", dest=entry.field, action=action, metavar="TEXT", help=help_)
 
 

@@ -17,6 +17,7 @@ _ACCELERATOR = re.compile(r"local(?:-[1-9][0-9]?)?|(?!local)(?=.{1,63}\Z)[a-z][a
 # YAML's own words, old and new. Digits and single letters stay out: a wrong guess about `spot` costs money.
 _BOOLEANS = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_SETTING = re.compile(r"([a-z][a-z-]{0,30})\s*=\s*([A-Za-z0-9._/:@+-]{1,254})")
 
 
 class FieldError(ValueError):
@@ -113,6 +114,30 @@ class Words(Syntax):
             except FieldError as error:
                 raise FieldError(error.problem, error.suggestion, part=word) from None
         return words
+
+
+@dataclass(frozen=True)
+class Settings(Syntax):
+    """Settings `name=value`, separated by commas or new lines, with an `example` of one."""
+
+    example: str
+
+    @property
+    def kind(self) -> str:
+        """What readers call it."""
+        return "list of settings name=value"
+
+    def read(self, text: str) -> dict[str, str]:
+        """Values by name. Which names there are is for the backend to say."""
+        found: dict[str, str] = {}
+        for word in filter(None, map(str.strip, re.split(r"[,\n]", text))):
+            match = _SETTING.fullmatch(word)
+            if match is None:
+                raise FieldError("is not a setting", f"write something like `{self.example}`", part=word)
+            if match[1] in found:
+                raise FieldError("is set twice", part=match[1])
+            found[match[1]] = match[2]
+        return found
 
 
 class Accelerator(Syntax):

@@ -163,6 +163,7 @@ All values are texts; an empty text means the default. Every mistake is reported
 - **size**: `500KiB`, `100MiB`, `1GiB`. Units count in 1024s.
 - **boolean**: `true`, `yes`, `on`; `false`, `no`, `off`; in any case.
 - **list**: separated by commas or new lines.
+- **settings name=value**: a list of them; which there are says the page of the backend.
 - **relative path**: below the repository, without `..`; `*` and `**` match names and directories.
 - **lines NAME=VALUE**: one variable a line; empty lines and lines that begin with `#` are left out.
 

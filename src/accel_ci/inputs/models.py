@@ -10,13 +10,14 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
+from accel_ci.domain import accelerators
 from accel_ci.domain.machine import MachineSpec
 from accel_ci.domain.workload import Caps, Source, Work
 from accel_ci.inputs import fields, quantities, vocabulary
 from accel_ci.inputs.declaration import Inputs, Rule, given
 from accel_ci.inputs.fields import Accelerator, Boolean, Choice, Environment, Pattern, Text, Words
 from accel_ci.inputs.quantities import Count, Duration, Size
-from accel_ci.inputs.vocabulary import AUTO, GLOB, LOCAL
+from accel_ci.inputs.vocabulary import AUTO, GLOB, LOCAL, ZONE
 
 
 def _fits(accelerator: str, backend: str) -> str:
@@ -45,7 +46,7 @@ class GateInputs(Inputs):
 
     verb = "gate"
     outputs: ClassVar = {
-        "allowed": "`true` when the commit may use an accelerator.",
+        "allowed": "`true` when the commit may use an accelerator, else `false`.",
         "grant": "The permission for provision: which commit, on what evidence, until when.",
         "sha": "The granted commit.",
     }
@@ -59,6 +60,17 @@ class GateInputs(Inputs):
     )
     # Of a draft nobody asked for a review yet, so nobody should pay for one.
     drafts: Annotated[bool, Boolean()] = given("false", "Pull requests: drafts may use an accelerator too.")
+    label_lasts: Annotated[str, Choice(("once", "until-push"))] = given(
+        "once",
+        "Pull requests of this repository: the label lasts for one run, or until new commits come; forks: one run.",
+    )
+    skip_words: Annotated[tuple[str, ...], Words(Pattern("skip word", r"[^,\x00-\x1f]{1,50}", "[skip accel-ci]"))] = (
+        given(
+            "[skip accel-ci]",
+            "A pull request with one of these in its title, or a push with one in its message, is not run.",
+        )
+    )
+    check: vocabulary.Check = given("accel-ci")
 
 
 class MachineInputs(Inputs):
@@ -72,8 +84,8 @@ class MachineInputs(Inputs):
         Field(description="The accelerator type, such as `v6e-1` or `l4-1`; may be left out with `backend: local`."),
     ]
     backend: vocabulary.Backend = given(AUTO)
-    zones: Annotated[tuple[str, ...], Words(Pattern("zone", r"[A-Za-z0-9][A-Za-z0-9-]{0,62}", "us-central1-b"))] = (
-        given("", "Zones to try, in this order; empty: every zone that has the accelerator.")
+    zones: Annotated[tuple[str, ...], Words(ZONE)] = given(
+        "", "Zones to try, the cheapest first; empty: every zone that has the accelerator."
     )
     # A fifth to a half of the price, and a run that the cloud ends is never held against the code.
     spot: Annotated[bool, Boolean()] = given("true", "Take a cheaper machine that the cloud may take back at any time.")
@@ -107,9 +119,7 @@ class ProvisionInputs(MachineInputs):
     boot_timeout: Annotated[int, Duration("1s", "1h")] = given(
         "10m", "The most time for one zone to give a machine that answers."
     )
-    image: Annotated[str, Pattern("image name", r"[A-Za-z0-9][A-Za-z0-9._/:@-]{0,254}", "v2-alpha-tpuv6e")] = given(
-        "", "The machine's image or runtime version; empty: the one made for the accelerator."
-    )
+    options: vocabulary.Options = given("")
     # A text to us: its own module reads it and checks that it is this run's.
     grant: Annotated[str, Text()] = given("", "The gate's output `grant`, where the event needs a permission.")
     project: vocabulary.Project = given("")
@@ -120,15 +130,14 @@ class ProvisionInputs(MachineInputs):
     def spec(self) -> MachineSpec:
         """What to ask the backend for."""
         _, _, workers = self.accelerator.partition("-")
-        options = {"image": self.image, "project": self.project}
         return MachineSpec(
             backend=LOCAL if self.on_this_computer else self.backend,
             accelerator=self.accelerator,
             zones=self.zones,
             spot=self.spot,
-            workers=int(workers or 1) if self.on_this_computer else 1,
+            workers=int(workers or 1) if self.on_this_computer else accelerators.hosts(self.accelerator),
             boot_limit_s=float(self.boot_timeout),
-            options={name: value for name, value in options.items() if value},
+            options={**self.options, **({"project": self.project} if self.project else {})},
         )
 
 
@@ -225,7 +234,7 @@ class CleanupInputs(Inputs):
 
 
 class ReportInputs(Inputs):
-    """Finish the run's record and show it: step summary, HTML report, outputs."""
+    """Finish the run's record and show it: check, comment or issue, step summary, HTML report, outputs."""
 
     verb = "report"
     outputs: ClassVar = {
@@ -237,6 +246,10 @@ class ReportInputs(Inputs):
 
     html: vocabulary.HtmlCopy = given("")
     slot: vocabulary.Slot = given("")
+    check: vocabulary.Check = given("accel-ci")
+    failure_issue: Annotated[bool, Boolean()] = given(
+        "true", "Runs without a pull request: keep one issue open while the tests of the branch fail."
+    )
 
 
 class ReapQueuedInputs(Inputs):
@@ -322,6 +335,11 @@ class RunInputs(JourneyInputs):
 
     on_infrastructure: vocabulary.Infrastructure = given("fail")
     html: vocabulary.HtmlCopy = given("")
+    options: vocabulary.Options = given("")
+
+    def provision(self) -> ProvisionInputs:
+        """What the journey says to provision."""
+        return super().provision().model_copy(update={"options": self.options})
 
 
 class AttachInputs(Inputs):
@@ -343,6 +361,15 @@ class ListInputs(Inputs):
     backend: vocabulary.Backend = given(AUTO, vocabulary.SEARCHED)
 
 
+class AcceleratorsInputs(Inputs):
+    """Name the accelerators that are known, where they are, and what they cost."""
+
+    verb = "accelerators"
+
+    zone: Annotated[str, ZONE] = given("", "Only what this zone has; empty: all zones.")
+    json_: Annotated[bool, Boolean()] = given("false", "As JSON, one object for each type and zone.")
+
+
 def _by_verb(*of: type[Inputs]) -> Mapping[str, type[Inputs]]:
     return {model.verb: model for model in of}
 
@@ -357,4 +384,4 @@ ACTIONS = _by_verb(
     ReapQueuedInputs,
     JourneyInputs,
 )
-COMMAND_LINE = {**ACTIONS, **_by_verb(RunInputs, AttachInputs, ListInputs)}
+COMMAND_LINE = {**ACTIONS, **_by_verb(RunInputs, AttachInputs, ListInputs, AcceleratorsInputs)}

@@ -9,17 +9,23 @@ from pydantic import Field
 from accel_ci.domain.verdict import OnInfrastructure, Verdict
 from accel_ci.inputs import fields
 from accel_ci.inputs.declaration import Rule
-from accel_ci.inputs.fields import Boolean, Choice, Pattern, Text, Words
+from accel_ci.inputs.fields import Boolean, Choice, Pattern, Settings, Text, Words
 from accel_ci.inputs.quantities import Duration
 
 LOCAL = "local"
 AUTO = "auto"
 GLOB = Pattern("relative path", fields.RELATIVE, "results/**")
+ZONE = Pattern("zone", r"[A-Za-z0-9][A-Za-z0-9-]{0,62}", "us-central1-b")
 
 Backend = Annotated[
     str,
     Choice((AUTO, "gce", "tpu", "gke", "jarvis", "pool", LOCAL)),
     Field(description="Where the machine comes from; `auto` follows the accelerator type."),
+]
+Options = Annotated[
+    dict[str, str],
+    Settings("image=v2-alpha-tpuv6e"),
+    Field(description="What only some backends can be told, such as `image=v2-alpha-tpuv6e`: see the backend's page."),
 ]
 Project = Annotated[
     str,
@@ -68,6 +74,11 @@ Label = Annotated[
     str,
     Pattern("label", r"[^,\x00-\x1f]{1,50}", "run-tpu-tests"),
     Field(description="Pull requests: the label that lets a commit use an accelerator."),
+]
+Check = Annotated[
+    str,
+    Pattern("check name", r"[A-Za-z0-9][A-Za-z0-9 ._/-]{0,79}", "accel-ci"),
+    Field(description="The name of the commit's check, which may be made required: the same for gate and report."),
 ]
 Infrastructure = Annotated[
     OnInfrastructure,

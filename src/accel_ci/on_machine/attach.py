@@ -14,6 +14,7 @@ import os
 import select
 import stat
 import time
+from contextlib import suppress
 from typing import Any, Dict, Optional
 
 STDIN, STDOUT = 0, 1
@@ -73,7 +74,8 @@ class Client:
                 raise ClientGoneError from None
             self.sent_at = time.monotonic()
             if self.attended is not None:
-                os.utime(self.attended)
+                with suppress(OSError):  # on a disk that became read-only the phase goes on until it is unattended
+                    os.utime(self.attended)
 
     def wait(self, seconds: float, events: int = 0) -> None:
         """Wait for `events` of stdout, or for `seconds`; ClientGoneError when the other end of a pipe was closed."""

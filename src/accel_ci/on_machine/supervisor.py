@@ -202,7 +202,7 @@ def detach(keep: int) -> None:
 
 def supervise(spec: Spec, answer: int) -> int:
     """The supervisor's life, from the claim to the end record."""
-    process_tree.adopt_orphans()
+    process_tree.adopt_orphans()  # the guard's call holds for the guard only
     try:
         claimed = claim(spec)
     except OSError as error:
@@ -215,7 +215,7 @@ def supervise(spec: Spec, answer: int) -> int:
     except NotStartedError as problem:
         supervision.write_end(*problem.args)
         return tell(answer, {"started": True})
-    tell(answer, {"started": True})
+    tell(answer, {"started": True})  # whether or not it is heard: the command runs, and a second `start` finds it
     supervision.run()
     return 0
 
@@ -247,7 +247,8 @@ def claim(spec: Spec) -> Optional[Claim]:
     known = {"version": VERSION, "key": spec.key, "phase": spec.phase, "nonce_sha256": digest(spec.nonce)}
     try:
         lock = new_file(draft, "spec.json", json.dumps(known).encode())
-        end = new_file(draft, "end.json.new", b" " * END_RECORD_BYTES)  # so that a full disk has room for it
+        # Open and filled from now on, so that in the end neither a full disk nor a planted file can be in the way.
+        end = new_file(draft, "end.json.new", b" " * END_RECORD_BYTES)
         output = new_file(draft, "output")
         os.dup2(new_file(draft, "supervisor.log"), 2)
         new_file(draft, "attached")
@@ -328,34 +329,19 @@ class Supervision:
         """Start the command; NotStartedError says why that cannot be."""
         if self.lease_end <= self.started:
             raise NotStartedError("lease-expired", "the lease had ended before the command started")
-        environment = command_environment(self.spec)
-        path = environment.get("PATH", os.defpath)
-        shell = shutil.which("bash", path=path) or shutil.which("sh", path=path)
-        if shell is None:
-            raise NotStartedError("not-started", "neither bash nor sh is in PATH")
         self.pipe, writer = os.pipe()
         os.set_blocking(self.pipe, False)  # the command can open its stdout for reading, and be faster than us
         with suppress(OSError):  # over the user's quota the pipe stays small
             fcntl.fcntl(writer, F_SETPIPE_SZ, PIPE_BYTES)
         try:
-            self.process = subprocess.Popen(
-                [shell, "-c", self.spec.command],
-                cwd=os.path.join(ROOT, "source", self.spec.directory),
-                env=environment,
-                stdin=subprocess.DEVNULL,
-                stdout=writer,
-                stderr=writer,
-                start_new_session=True,
-                close_fds=False,  # ours close on exec, others we have none
-                preexec_fn=in_command,  # noqa: PLW1509 - there are no threads here
-            )
+            self.process = spawn(self.spec, writer)
         except (OSError, ValueError, subprocess.SubprocessError) as error:
             raise NotStartedError("not-started", "the command could not be started: %s" % error) from None
         os.close(writer)
         self.poller.register(self.pipe, select.POLLIN)
         self.tree.command = self.process.pid
         state = {"supervisor": os.getpid(), "command": self.process.pid, "started_at": self.started_at}
-        with suppress(OSError):  # only people read it
+        with suppress(OSError):  # who has no room for it gets no help in looking for processes, but a verdict
             new_file(self.claimed.folder, "state.json", json.dumps(state).encode())
 
     def run(self) -> None:
@@ -467,6 +453,26 @@ class Supervision:
             "peak_memory_bytes": max(self.peak_bytes, process_tree.largest_of_the_dead()),
             "detail": detail,
         }
+
+
+def spawn(spec: Spec, output: int) -> subprocess.Popen[bytes]:
+    """The command as a process in its own session; OSError, ValueError or SubprocessError when that cannot be."""
+    environment = command_environment(spec)
+    path = environment.get("PATH", os.defpath)
+    shell = shutil.which("bash", path=path) or shutil.which("sh", path=path)
+    if shell is None:
+        raise OSError("neither bash nor sh is in PATH")
+    return subprocess.Popen(
+        [shell, "-c", spec.command],
+        cwd=os.path.join(ROOT, "source", spec.directory),
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=output,
+        stderr=output,
+        start_new_session=True,
+        close_fds=False,  # ours close on exec, others we have none
+        preexec_fn=in_command,  # noqa: PLW1509 - there are no threads here
+    )
 
 
 def command_environment(spec: Spec) -> Dict[str, str]:

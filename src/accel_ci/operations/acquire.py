@@ -73,13 +73,16 @@ def _try(world: World, key: RunKey, order: Order, *, candidate: Candidate) -> Le
 
 
 def _lease(world: World, key: RunKey, order: Order) -> Lease:
-    """The try's lease, kept before it is asked for: whoever goes on after a crash asks for the very same machine."""
+    """The try's lease, kept before it is asked for: whoever goes on after a crash asks for the very same machine.
+
+    BootError when that lease is over: a second machine of the name could be taken for the first, and swept.
+    """
     place, now = records.place(key.slot, f"lease-{key.name}"), world.clock.now()
-    known = int(world.files.read(place) or 0)
-    if known <= now:
-        known = int(now + order.ttl_s)
-        world.files.write(place, str(known).encode())
-    return Lease(key=key, expires_at=known)
+    expires_at = int(world.files.read(place) or now + order.ttl_s)
+    if expires_at <= now:
+        raise errors.BootError(f"the lease of {key.name} ended while nobody was there", what_to_do="run it again")
+    world.files.write(place, str(expires_at).encode())
+    return Lease(key=key, expires_at=expires_at)
 
 
 def _begin(world: World, spec: MachineSpec, lease: Lease, *, candidate: Candidate) -> Creation:

@@ -39,6 +39,12 @@ def find(files: Files, slot: str) -> RunRecord | None:
     return None if content is None else RunRecord.model_validate_json(content)
 
 
+def slots(files: Files) -> list[str]:
+    """The slots that have a record in this job; "" stands for the one without a name."""
+    ends = [name.removesuffix("/record.json") for name in files.names("") if name.endswith("/record.json")]
+    return ["" if slot == "main" else slot for slot in ends if "/" not in slot]
+
+
 def save_machine(files: Files, slot: str, machine: Machine) -> None:
     """Keep the leased machine, with the addresses and host keys of its workers, for the steps that follow."""
     files.write(place(slot, "machine.json"), _MACHINE.dump_json(machine))

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from accel_ci.ports.clock import Clock
 from accel_ci.ports.entropy import Entropy
 from accel_ci.ports.files import Files
+from accel_ci.ports.github import GitHub
 from accel_ci.ports.history import History
 from accel_ci.ports.job import Job
 from accel_ci.ports.machines import Machines
@@ -16,7 +17,7 @@ from accel_ci.ports.sources import Sources
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class World:
-    """One implementation of each port."""
+    """One implementation of each port; `github` is None where there is no GitHub, or no token to speak to it."""
 
     machines: Machines
     remote: Remote
@@ -26,3 +27,4 @@ class World:
     history: History
     clock: Clock
     entropy: Entropy
+    github: GitHub | None = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from accel_ci.domain.record import CleanupFacts, RunRecord
 
@@ -38,6 +38,11 @@ def collect(record: RunRecord, *, directory: str) -> Mapping[str, str]:
 def cleanup(facts: CleanupFacts) -> Mapping[str, str]:
     """found, released and left: JSON lists of handles."""
     return {name: json.dumps(getattr(facts, name)) for name in ("found", "released", "left")}
+
+
+def reap_queued(cancelled: Sequence[int]) -> Mapping[str, str]:
+    """cancelled: a JSON list of run ids."""
+    return {"cancelled": json.dumps(list(cancelled))}
 
 
 def report(record: RunRecord, *, document: str, html: str) -> Mapping[str, str]:

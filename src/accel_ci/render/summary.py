@@ -16,7 +16,7 @@ ICONS = {Verdict.PASSED: "✅", Verdict.FAILED: "❌", Verdict.TIMED_OUT: "⏱�
 
 
 @dataclass(frozen=True, slots=True)
-class _Detail:
+class Detail:
     """How much is shown: characters of each failure's message, and rows of each table."""
 
     message: int
@@ -24,7 +24,7 @@ class _Detail:
 
 
 # Messages go first, then rows: a failing test's name is worth more than its text.
-DETAILS = (_Detail(4000, 200), _Detail(1000, 200), _Detail(0, 200), _Detail(0, 50), _Detail(0, 10))
+DETAILS = (Detail(4000, 200), Detail(1000, 200), Detail(0, 200), Detail(0, 50), Detail(0, 10))
 
 
 def render(record: RunRecord, *, limit: int = LIMIT) -> str:
@@ -36,13 +36,23 @@ def render(record: RunRecord, *, limit: int = LIMIT) -> str:
     return text
 
 
-def _document(record: RunRecord, detail: _Detail) -> str:
-    parts = [_head(record), *_tests(record.tests, detail), *_time(record, detail), *_machine(record)]
-    parts += [*_artifacts(record.artifacts, detail), *_cleanup(record, detail), *_repeat(record)]
-    return "\n\n".join(parts) + "\n"
+def _document(record: RunRecord, detail: Detail) -> str:
+    return "\n\n".join([head(record), *tests(record, detail), *story_of_the_run(record, detail)]) + "\n"
 
 
-def _head(record: RunRecord) -> str:
+def story_of_the_run(record: RunRecord, detail: Detail) -> list[str]:
+    """The parts that tell where time and money went, what came back, what was left, and how to do it again."""
+    parts = [*_time(record, detail), *_machine(record), *_artifacts(record.artifacts, detail)]
+    return [*parts, *_cleanup(record, detail), *_repeat(record)]
+
+
+def tests(record: RunRecord, detail: Detail) -> list[str]:
+    """The parts that tell the tests: counts, failing ones with their messages, flaky and slow ones."""
+    return _tests(record.tests, detail)
+
+
+def head(record: RunRecord) -> str:
+    """The verdict as a heading, why, and the run in figures."""
     icon = ICONS.get(record.verdict, "⚠️") if record.verdict else "⏳"
     facts = [units.number(story.total(record.tests), "test")] if record.tests else ["no test report"]
     elapsed = story.elapsed(record)
@@ -52,7 +62,7 @@ def _head(record: RunRecord) -> str:
     return f"## {icon} {_plain(story.headline(record))}\n\n{_plain(story.why(record), 600)}\n\n{' · '.join(facts)}"
 
 
-def _tests(tests: TestFacts | None, detail: _Detail) -> list[str]:
+def _tests(tests: TestFacts | None, detail: Detail) -> list[str]:
     if tests is None:
         return []
     columns = [*story.counts(tests), ("total", story.total(tests))]
@@ -64,7 +74,7 @@ def _tests(tests: TestFacts | None, detail: _Detail) -> list[str]:
     return [*parts, *_slowest(tests.slowest)]
 
 
-def _failures(tests: TestFacts, detail: _Detail) -> list[str]:
+def _failures(tests: TestFacts, detail: Detail) -> list[str]:
     bad = story.bad(tests)
     if not bad:
         return []
@@ -76,7 +86,7 @@ def _failures(tests: TestFacts, detail: _Detail) -> list[str]:
     return [*parts, f"_Not shown here, for want of room: {', '.join(cut)}. See the record._"] if cut else parts
 
 
-def _failure(case: CaseFacts, detail: _Detail) -> str:
+def _failure(case: CaseFacts, detail: Detail) -> str:
     """A test's name, which unfolds its message."""
     # GitHub reads no Markdown in a <summary>, and makes no mention or link inside <code>.
     name = f"<code>{markup.html(_short(output.single(case.name), 300))}</code>"
@@ -91,7 +101,7 @@ def _failure(case: CaseFacts, detail: _Detail) -> str:
     return f"<details><summary>{line}</summary>\n\n{message}\n</details>"
 
 
-def _named(title: str, cases: Sequence[CaseFacts], detail: _Detail) -> list[str]:
+def _named(title: str, cases: Sequence[CaseFacts], detail: Detail) -> list[str]:
     if not cases:
         return []
     names = [f"{markup.markdown(case.name, 300)}, {case.attempts} attempts" for case in cases]
@@ -106,7 +116,7 @@ def _slowest(cases: Sequence[CaseFacts]) -> list[str]:
     return [f"<details><summary>The slowest tests</summary>\n\n{_table(['test', 'took'], rows)}\n\n</details>"]
 
 
-def _time(record: RunRecord, detail: _Detail) -> list[str]:
+def _time(record: RunRecord, detail: Detail) -> list[str]:
     steps = story.steps(record)
     if not steps:
         return []
@@ -131,7 +141,7 @@ def _machine(record: RunRecord) -> list[str]:
     return ["### Machine", _table(["", ""], rows)]
 
 
-def _artifacts(artifacts: Sequence[Artifact], detail: _Detail) -> list[str]:
+def _artifacts(artifacts: Sequence[Artifact], detail: Detail) -> list[str]:
     if not artifacts:
         return []
     rows = [
@@ -146,7 +156,7 @@ def _artifacts(artifacts: Sequence[Artifact], detail: _Detail) -> list[str]:
     return ["### Files", _cut_table(["file", "worker", "size", "sha256"], rows, detail.rows, "file")]
 
 
-def _cleanup(record: RunRecord, detail: _Detail) -> list[str]:
+def _cleanup(record: RunRecord, detail: Detail) -> list[str]:
     good, sentence = story.cleanup(record)
     icon = {True: "✅", False: "❌", None: "⚠️"}[good]
     left = [markup.markdown(handle) for handle in record.cleanup.left] if record.cleanup else []

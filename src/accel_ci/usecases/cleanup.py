@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from accel_ci.domain import errors, lease
 from accel_ci.domain.lease import Owner
@@ -17,10 +18,11 @@ LISTING_LIMIT_S = 60.0
 
 
 def cleanup(world: World, key: RunKey, *, owner: Owner, dry_run: bool = False) -> CleanupFacts:
-    """The proof that none of the owner's machines is left, and none of the key's own job.
+    """The proof that none of the owner's machines is left, and none of the key's own job, in whatever slot.
 
     CleanupUnverifiedError when a machine may still live, with the command that ends it.
     """
+    deadline = world.clock.now() + LIMIT_S
     with world.job.group("cleanup"):
         listed = _listed(world, owner)
         doomed = [machine for machine in listed if not _kept(world, machine)]
@@ -28,17 +30,20 @@ def cleanup(world: World, key: RunKey, *, owner: Owner, dry_run: bool = False) -
             for machine in doomed:  # at once: what follows may take a minute, or fail
                 release.send(world, machine.handle)
         doomed += [machine for machine in _hidden(world, key, listed) if not _kept(world, machine)]
-        facts = _end(world, doomed, owner, dry_run=dry_run)
-    _remember(world, key.slot, facts)
+        facts = _end(world, doomed, deadline=deadline, dry_run=dry_run)
+        _look_again(world, owner, facts)
+    for slot in records.slots(world.files):
+        _remember(world, slot, facts)
     return _proven(world, facts)
 
 
 def sweep(world: World, repository_id: int, *, grace_s: float, dry_run: bool = False) -> CleanupFacts:
     """The proof for machines of this repository that outlived their lease by `grace_s`; nothing else is touched."""
-    owner, now = Owner(repository_id=repository_id), world.clock.now()
+    now = world.clock.now()
     with world.job.group("sweep"):
-        doomed = [machine for machine in _listed(world, owner) if _expired(machine, before=now - grace_s)]
-        facts = _end(world, doomed, owner, dry_run=dry_run)
+        listed = _listed(world, Owner(repository_id=repository_id))
+        doomed = [machine for machine in listed if _expired(machine, before=now - grace_s)]
+        facts = _end(world, doomed, deadline=now + LIMIT_S, dry_run=dry_run)
         for handle in facts.found:
             world.job.warning(
                 "leaked machine", f"{handle} outlived its lease: every find of the sweeper is an incident"
@@ -47,14 +52,21 @@ def sweep(world: World, repository_id: int, *, grace_s: float, dry_run: bool = F
 
 
 def _hidden(world: World, key: RunKey, listed: Sequence[Machine]) -> list[Machine]:
-    """This job's own machines that the listing does not show yet: they are looked up by name."""
+    """This job's own machines that the listing does not show yet: they are looked up by name, in all slots and tries."""
     known, hidden = {machine.handle for machine in listed}, list[Machine]()
-    record = records.find(world.files, key.slot)
-    for _ in range(len(record.tries) + 1 if record else 1):  # a try is recorded when it is over: one more may live
-        found = release.found(world, key, zones=(), limit_s=LISTING_LIMIT_S)
+    deadline = world.clock.now() + LISTING_LIMIT_S
+    for own in _own_keys(world, key):
+        found = release.found(world, own, zones=(), limit_s=max(0.0, deadline - world.clock.now()))
         hidden += [machine for machine in found if machine.handle not in known]
-        key = key.next_try()
     return hidden
+
+
+def _own_keys(world: World, key: RunKey) -> Iterator[RunKey]:
+    for slot in records.slots(world.files) or [key.slot]:
+        record, own = records.find(world.files, slot), replace(key, slot=slot)
+        for _ in range(len(record.tries) + 1 if record else 1):  # a try is recorded when it is over: one more may live
+            yield own
+            own = own.next_try()
 
 
 def _listed(world: World, owner: Owner) -> list[Machine]:
@@ -71,22 +83,28 @@ def _listed(world: World, owner: Owner) -> list[Machine]:
     raise AssertionError("pauses never end")
 
 
-def _end(world: World, doomed: Sequence[Machine], owner: Owner, *, dry_run: bool) -> CleanupFacts:
+def _end(world: World, doomed: Sequence[Machine], *, deadline: float, dry_run: bool) -> CleanupFacts:
     handles = sorted(machine.handle for machine in doomed)
     for handle in handles:
         world.job.log(f"found {handle}{' (dry run: left alone)' if dry_run else ''}")
-    left = [] if dry_run else release.end(world, handles, limit_s=LIMIT_S - LISTING_LIMIT_S)
-    gone = [] if dry_run else [handle for handle in handles if handle not in left]
-    verified_at = world.clock.now() if not left and not dry_run else None
+    if dry_run:
+        return CleanupFacts(found=handles)
+    left = release.end(world, handles, limit_s=max(0.0, deadline - world.clock.now()))
+    gone = [handle for handle in handles if handle not in left]
     for handle in gone:
         world.job.log(f"{handle} is gone")
-    if not dry_run and not left:
-        world.job.log(f"machines left of this owner: {_count(world, owner)}")
-    return CleanupFacts(found=handles, released=gone, left=left, verified_at=verified_at)
+    return CleanupFacts(found=handles, released=gone, left=left, verified_at=None if left else world.clock.now())
 
 
-def _count(world: World, owner: Owner) -> int:
-    return len(_listed(world, owner))
+def _look_again(world: World, owner: Owner, facts: CleanupFacts) -> None:
+    """For people: the listing afterwards. The proof is each machine's own look-up, which no stale listing can spoil."""
+    try:
+        listed = [machine.handle for machine in world.machines.list_owned(owner)]
+    except errors.CloudError as error:
+        world.job.log(f"the listing afterwards failed: {error}")
+        return
+    others = [handle for handle in listed if handle not in facts.released]
+    world.job.log(f"the listing afterwards: {', '.join(others) or 'no machine'}")
 
 
 def _proven(world: World, facts: CleanupFacts) -> CleanupFacts:
@@ -99,13 +117,12 @@ def _proven(world: World, facts: CleanupFacts) -> CleanupFacts:
 
 
 def _remember(world: World, slot: str, facts: CleanupFacts) -> None:
-    """Add the proof to the job's record, when this job has one: cleanup itself never depends on it."""
-    record = records.find(world.files, slot)
-    if record is None:
-        return
+    """Add the proof to the slot's record: cleanup itself never depends on it."""
+    record = records.load(world.files, slot)
     record.cleanup = facts
-    if record.machine is not None and record.machine.released_at is None and not facts.left:
-        record.machine.released_at = facts.verified_at
+    machine = record.machine
+    if machine is not None and machine.handle in facts.released and machine.released_at is None:
+        machine.released_at = world.clock.now()
     records.save(world.files, record)
 
 

@@ -2,12 +2,97 @@
 
 from __future__ import annotations
 
-from accel_ci.domain import errors
+from collections.abc import Sequence
+
+from accel_ci.domain import errors, queued
+from accel_ci.domain.context import Context
+from accel_ci.domain.queued import WorkflowRun
+from accel_ci.domain.runkey import RunKey
+from accel_ci.formats import markup
+from accel_ci.ports.github import GitHub
+from accel_ci.ports.world import World
+from accel_ci.render import units
+
+PATIENCE_S = 60.0
+POLL_S = 5.0
+MARKER = "reap-queued"
 
 
-def reap_queued() -> None:
-    """Always ConfigurationError: GitHub's API is not spoken by this version yet."""
-    raise errors.ConfigurationError(
-        "reap-queued cannot look at GitHub's queue in this version",
-        what_to_do="leave the step out until the release that says it can",
-    )
+def reap_queued(
+    world: World, context: Context, workflows: Sequence[str], *, limit_s: float, dry_run: bool = False
+) -> list[int]:
+    """The ids of the runs that were cancelled (with `dry_run`: that would be), each told why, never the own run.
+
+    TransientError names runs that were still not over after they were forced.
+    """
+    github = world.github
+    if github is None:
+        raise errors.ConfigurationError(
+            "reap-queued cannot look at GitHub's queue: it has no token",
+            what_to_do="give the step GITHUB_TOKEN: ${{ github.token }}, in a GitHub Actions job",
+        )
+    with world.job.group("reap-queued"):
+        overdue = [
+            (run, why)
+            for workflow in workflows
+            for run in github.waiting_runs(workflow)
+            if run.id != context.run_id and (why := _overdue(world, github, run, limit_s=limit_s))
+        ]
+        for run, why in overdue:
+            _tell(world, context, run, why=why, dry_run=dry_run)
+        if not dry_run:
+            _end(world, github, [run for run, _ in overdue])
+            for run, why in overdue:
+                _comment(world, github, run, why=why, limit_s=limit_s)
+    return [run.id for run, _ in overdue]
+
+
+def _overdue(world: World, github: GitHub, run: WorkflowRun, *, limit_s: float) -> str:
+    found = queued.judge(github.jobs(run.id), limit_s=limit_s, now=world.clock.now())
+    if not found.overdue:
+        world.job.log(f"left alone: run {run.id} of {run.workflow}: {found.why}")
+    return found.why if found.overdue else ""
+
+
+def _tell(world: World, context: Context, run: WorkflowRun, *, why: str, dry_run: bool) -> None:
+    key = RunKey(repository_id=context.repository_id, repository=context.repository, run_id=run.id, job="")
+    world.job.log(f"{'would cancel' if dry_run else 'cancel'} run {run.id} of {run.workflow}: {why}")
+    world.job.log(f"its machines' names begin with {key.run_prefix}")
+
+
+def _end(world: World, github: GitHub, runs: Sequence[WorkflowRun]) -> None:
+    """Politely first: a forced end runs no `always()` step, so nothing of the run itself would clean up."""
+    left = list(runs)
+    for force in (False, True):
+        for run in left:
+            github.cancel(run.id, force=force)
+        left = _still_there(world, github, left)
+        if not left:
+            return
+        names = ", ".join(str(run.id) for run in left)
+        if not force:
+            world.job.warning(
+                "reap-queued", f"not over {PATIENCE_S:.0f} s after they were cancelled, forced now: {names}"
+            )
+    raise errors.TransientError(f"these runs are still not over: {names}", what_to_do="look at them on GitHub")
+
+
+def _still_there(world: World, github: GitHub, runs: Sequence[WorkflowRun]) -> list[WorkflowRun]:
+    left, deadline, pause = list(runs), world.clock.now() + PATIENCE_S, POLL_S
+    while left:
+        left = [run for run in left if not github.run(run.id).over]
+        if not left or world.clock.now() >= deadline:
+            break
+        world.clock.sleep(pause)
+        pause *= 2
+    return left
+
+
+def _comment(world: World, github: GitHub, run: WorkflowRun, *, why: str, limit_s: float) -> None:
+    told = f"{markup.markdown(why)}, the limit is {units.duration(limit_s)}"
+    body = f"### 🚫 Cancelled in the queue\n\n[Run {run.id}]({run.url}) was cancelled: {told}.\n"
+    for number in run.pull_requests:
+        try:
+            github.put_comment(number, f"{MARKER} {run.id}", body)
+        except errors.AccessError as error:
+            world.job.warning("reap-queued", f"no comment on #{number}: {error}; {error.what_to_do}")

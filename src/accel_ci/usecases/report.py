@@ -4,13 +4,20 @@ from __future__ import annotations
 
 from accel_ci.domain.record import Cost, MachineFacts, RunRecord
 from accel_ci.domain.verdict import Verdict
-from accel_ci.operations import reach, records
+from accel_ci.operations import publish, reach, records
+from accel_ci.operations.publish import Publication
 from accel_ci.ports.world import World
 from accel_ci.render import page, summary
 
+DEFAULT = Publication()
 
-def report(world: World, record: RunRecord, *, cancelled: bool = False) -> RunRecord:
-    """The finished record: verdict, end and cost set, the step summary and HTML page written, a copy in the history.
+
+def report(
+    world: World, record: RunRecord, *, cancelled: bool = False, publication: Publication = DEFAULT
+) -> RunRecord:
+    """The finished record: verdict, end and cost set, the step summary and HTML page written, a copy in the history,
+
+    and on GitHub the check, the comment or the issue.
 
     A run that left no verdict was `cancelled` with its job, or is an `infra-error`: something ended it before it could tell.
     """
@@ -25,6 +32,7 @@ def report(world: World, record: RunRecord, *, cancelled: bool = False) -> RunRe
     world.job.summary(summary.render(record))
     document = record.model_dump_json().encode()
     reach.retried(world, lambda: world.history.keep(record.identity.name, document), what="history")
+    publish.publish(world, record, publication)
     return record
 
 

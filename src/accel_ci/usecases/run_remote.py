@@ -19,12 +19,12 @@ def run_remote(world: World, work: Work, *, slot: str) -> RunRecord:
     try:
         _ready(world, machine, work, slot=slot)
         _phases(world, machine, work, record=record)
+        _conclude(world, machine, work, record=record)
     except errors.AccelError as error:
         _judge(record, verdict.of_error(error), str(error))
-        records.save(world.files, record)
         raise
-    _conclude(world, machine, work, record=record)
-    records.save(world.files, record)
+    finally:
+        records.save(world.files, record)
     return record
 
 

@@ -32,7 +32,7 @@ ON_THIS_COMPUTER = frozenset({"machines.capabilities", "machines.release_command
 UNUSED = frozenset(  # no use case calls these yet
     {
         "machines.capabilities", "machines.annotate", "machines.console_tail",
-        "job.notice", "job.error", "job.mask", "job.output", "files.names", "history.names", "history.read",
+        "job.notice", "job.error", "job.mask", "job.output", "history.names", "history.read",
     }
 )  # fmt: skip
 

@@ -78,8 +78,8 @@ class Schedule:
         heapq.heappush(self._due, (when, next(self._numbers), actor, actor.turn, None))
 
     def _next(self) -> Actor | None:
-        """Let actions happen until an actor has its turn; None when nothing is left."""
-        while self._due:
+        """Let actions happen until an actor has its turn; None when nothing is left, or all is lost."""
+        while self._due and self.failure is None:
             when, _, actor, turn, action = heapq.heappop(self._due)
             if actor is not None and actor.turn != turn:
                 continue  # it was woken earlier
@@ -94,9 +94,8 @@ class Schedule:
     def _happen(self, action: Callable[[], None]) -> None:
         try:
             action()
-        except BaseException as failure:  # it would surface in the middle of somebody's code: remember whose it is
+        except BaseException as failure:  # not for the code that happens to wait here: `run` raises it
             self.failure = failure
-            raise
 
     def _hand_to(self, actor: Actor | None) -> None:
         if actor is None:
@@ -113,6 +112,6 @@ class Schedule:
         try:
             actor.body(actor)
             following = self._next()
-        except BaseException as failure:  # ours to report: the main thread raises it
-            self.failure, following = self.failure or failure, None
+        except BaseException as failure:  # `run` raises it, in the thread that began the world
+            self.failure, following = failure, None
         return lambda: self._hand_to(following)

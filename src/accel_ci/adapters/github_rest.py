@@ -1,0 +1,221 @@
+"""GitHub's REST API as our port. Whatever is made is looked for first, by a marker and by its author, and again after."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime
+from typing import Any
+from urllib.parse import quote
+
+from accel_ci.adapters.github_calls import Calls, RefusedError
+from accel_ci.domain import errors
+from accel_ci.domain.check import Check, Conclusion, Issue
+from accel_ci.domain.pullrequest import PullRequest, Role
+from accel_ci.domain.queued import WorkflowJob, WorkflowRun
+
+LOGIN = "github-actions[bot]"
+LABEL = "accel-ci"
+PULLS, CHECKS, ISSUES, ACTIONS = "pull-requests: write", "checks: write", "issues: write", "actions: write"
+READ_PULLS, READ_CONTENTS, READ_ACTIONS = "pull-requests: read", "contents: read", "actions: read"
+
+
+class GitHubRest:
+    """The port over `calls`. `login` is who the token writes as; nobody else's comments, checks and issues count."""
+
+    def __init__(self, calls: Calls, *, login: str = LOGIN) -> None:
+        self._calls = calls
+        self._login = login
+
+    def role(self, user: str) -> Role:
+        try:
+            found = self._calls.get(f"/collaborators/{quote(user, safe='')}/permission", needs=READ_CONTENTS)
+        except RefusedError as error:
+            if error.status == 404:
+                return Role.NONE
+            raise
+        return Role(found["permission"]) if found["permission"] in tuple(Role) else Role.READ
+
+    def pull_request(self, number: int) -> PullRequest:
+        found = self._calls.get(f"/pulls/{number}", needs=READ_PULLS)
+        head, base = found["head"], found["base"]
+        return PullRequest(
+            number=number,
+            title=found["title"],
+            head_sha=head["sha"],
+            base_ref=base["ref"],
+            fork=head["repo"] is None or head["repo"]["id"] != base["repo"]["id"],
+            draft=bool(found.get("draft")),
+            open=found["state"] == "open",
+        )
+
+    def changed_files(self, number: int) -> Iterator[str]:
+        for file in self._calls.pages(f"/pulls/{number}/files", needs=READ_PULLS):
+            yield file["filename"]
+
+    def remove_label(self, number: int, label: str) -> None:
+        try:
+            self._calls.send("DELETE", f"/issues/{number}/labels/{quote(label, safe='')}", needs=PULLS)
+        except RefusedError as error:
+            if error.status != 404:
+                raise
+
+    def put_check(self, check: Check) -> None:
+        body = _check_body(check)
+        made = {**body, "head_sha": check.sha, "name": check.name, "external_id": check.external_id}
+        for found in self._made(
+            lambda: [each for each in self._runs_of(check.sha, check.name) if each["external_id"] == check.external_id],
+            lambda: self._calls.post("/check-runs", needs=CHECKS, body=made),
+        ):
+            if _check(found) != check:  # of several all tell the same: which one GitHub counts is its own affair
+                self._calls.send("PATCH", f"/check-runs/{found['id']}", needs=CHECKS, body=body)
+
+    def checks(self, sha: str, name: str = "") -> list[Check]:
+        return [_check(found) for found in self._runs_of(sha, name)]
+
+    def _runs_of(self, sha: str, name: str) -> list[dict[str, Any]]:
+        wanted = {"check_name": name, "filter": "all"} if name else {"filter": "latest"}
+        path, app = f"/commits/{quote(sha, safe='')}/check-runs", self._login.removesuffix("[bot]")
+        listed = self._calls.pages(path, needs=CHECKS, under="check_runs", **wanted)
+        return _by_id(each for each in listed if (each["app"] or {}).get("slug") == app)
+
+    def put_comment(self, number: int, marker: str, body: str) -> None:
+        path, text = f"/issues/{number}/comments", _marked(marker, body)
+
+        def ours() -> list[dict[str, Any]]:
+            return self._ours(self._calls.pages(path, needs=PULLS), marker)
+
+        first, *others = self._made(ours, lambda: self._calls.post(path, needs=PULLS, body={"body": text}))
+        if first["body"] != text:
+            self._calls.send("PATCH", f"/issues/comments/{first['id']}", needs=PULLS, body={"body": text})
+        for other in others:
+            self._calls.send("DELETE", f"/issues/comments/{other['id']}", needs=PULLS)
+
+    def open_issue(self, marker: str, title: str, body: str) -> Issue:
+        new = {"title": title, "body": _marked(marker, body), "labels": [LABEL]}
+        first, *others = self._made(
+            lambda: self._issues(marker), lambda: self._calls.post("/issues", needs=ISSUES, body=new)
+        )
+        for other in others:
+            self._close(other["number"], "not_planned")
+        return Issue(number=first["number"], body=first["body"])
+
+    def issues(self, marker: str) -> list[Issue]:
+        return [Issue(number=each["number"], body=each["body"]) for each in self._issues(marker)]
+
+    def close_issue(self, number: int) -> None:
+        self._close(number, "completed")
+
+    def _issues(self, marker: str) -> list[dict[str, Any]]:
+        listed = self._calls.pages("/issues", needs=ISSUES, state="open", labels=LABEL, creator=self._login)
+        return self._ours((each for each in listed if "pull_request" not in each), marker)
+
+    def _close(self, number: int, reason: str) -> None:
+        body = {"state": "closed", "state_reason": reason}
+        self._calls.send("PATCH", f"/issues/{number}", needs=ISSUES, body=body)
+
+    def waiting_runs(self, workflow: str) -> list[WorkflowRun]:
+        path = f"/actions/workflows/{quote(workflow, safe='')}/runs"
+        found = {
+            run["id"]: run
+            for status in ("queued", "in_progress")
+            for run in self._calls.pages(path, needs=READ_ACTIONS, under="workflow_runs", status=status)
+        }
+        return [_run(found[run_id]) for run_id in sorted(found)]
+
+    def run(self, run_id: int) -> WorkflowRun:
+        return _run(self._calls.get(f"/actions/runs/{run_id}", needs=READ_ACTIONS))
+
+    def jobs(self, run_id: int) -> list[WorkflowJob]:
+        listed = self._calls.pages(f"/actions/runs/{run_id}/jobs", needs=READ_ACTIONS, under="jobs", filter="latest")
+        return [
+            WorkflowJob(name=job["name"], status=job["status"], created_at=_seconds(job.get("created_at") or job["started_at"]))
+            for job in listed
+        ]
+
+    def cancel(self, run_id: int, *, force: bool = False) -> None:
+        try:
+            self._calls.post(f"/actions/runs/{run_id}/{'force-cancel' if force else 'cancel'}", needs=ACTIONS)
+        except RefusedError as error:
+            if error.status != 409:  # it is over
+                raise
+
+    def _made(
+        self, find: Callable[[], list[dict[str, Any]]], create: Callable[[], dict[str, Any]]
+    ) -> list[dict[str, Any]]:
+        """What is there, lowest id first, after making it when nothing was; never empty."""
+        found = find()
+        if found:
+            return found
+        new: list[dict[str, Any]] = []
+        for last in (False, True):
+            try:
+                new = [create()]
+                self._check_author(new[0])
+            except errors.TransientError:  # it may have worked: only looking tells
+                if last:
+                    raise
+            found = find()
+            if new or found:
+                return _by_id({each["id"]: each for each in [*new, *found]}.values())
+        raise AssertionError("the second try ends in one way or the other")
+
+    def _check_author(self, made: Mapping[str, Any]) -> None:
+        author = (made.get("user") or {}).get("login", self._login)
+        if author != self._login:
+            raise errors.ConfigurationError(
+                f"the token writes as {author}, not as {self._login}: what it writes would not be found again",
+                what_to_do=f"set ACCEL_CI_LOGIN to {author}",
+            )
+
+    def _ours(self, found: Iterator[dict[str, Any]], marker: str) -> list[dict[str, Any]]:
+        begin = _marked(marker, "")
+        return _by_id(
+            each
+            for each in found
+            if (each["user"] or {}).get("login") == self._login and (each["body"] or "").startswith(begin)
+        )
+
+
+def _marked(marker: str, body: str) -> str:
+    return f"<!-- accel-ci {marker} -->\n{body}"
+
+
+def _by_id(found: Any) -> list[dict[str, Any]]:
+    return sorted(found, key=lambda each: int(each["id"]))
+
+
+def _check_body(check: Check) -> dict[str, Any]:
+    output = {"title": check.title, "summary": check.summary, "text": check.text}
+    body: dict[str, Any] = {"output": output, **({"details_url": check.url} if check.url else {})}
+    if check.conclusion is None:
+        return {**body, "status": "in_progress"}
+    return {**body, "status": "completed", "conclusion": check.conclusion.value}
+
+
+def _check(found: Mapping[str, Any]) -> Check:
+    told, ended = found["output"], found["conclusion"]
+    return Check(
+        sha=found["head_sha"],
+        name=found["name"],
+        external_id=found["external_id"] or "",
+        conclusion=Conclusion(ended) if ended in tuple(Conclusion) else None,
+        title=told["title"] or "",
+        summary=told["summary"] or "",
+        text=told["text"] or "",
+        url=found["details_url"] or "",
+    )
+
+
+def _run(found: Mapping[str, Any]) -> WorkflowRun:
+    return WorkflowRun(
+        id=found["id"],
+        workflow=found["path"].partition("@")[0].rsplit("/", 1)[-1],
+        attempt=found.get("run_attempt") or 1,
+        status=found["status"] or "",
+        url=found["html_url"],
+        pull_requests=tuple(pull["number"] for pull in found["pull_requests"] or ()),
+    )
+
+
+def _seconds(moment: str) -> float:
+    return datetime.fromisoformat(moment).timestamp()

@@ -1,0 +1,195 @@
+"""The `tpu` backend: TPU VMs through the Cloud TPU API, as nodes or as queued resources.
+
+The API ends no machine by itself: what bounds a lease are cleanup, the job that follows, and the sweeper.
+"""
+
+from __future__ import annotations
+
+import shlex
+import time
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+from accel_ci.adapters import tpu_errors, tpu_nodes, tpu_options, tpu_queued
+from accel_ci.adapters.tpu_api import TpuApi
+from accel_ci.adapters.tpu_nodes import Place
+from accel_ci.domain import accelerators
+from accel_ci.domain.errors import AccelError, BootError, CloudError, ConfigurationError, TransientError
+from accel_ci.domain.lease import Lease, Owner
+from accel_ci.domain.machine import Candidate, Capabilities, Creation, Machine, MachineSpec, State
+from accel_ci.domain.runkey import RunKey
+
+AT_ONCE = 8  # look-ups at the same time; the library keeps ten connections
+ANNOTATION_S = 10.0
+ANNOTATION_PAUSE_S = 0.1
+
+
+@dataclass(slots=True)
+class _Asked:
+    """A creation of ours: its operation while that runs, "" when it is over or unknown, and how many workers come."""
+
+    operation: str
+    workers: int
+    queued: bool
+
+
+class TpuMachines:
+    """Machines of one project. The handle tpu://<project>/<zone>/<name> stands for the node and its queued resource."""
+
+    def __init__(self, cloud: Mapping[str, str], *, project: str = "") -> None:
+        self._api = TpuApi(cloud, project=project)
+        self._asked: dict[str, _Asked] = {}
+
+    def capabilities(self) -> Capabilities:
+        """No lifetime limit of the cloud's own."""
+        return Capabilities(native_lifetime_limit=False, zones=True)
+
+    def candidates(self, spec: MachineSpec) -> Sequence[Candidate]:
+        """The zones that have the type, the cheapest first; on-demand only when asked for, or as the named fallback."""
+        options = tpu_options.checked(spec)
+        return accelerators.candidates(spec.accelerator, zones=spec.zones, spot=spec.spot, on_demand=options.on_demand)
+
+    def begin_create(self, spec: MachineSpec, lease: Lease, candidate: Candidate, *, public_key: str) -> Creation:
+        """The creation, just asked for. A name that is taken tells that we asked before: see _adopted."""
+        options = tpu_options.checked(spec)
+        place = Place(options.project or self._api.project, candidate.zone, lease.key.name)
+        node = tpu_nodes.body(spec, options, lease, public_key=public_key)
+        if options.queued:
+            queued = tpu_queued.body(place, node, spot=candidate.spot, wait_s=spec.boot_limit_s)
+            request_id = str(lease.key.request_id(candidate.zone))
+            operation = self._api.create_queued(place, queued, request_id=request_id)
+        else:
+            operation = self._api.create_node(place, node | tpu_nodes.scheduling(spot=candidate.spot))
+        if operation is None:
+            self._check_adoption(place, lease)
+        self._asked[place.handle] = _Asked(operation or "", spec.workers, options.queued)
+        return Creation(handle=place.handle, stage="asked for")
+
+    def poll(self, creation: Creation) -> Creation:
+        """The creation as it is: first its operation, which has the errors, then the queue, the node, and its workers."""
+        place = tpu_nodes.of_handle(creation.handle)
+        asked = self._asked.get(creation.handle) or _Asked("", 0, queued=False)
+        stage = self._operating(asked) or self._queueing(place, asked)
+        if stage:
+            return Creation(handle=creation.handle, stage=stage)
+        node = self._api.node(place)
+        if node is None:
+            raise self._lost(place)
+        if stage := tpu_nodes.unfinished(place, node):
+            return Creation(handle=creation.handle, stage=stage)
+        attributes = self._api.attributes(place)
+        workers = tpu_nodes.workers(node, attributes, expected=asked.workers)
+        stage = tpu_nodes.unreachable(workers, attributes)
+        ready = None if stage else tpu_nodes.machine(place, node, workers)
+        return Creation(handle=creation.handle, stage=stage or "ready", machine=ready)
+
+    def find(self, key: RunKey, zones: Sequence[str]) -> list[Machine]:
+        """The machines of this key, asked for by name in each zone; in all zones that have any TPU when none is named."""
+        project = self._api.project
+        places = [Place(project, zone, key.name) for zone in zones or accelerators.zones(tpu_options.BACKEND)]
+        self._api.client  # noqa: B018 (made here once, for the threads would race for it)
+        pool = ThreadPoolExecutor(AT_ONCE)
+        try:
+            found = list(pool.map(self._seen, places))
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+        return [each for each in found if each and each.labels.get("accel-ci-key", key.digest) == key.digest]
+
+    def list_owned(self, owner: Owner) -> list[Machine]:
+        """The owner's nodes in every state, and its queued resources that have no node; in all zones."""
+        project, machines = self._api.project, {}
+        for queued in self._api.all_queued():
+            place = tpu_nodes.of_resource(project, queued.name)
+            machines[place.handle] = tpu_queued.machine(place, queued)
+        for node in self._api.nodes():
+            place = tpu_nodes.of_resource(project, node.name)
+            machines[place.handle] = tpu_nodes.machine(place, node)
+        return [each for _, each in sorted(machines.items()) if owner.owns(each.name, each.labels)]
+
+    def release(self, handle: str) -> None:
+        """Delete the queued resource with its node, or the node; both in whatever state they are."""
+        place = tpu_nodes.of_handle(handle)
+        if not self._api.delete_queued(place):
+            self._api.delete_node(place)
+
+    def released(self, handle: str) -> bool:
+        """True when neither a node nor a queued resource of that name exists."""
+        return self._seen(tpu_nodes.of_handle(handle)) is None
+
+    def release_command(self, handle: str) -> str:
+        """gcloud's commands; the one for what does not exist fails without harm."""
+        place = tpu_nodes.of_handle(handle)
+        where = [place.name, f"--zone={place.zone}", f"--project={place.project}", "--quiet"]
+        queued = shlex.join(["gcloud", "compute", "tpus", "queued-resources", "delete", *where, "--force"])
+        return f"{queued} ; {shlex.join(['gcloud', 'compute', 'tpus', 'tpu-vm', 'delete', *where])}"
+
+    def annotate(self, handle: str, name: str, value: str) -> None:
+        """Set the label and see that it was taken; CloudError when there is no node that could bear it."""
+        place = tpu_nodes.of_handle(handle)
+        node = self._api.node(place)
+        operation = node and self._api.set_labels(place, {**node.labels, name: value})
+        if not operation:
+            raise CloudError(f"{handle} has no node: it cannot be annotated", what_to_do="see `accel-ci list`")
+        asked = _Asked(operation, 0, queued=False)
+        deadline = time.monotonic() + ANNOTATION_S
+        while self._operating(asked):
+            if time.monotonic() >= deadline:
+                raise TransientError(f"the label of {handle} was not set in {ANNOTATION_S:.0f} s")
+            time.sleep(ANNOTATION_PAUSE_S)
+
+    def console_tail(self, handle: str) -> str:
+        """Nothing: the API shows no console."""
+        return ""
+
+    def interruption(self, handle: str) -> str:
+        """The word preempted, terminated by the cloud, or maintenance; "" when none of these is so."""
+        place = tpu_nodes.of_handle(handle)
+        node = self._api.node(place)
+        if node is not None:
+            return tpu_nodes.interruption(node)
+        queued = self._api.queued(place)
+        return tpu_queued.interruption(queued) if queued is not None else ""
+
+    def _seen(self, place: Place) -> Machine | None:
+        node = self._api.node(place)
+        if node is not None:
+            return tpu_nodes.machine(place, node)
+        queued = self._api.queued(place)
+        return None if queued is None else tpu_queued.machine(place, queued)
+
+    def _check_adoption(self, place: Place, lease: Lease) -> None:
+        """The machine that has our name already is ours when it has our labels, unless it is ending."""
+        there = self._seen(place)
+        if there is None or there.state is State.RELEASING:
+            raise TransientError(f"an earlier {place.handle} is still ending", what_to_do="ask again in a few seconds")
+        if not lease.labels().items() <= there.labels.items():
+            raise ConfigurationError(
+                f"{place.handle} exists and belongs to another lease",
+                what_to_do=f"end it first: {self.release_command(place.handle)}",
+            )
+
+    def _operating(self, asked: _Asked) -> str:
+        """What is waited for while the operation runs; "" once it is over, or not known any more."""
+        operation = self._api.operation(asked.operation) if asked.operation else None
+        if operation is not None and not operation.get("done"):
+            return "creating"
+        asked.operation = ""
+        if operation is not None and operation.get("error"):
+            raise tpu_errors.of_operation(tpu_errors.of_status(operation["error"]))
+        return ""
+
+    def _queueing(self, place: Place, asked: _Asked) -> str:
+        if not asked.queued:
+            return ""
+        queued = self._api.queued(place)
+        if queued is None:
+            raise self._lost(place)
+        return tpu_queued.unfinished(place, queued)
+
+    def _lost(self, place: Place) -> AccelError:
+        """Why there is no machine where one was asked for; a lost reply may have hidden the operation that knows it."""
+        failure = self._api.failure(place)
+        if failure is not None:
+            return tpu_errors.of_operation(failure)
+        return BootError(f"{place.handle} ended before it was used", what_to_do="run it again")

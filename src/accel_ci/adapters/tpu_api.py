@@ -1,0 +1,235 @@
+"""The Cloud TPU API through Google's own client: a timeout on every call, errors in our terms, no silent repetition.
+
+The library's REST transport: as quick as gRPC for what we do, plain http to a simulator, and the errors' details as sent.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from accel_ci.adapters import google_sign_in, tpu_errors, tpu_nodes
+from accel_ci.adapters.tpu_errors import Refusal
+from accel_ci.adapters.tpu_nodes import Attributes, Place
+from accel_ci.domain.errors import AccessError, ConfigurationError, TransientError
+from accel_ci.formats import output
+
+if TYPE_CHECKING:
+    from google.cloud import tpu_v2
+
+Answer = TypeVar("Answer")
+
+ENDPOINT = "CLOUDSDK_API_ENDPOINT_OVERRIDES_TPU"
+READ_S = 10.0
+WRITE_S = 30.0
+TRIES = 3
+PAUSE_S = 0.2
+PAGES = 1000
+
+
+class TpuApi:
+    """One project's TPUs. What does not exist is None; every other refusal is raised as one of domain.errors.
+
+    What may be repeated without harm is asked three times at most; what makes something, once.
+    """
+
+    def __init__(self, cloud: Mapping[str, str], *, project: str = "") -> None:
+        self._cloud = cloud
+        self._project = project
+
+    @cached_property
+    def project(self) -> str:
+        """The project that pays: the user's, else the one of the credentials; ConfigurationError without any."""
+        found = self._project or self._signed_in[1]
+        if not found:
+            raise ConfigurationError(
+                "no Google Cloud project is known", what_to_do="set the input `project`, or CLOUDSDK_CORE_PROJECT"
+            )
+        return found
+
+    @cached_property
+    def client(self) -> tpu_v2.TpuClient:
+        """Google's client, made when it is first needed: importing it takes a quarter of a second."""
+        credentials, _ = self._signed_in
+        from google.cloud import tpu_v2
+
+        _know_metadata()
+        endpoint = self._cloud.get(ENDPOINT, "").rstrip("/")
+        options = {"api_endpoint": endpoint} if endpoint else None
+        return tpu_v2.TpuClient(credentials=credentials, transport="rest", client_options=options)
+
+    @cached_property
+    def _session(self) -> Any:
+        from google.auth.transport.requests import AuthorizedSession
+
+        return AuthorizedSession(self._signed_in[0])  # type: ignore[no-untyped-call]
+
+    @cached_property
+    def _signed_in(self) -> tuple[Any, str]:
+        return google_sign_in.credentials(self._cloud)
+
+    def create_node(self, place: Place, node: Mapping[str, Any]) -> str | None:
+        """The name of the operation that makes the node; None when one of that name exists."""
+        request = {"parent": place.parent, "node_id": place.name, "node": node}
+        made = _asked(
+            lambda: self.client.create_node(request=request, retry=None, timeout=WRITE_S), unless="ALREADY_EXISTS"
+        )
+        return None if made is None else str(made.operation.name)
+
+    def create_queued(self, place: Place, queued: Mapping[str, Any], *, request_id: str) -> str | None:
+        """The name of the operation that makes the queued resource; None when one of that name exists."""
+        request = {
+            "parent": place.parent,
+            "queued_resource_id": place.name,
+            "queued_resource": queued,
+            "request_id": request_id,
+        }
+        made = _asked(
+            lambda: self.client.create_queued_resource(request=request, retry=None, timeout=WRITE_S),
+            unless="ALREADY_EXISTS",
+        )
+        return None if made is None else str(made.operation.name)
+
+    def delete_node(self, place: Place) -> bool:
+        """Begin to delete the node, in whatever state it is; False when there is none."""
+        return self._found(self.client.delete_node, {"name": place.node}) is not None
+
+    def delete_queued(self, place: Place) -> bool:
+        """Begin to delete the queued resource with its node, in whatever state it is; False when there is none."""
+        return self._found(self.client.delete_queued_resource, {"name": place.queued, "force": True}) is not None
+
+    def node(self, place: Place) -> tpu_v2.Node | None:
+        """The node as it is now."""
+        return self._found(self.client.get_node, {"name": place.node})
+
+    def queued(self, place: Place) -> tpu_v2.QueuedResource | None:
+        """The queued resource as it is now."""
+        return self._found(self.client.get_queued_resource, {"name": place.queued})
+
+    def nodes(self) -> Iterator[tpu_v2.Node]:
+        """Every node of the project in any zone; the API cannot filter them."""
+        for page in self._pages(lambda **options: self.client.list_nodes(**options).pages):
+            yield from page.nodes
+
+    def all_queued(self) -> Iterator[tpu_v2.QueuedResource]:
+        """Every queued resource of the project in any zone."""
+        for page in self._pages(lambda **options: self.client.list_queued_resources(**options).pages):
+            yield from page.queued_resources
+
+    def attributes(self, place: Place) -> list[Attributes]:
+        """What each worker told about itself: value by (namespace, key), in the order of the workers."""
+        # An empty id in the list is how gcloud says all workers.
+        found = self._found(self.client.get_guest_attributes, {"name": place.node, "worker_ids": [""]})
+        return [
+            {(item.namespace.strip("/"), item.key): item.value for item in told.query_value.items}
+            for told in (found.guest_attributes if found else ())
+        ]
+
+    def set_labels(self, place: Place, labels: Mapping[str, str]) -> str | None:
+        """The name of the operation that gives the node these labels and no others; None when there is no node."""
+        request = {"node": {"name": place.node, "labels": labels}, "update_mask": {"paths": ["labels"]}}
+        made = self._found(self.client.update_node, request)
+        return None if made is None else str(made.operation.name)
+
+    def operation(self, name: str) -> Mapping[str, Any] | None:
+        """The operation as JSON: name, done, error, metadata; None when the API has forgotten it."""
+        return self._read(name)
+
+    def failure(self, place: Place) -> Refusal | None:
+        """Why the creation in this place failed, looked for among the zone's operations; None when that is not known."""
+        listed = self._read(f"{place.parent}/operations") or {}
+        for operation in listed.get("operations", ()):
+            about = operation.get("metadata", {})
+            same = tpu_nodes.of_resource(place.project, str(about.get("target"))) == place
+            if same and about.get("verb") == "create" and operation.get("error"):
+                return tpu_errors.of_status(operation["error"])
+        return None
+
+    def _read(self, name: str) -> Mapping[str, Any] | None:
+        """A document of the API as it is. The library's own reader of operations refuses those with an unknown field."""
+        from google.api_core.exceptions import from_http_response
+
+        def ask() -> Any:
+            response = self._session.get(f"{self.client.transport.host}/v2/{name}", timeout=READ_S)
+            if response.status_code >= 400:
+                raise from_http_response(response)  # type: ignore[no-untyped-call]
+            return response.json()
+
+        return _repeated(lambda: _asked(ask, unless="NOT_FOUND"))
+
+    def _found(self, method: Callable[..., Answer], request: Mapping[str, Any]) -> Answer | None:
+        return _repeated(
+            lambda: _asked(lambda: method(request=request, retry=None, timeout=READ_S), unless="NOT_FOUND")
+        )
+
+    def _pages(self, method: Callable[..., Any]) -> Iterator[Any]:
+        """The pages of a listing over all zones. A zone that did not answer makes it worth nothing: TransientError."""
+        token = ""
+        for _ in range(PAGES):
+            request = {"parent": f"projects/{self.project}/locations/-", "page_token": token}
+            page = _repeated(
+                lambda request=request: _asked(  # type: ignore[misc]
+                    lambda: next(method(request=request, retry=None, timeout=READ_S))
+                )
+            )
+            assert page is not None
+            if page.unreachable:
+                raise TransientError(f"zones did not answer: {output.one_line(', '.join(page.unreachable))}")
+            yield page
+            token = page.next_page_token
+            if not token:
+                return
+        raise TransientError(f"a listing of more than {PAGES} pages")
+
+
+def _repeated(ask: Callable[[], Answer]) -> Answer:
+    for attempt in range(TRIES - 1):
+        try:
+            return ask()
+        except TransientError:
+            time.sleep(PAUSE_S * 4**attempt)
+    return ask()
+
+
+def _asked(call: Callable[[], Answer], *, unless: str = "") -> Answer | None:
+    """The call's answer, None when it was refused with the status `unless`; whatever else goes wrong in our own terms."""
+    from google.api_core.exceptions import GoogleAPICallError
+    from google.auth.exceptions import GoogleAuthError, RefreshError
+    from google.protobuf.json_format import ParseError  # type: ignore[import-untyped]
+
+    try:
+        return call()
+    except GoogleAPICallError as error:
+        refusal = tpu_errors.of_call(error)
+        if refusal.status == unless:
+            return None
+        raise tpu_errors.classed(refusal) from error
+    except RefreshError as error:
+        if error.retryable:
+            raise _unanswered(error) from error
+        raise AccessError(
+            f"the credentials for Google Cloud are refused: {output.one_line(str(error), 300)}",
+            what_to_do="sign in again; in a workflow, give the job `id-token: write`",
+        ) from error
+    # Whatever requests raises is an OSError; the rest is how the library trips over answers that are none of Google's.
+    except (OSError, GoogleAuthError, ParseError, UnicodeDecodeError, AttributeError) as error:
+        raise _unanswered(error) from error
+
+
+def _unanswered(error: Exception) -> TransientError:
+    why = output.one_line(str(error), 300)
+    return TransientError(f"no answer from the Cloud TPU API: {type(error).__name__}: {why}", what_to_do="run it again")
+
+
+def _know_metadata() -> None:
+    """Teach the library a type that operations of Google's services may carry: without it their replies are not read."""
+    from google.protobuf import descriptor_pb2, descriptor_pool  # type: ignore[import-untyped]
+
+    file = descriptor_pb2.FileDescriptorProto(
+        name="accel_ci/operation_metadata.proto",
+        package="google.cloud.common",
+        message_type=[descriptor_pb2.DescriptorProto(name="OperationMetadata")],
+    )
+    descriptor_pool.Default().AddSerializedFile(file.SerializeToString())

@@ -1,0 +1,33 @@
+"""A pull request as GitHub shows it now, and what a user may do in its repository."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Role(StrEnum):
+    """What a user may do; GitHub counts triage as read and maintain as write."""
+
+    NONE = "none"
+    READ = "read"
+    WRITE = "write"
+    ADMIN = "admin"
+
+    @property
+    def may_write(self) -> bool:
+        """True for those who could change the code themselves."""
+        return self in (Role.WRITE, Role.ADMIN)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PullRequest:
+    """The facts that gate decides on. `fork`: the head is in another repository, or in none any more."""
+
+    number: int
+    title: str
+    head_sha: str
+    base_ref: str
+    fork: bool
+    draft: bool = False
+    open: bool = True

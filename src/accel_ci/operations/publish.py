@@ -1,0 +1,124 @@
+"""Showing a finished run on GitHub: the check, the comment of the pull request, the issue of a branch."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+from accel_ci.domain import check, errors
+from accel_ci.domain.check import Check, Conclusion
+from accel_ci.domain.record import RunRecord
+from accel_ci.domain.verdict import Verdict
+from accel_ci.ports.github import GitHub
+from accel_ci.ports.world import World
+from accel_ci.render import comment, issue, summary
+
+Answer = TypeVar("Answer")
+BAD = (Verdict.FAILED, Verdict.TIMED_OUT)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Publication:
+    """How a run is shown: under which check's name, in a matrix of how many, and whether failures open an issue."""
+
+    check: str = check.NAME
+    siblings: int = 1
+    workflow: str = ""
+    failure_issue: bool = True
+
+
+def publish(world: World, record: RunRecord, how: Publication) -> None:
+    """Show what the token may show; what it may not is a warning, never a failure: the tests' verdict is not at stake."""
+    github = world.github
+    if github is None or not record.identity.event:
+        return
+    sections = [(how.check, comment.section(record))]
+    if record.identity.sha:
+        sections = _shown(world, "the check", lambda: _checked(github, record, how)) or sections
+    number = record.identity.pull_request
+    if number is not None:
+        body = comment.comment(sections)
+        _shown(world, "the comment", lambda: github.put_comment(number, f"report {how.check}", body))
+    elif how.failure_issue:
+        _shown(world, "the issue", lambda: _issue(github, record, how))
+
+
+def _shown(world: World, what: str, show: Callable[[], Answer]) -> Answer | None:
+    try:
+        return show()
+    except (errors.CloudError, errors.ConfigurationError) as error:
+        world.job.warning("report", f"{what} could not be written: {error}; {error.what_to_do}")
+        return None
+
+
+def _checked(github: GitHub, record: RunRecord, how: Publication) -> list[tuple[str, str]]:
+    """The sections of all jobs that tested this commit in this run, after this job's check has ended."""
+    own = _check(record, name=check.instance_name(how.check, record.identity.instance))
+    github.put_check(own)
+    if own.name == how.check:
+        return [(own.name, own.text)]
+    return _with_siblings(github, record, how)
+
+
+def _with_siblings(github: GitHub, record: RunRecord, how: Publication) -> list[tuple[str, str]]:
+    """The same for a matrix. Whoever ends last sees all, and ends the check of the whole."""
+    of_run = check.of_run(record.identity.run_id)
+    parts = [
+        each
+        for each in github.checks(record.identity.sha)
+        if each.external_id.startswith(of_run) and each.name.startswith(f"{how.check} (")
+    ]
+    parts.sort(key=lambda each: each.name)
+    whole = check.worst([each.conclusion for each in parts]) if len(parts) >= how.siblings else None
+    if whole is not None:
+        github.put_check(_of_whole(record, parts, name=how.check, conclusion=whole))
+    return [(each.name, each.text) for each in parts]
+
+
+def _of_whole(record: RunRecord, parts: Sequence[Check], *, name: str, conclusion: Conclusion) -> Check:
+    good = sum(each.conclusion is Conclusion.SUCCESS for each in parts)
+    return Check(
+        sha=record.identity.sha,
+        name=name,
+        external_id=check.external_id(record.identity.run_id, record.identity.attempt),
+        conclusion=conclusion,
+        title=f"{good} of {len(parts)} jobs passed",
+        summary="The check of each job tells more.",
+        url=record.identity.url,
+    )
+
+
+def _check(record: RunRecord, *, name: str) -> Check:
+    assert record.verdict is not None
+    return Check(
+        sha=record.identity.sha,
+        name=name,
+        external_id=check.external_id(record.identity.run_id, record.identity.attempt),
+        conclusion=check.conclusion(record.verdict),
+        title=comment.title(record),
+        summary=summary.head(record),
+        text=comment.section(record),
+        url=record.identity.url,
+    )
+
+
+def _issue(github: GitHub, record: RunRecord, how: Publication) -> None:
+    """One open issue per workflow, job, matrix instance and branch; only the code's own failures count."""
+    marker, run = f"issue {_key(record, how)}", f"{record.identity.run_id}.{record.identity.attempt}"
+    if record.verdict in BAD:
+        name = check.instance_name(how.check, record.identity.instance)
+        known = github.open_issue(marker, issue.title(record, name=name), issue.body(record))
+        if issue.tag(record) not in known.body:
+            github.put_comment(known.number, f"run {run}", comment.section(record))
+    elif record.verdict is Verdict.PASSED:
+        for known in github.issues(marker):
+            github.put_comment(known.number, f"run {run}", issue.green(record))
+            github.close_issue(known.number)
+
+
+def _key(record: RunRecord, how: Publication) -> str:
+    identity = record.identity
+    parts = (how.check, how.workflow, identity.job, identity.instance, identity.slot, identity.ref)
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]

@@ -1,0 +1,130 @@
+"""The JSON of GitHub's REST API: our facts laid over GitHub's own published examples."""
+
+from __future__ import annotations
+
+import copy
+import functools
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from importlib import resources
+from typing import Any
+
+from accel_ci_sim.world.github import CheckRun, Comment, GitHubWorld, Issue, Job, Pull, Run
+
+WEB = "https://github.com"
+
+
+@functools.cache
+def _examples() -> dict[str, Any]:
+    place = resources.files("accel_ci_sim.wire").joinpath("github_examples.json")
+    document: dict[str, Any] = json.loads(place.read_text(encoding="utf-8"))
+    return document
+
+
+def _like(kind: str, **facts: Any) -> dict[str, Any]:
+    shape: dict[str, Any] = copy.deepcopy(_examples()[kind])
+    return shape | facts
+
+
+def moment(seconds: float) -> str:
+    """Seconds since 1970 as GitHub writes them."""
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%SZ}"
+
+
+def _user(login: str) -> dict[str, Any]:
+    bot = login.endswith("[bot]")
+    user: dict[str, Any] = _examples()["comment"]["user"]
+    return user | {"login": login, "type": "Bot" if bot else "User"}
+
+
+def repository(world: GitHubWorld) -> dict[str, Any]:
+    """The repository itself."""
+    return _like("repository", id=world.repository_id, full_name=world.repository, name=world.repository.split("/")[1])
+
+
+def permission(login: str, role: str) -> dict[str, Any]:
+    """What a user may do; maintain is told as write, triage as read."""
+    legacy = {"maintain": "write", "triage": "read"}.get(role, role)
+    return _like("collaborator", permission=legacy, role_name=role, user=_user(login) | {"role_name": role})
+
+
+def pull(world: GitHubWorld, told: Pull) -> dict[str, Any]:
+    """A pull request."""
+    shape = _like("pull", number=told.number, title=told.title, draft=told.draft, state=told.state)
+    shape["head"] |= {"sha": told.head_sha}
+    shape["base"] |= {"ref": told.base_ref}
+    shape["base"]["repo"] |= {"id": world.repository_id, "full_name": world.repository}
+    shape |= {"labels": [label(name) for name in world.issue(told.number).labels], "requested_teams": []}
+    if told.head_repository_id is None:
+        shape["head"]["repo"] = None
+    else:
+        shape["head"]["repo"]["id"] = told.head_repository_id
+    return shape
+
+
+def file(path: str) -> dict[str, Any]:
+    """A changed file."""
+    return _like("file", filename=path)
+
+
+def label(name: str) -> dict[str, Any]:
+    """A label."""
+    return _like("label", name=name)
+
+
+def issue(world: GitHubWorld, told: Issue) -> dict[str, Any]:
+    """An issue; a pull request's one is marked as such."""
+    shape = _like(
+        "issue", number=told.number, id=told.number, title=told.title, body=told.body, user=_user(told.author)
+    )
+    shape |= {"state": told.state, "state_reason": told.state_reason, "labels": [label(name) for name in told.labels]}
+    shape |= {"created_at": moment(told.at), "html_url": f"{WEB}/{world.repository}/issues/{told.number}"}
+    if not told.is_pull:
+        del shape["pull_request"]
+    return shape
+
+
+def comment(world: GitHubWorld, told: Comment) -> dict[str, Any]:
+    """A comment."""
+    url = f"{WEB}/{world.repository}/issues/{told.number}#issuecomment-{told.id}"
+    shape = _like("comment", id=told.id, body=told.body, user=_user(told.author), html_url=url)
+    return shape | {"created_at": moment(told.at)}
+
+
+def check(told: CheckRun) -> dict[str, Any]:
+    """A check run."""
+    ended = told.status == "completed"
+    shape = _like("check", id=told.id, head_sha=told.sha, name=told.name, external_id=told.external_id)
+    shape |= {"status": told.status, "conclusion": told.conclusion, "details_url": told.details_url or None}
+    shape |= {"started_at": moment(told.at), "completed_at": moment(told.at) if ended else None}
+    shape["app"] |= {"slug": told.app}
+    shape["output"] |= {"title": None, "summary": None, "text": None} | told.output
+    return shape
+
+
+def run(world: GitHubWorld, told: Run) -> dict[str, Any]:
+    """A workflow run."""
+    shape = _like("run", id=told.id, status=told.status, conclusion=told.conclusion, run_attempt=told.attempt)
+    shape |= {"path": f".github/workflows/{told.workflow}@main"}
+    shape |= {"html_url": f"{WEB}/{world.repository}/actions/runs/{told.id}"}
+    return shape | {"pull_requests": [_small_pull(world, number) for number in told.pulls]}
+
+
+def _small_pull(world: GitHubWorld, number: int) -> dict[str, Any]:
+    told, url = world.pull(number), f"https://api.github.com/repos/{world.repository}"
+    here: Mapping[str, Any] = {"id": world.repository_id, "url": url, "name": world.repository.split("/")[1]}
+    ends = {"head": told.head_sha, "base": "0" * 40}
+    sides = {side: {"ref": "main", "sha": sha, "repo": here} for side, sha in ends.items()}
+    return {"id": number, "number": number, "url": f"{url}/pulls/{number}", **sides}
+
+
+def job(told: Job, *, run_id: int) -> dict[str, Any]:
+    """A job of a run."""
+    ended = told.status == "completed"
+    shape = _like("job", id=told.id, name=told.name, status=told.status, run_id=run_id)
+    shape |= {"created_at": moment(told.created_at), "started_at": moment(told.created_at)}
+    return shape | {
+        "conclusion": "cancelled" if ended else None,
+        "completed_at": moment(told.created_at) if ended else None,
+    }

@@ -1,0 +1,106 @@
+"""One host of a simulated TPU: a loopback address with an sshd and a metadata server, a scratch directory, real processes."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+import asyncssh
+
+from accel_ci_sim.wire import http_server, metadata_server, processes, ssh_keys
+from accel_ci_sim.wire.ssh_server import SHELL, SshServer
+from accel_ci_sim.world.tpu_node import Node, TpuWorker
+
+KEY_KINDS = ("ssh-ed25519", "ecdsa-sha2-nistp256")
+METADATA = "metadata.google.internal"
+STARTUP = "startup-script"
+
+
+class Machine:
+    """A host. `home` is where logins and commands begin; `console` has what the startup script said."""
+
+    def __init__(self, node: Node, worker: TpuWorker, directory: Path, *, path: str) -> None:
+        self.home = directory / "home"
+        self.console = directory / "console"
+        self._node = node
+        self._worker = worker
+        self._directory = directory
+        self._path = path
+        self._keys: list[asyncssh.SSHKey] = []
+        self._sshd: SshServer | None = None
+        self._metadata: asyncio.Server | None = None
+        self._startup: asyncio.subprocess.Process | None = None
+
+    async def power_on(self, address: str, port: int) -> None:
+        """Come up at that address: when this returns, the machine can be reached and its startup script runs."""
+        if not self._keys:
+            self._install()
+        self._metadata = await metadata_server.serve(self._node, self._worker, address)
+        host = f"{address}:{http_server.port_of(self._metadata)}"
+        (self._directory / "curl" / ".curlrc").write_text(f'connect-to = "{METADATA}:80:{host}"\n')
+        self._sshd = SshServer(self)
+        await self._sshd.listen(address, port, keys=self._keys)
+        self._worker.address, self._worker.port = address, port
+        self._host = host
+        await self._run_startup_script()
+
+    def power_off(self) -> None:
+        """Nobody gets in or is in any more. Whoever calls this ends the processes."""
+        if self._sshd is not None:
+            self._sshd.close()
+        if self._metadata is not None:
+            self._metadata.close()
+        self._worker.address = ""
+
+    def lets_in(self, user: str, key: tuple[str, str]) -> bool:
+        """True when the node's metadata, as it is now, gives the user this key."""
+        return key in ssh_keys.allowed(self._node.metadata, user, now=time.time())
+
+    def environment(self, user: str) -> Mapping[str, str]:
+        """The variables of the user's commands: those of a bare machine, and where its metadata server is."""
+        return {
+            "HOME": str(self.home),
+            "USER": user,
+            "LOGNAME": user,
+            "SHELL": SHELL,
+            "PATH": self._path,
+            "LANG": "C.UTF-8",
+            "TMPDIR": str(self._directory / "tmp"),
+            "GCE_METADATA_HOST": self._host,
+            "CURL_HOME": str(self._directory / "curl"),
+            processes.MARK: str(self._directory),
+        }
+
+    def _install(self) -> None:
+        for place in (self.home, self._directory / "curl", self._directory / "tmp"):
+            place.mkdir(parents=True, mode=0o700)
+        self._keys = [asyncssh.generate_private_key(kind) for kind in KEY_KINDS]
+        for key in self._keys:
+            kind, text = key.export_public_key().decode("ascii").split()[:2]
+            self._worker.attributes["hostkeys", kind] = text
+
+    async def _run_startup_script(self) -> None:
+        script = self._node.metadata.get(STARTUP)
+        if not script:
+            return
+        file = self._directory / STARTUP
+        file.write_text(script)
+        file.chmod(0o700)
+        with self.console.open("ab") as console:
+            self._startup = await asyncio.create_subprocess_exec(
+                *(SHELL, "-c", str(file)),
+                cwd=self.home,
+                env={**self.environment("root")},
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=console,
+                stderr=console,
+                start_new_session=True,
+            )
+
+
+def path_of(environ: Mapping[str, str], *, without: Path) -> str:
+    """The PATH of simulated machines: this computer's, less the simulator's own programs."""
+    return os.pathsep.join(each for each in environ.get("PATH", os.defpath).split(os.pathsep) if each != str(without))

@@ -1,0 +1,160 @@
+"""JSON bodies the way Google's front end reads them: either spelling of a field, and a 400 for what it does not know."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from accel_ci_sim.wire import tpu_schema
+from accel_ci_sim.world.tpu_status import TYPES, Code, RefusedError, Status
+
+DURATION = re.compile(r"-?[0-9]{1,12}(\.[0-9]{1,9})?s")
+TIMESTAMP = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?(Z|[+-][0-9]{2}:[0-9]{2})")
+INTEGER = re.compile(r"-?[0-9]{1,19}")
+
+
+def parsed(body: bytes, kind: str, *, root: str = "") -> dict[str, Any]:
+    """The message `kind` that the body holds, with field names in lowerCamelCase; unset and output-only fields left out.
+
+    `root` is how the message is called in errors. RefusedError names all mistakes.
+    """
+    reader = _Reader()
+    message = reader.message(_document(body), kind, root)
+    if reader.mistakes:
+        raise refused(reader.mistakes)
+    return message
+
+
+def refused(mistakes: list[tuple[str, str]]) -> RefusedError:
+    """The 400 for (field, what is wrong with it)."""
+    violations = [{"field": field, "description": text} for field, text in mistakes]
+    details = {"@type": f"{TYPES}BadRequest", "fieldViolations": violations}
+    return RefusedError(Status(Code.INVALID_ARGUMENT, "\n".join(text for _, text in mistakes), (details,)))
+
+
+def camel(name: str) -> str:
+    """accelerator_type as acceleratorType."""
+    head, *rest = name.split("_")
+    return head + "".join(map(str.capitalize, rest))
+
+
+def snake(name: str) -> str:
+    """acceleratorType as accelerator_type."""
+    return re.sub(r"[A-Z]", lambda match: f"_{match.group().lower()}", name)
+
+
+def _document(body: bytes) -> Any:
+    try:
+        return json.loads(body or b"{}")
+    except ValueError as error:
+        raise refused([("", f"Invalid JSON payload received. {error}")]) from error
+
+
+class _Reader:
+    """Reads one body and collects its mistakes."""
+
+    def __init__(self) -> None:
+        self.mistakes: list[tuple[str, str]] = []
+
+    def message(self, given: Any, kind: str, path: str) -> dict[str, Any]:
+        if not isinstance(given, dict):
+            self._wrong(given, path, f"type.googleapis.com/{tpu_schema.PACKAGE}.{kind}")
+            return {}
+        found: dict[str, Any] = {}
+        for name, value, declared in self._fields(given, kind, path):
+            read = self._value(value, declared.rstrip("!"), _join(path, name))
+            if not declared.endswith("!") and (read or declared in tpu_schema.MESSAGES):
+                found[camel(name)] = read
+        self._oneofs(found, kind, path)
+        return found
+
+    def _fields(self, given: Mapping[str, Any], kind: str, path: str) -> Iterator[tuple[str, Any, str]]:
+        declared = tpu_schema.MESSAGES[kind]
+        for key, value in given.items():
+            name = key if key in declared else snake(key)
+            if name not in declared:
+                where = f" at '{path}'" if path else ""
+                text = f'Invalid JSON payload received. Unknown name "{key}"{where}: Cannot find field.'
+                self.mistakes.append((path, text))
+            elif value is not None:
+                yield name, value, declared[name]
+
+    def _value(self, given: Any, declared: str, path: str) -> Any:
+        if declared.endswith("*"):
+            return self._list(given, declared[:-1], path)
+        if isinstance(given, list):
+            name = path.rpartition(".")[2]
+            text = f"Invalid JSON payload received. Unknown name \"{name}\" at '{path.rpartition('.')[0]}': "
+            self.mistakes.append((path, text + "Proto field is not repeating, cannot start list."))
+            return None
+        if declared in tpu_schema.MESSAGES:
+            return self.message(given, declared, path)
+        if declared == "map":
+            return self._map(given, path)
+        return self._scalar(given, declared, path)
+
+    def _list(self, given: Any, declared: str, path: str) -> list[Any]:
+        if not isinstance(given, list):
+            self._wrong(given, path, _label(declared))
+            return []
+        return [self._value(item, declared, f"{path}[{index}]") for index, item in enumerate(given)]
+
+    def _map(self, given: Any, path: str) -> dict[str, str]:
+        if not isinstance(given, dict):
+            self._wrong(given, path, "Map")
+            return {}
+        return {key: self._scalar(value, "string", f"{path}[{key}].value") or "" for key, value in given.items()}
+
+    def _scalar(self, given: Any, declared: str, path: str) -> Any:
+        names = tpu_schema.ENUMS.get(declared)
+        if names is not None and isinstance(given, int) and 0 <= given < len(names):
+            given = names[given]
+        if given in names if names is not None else _FITS.get(declared, _anything)(given):
+            return None if names is not None and given == names[0] else given
+        self._wrong(given, path, _label(declared))
+        return None
+
+    def _oneofs(self, found: Mapping[str, Any], kind: str, path: str) -> None:
+        for oneof, members in tpu_schema.ONEOFS.get(kind, {}).items():
+            for late in [name for name in members if camel(name) in found][1:]:
+                text = f"oneof field '{oneof}' is already set. Cannot set '{camel(late)}'"
+                where = f"Invalid value at '{path}' (oneof), {text}"
+                self.mistakes.append((path, where))
+
+    def _wrong(self, given: Any, path: str, label: str) -> None:
+        self.mistakes.append((path, f"Invalid value at '{path}' ({label}), {json.dumps(given)}"))
+
+
+_FITS: Mapping[str, Callable[[Any], bool]] = {
+    "string": lambda value: isinstance(value, str),
+    "bool": lambda value: isinstance(value, bool),
+    "int32": lambda value: _is_integer(value) and abs(int(value)) < 1 << 31,
+    "int64": lambda value: _is_integer(value),
+    "timestamp": lambda value: isinstance(value, str) and bool(TIMESTAMP.fullmatch(value)),
+    "duration": lambda value: isinstance(value, str) and bool(DURATION.fullmatch(value)),
+}
+
+
+def _anything(value: Any) -> bool:
+    """What is read and thrown away may be anything."""
+    return True
+
+
+def _is_integer(value: Any) -> bool:
+    if isinstance(value, str):
+        return bool(INTEGER.fullmatch(value))
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _label(declared: str) -> str:
+    if declared in ("timestamp", "duration"):
+        return f"type.googleapis.com/google.protobuf.{declared.capitalize()}"
+    if declared in tpu_schema.ENUMS or declared in tpu_schema.MESSAGES:
+        return f"type.googleapis.com/{tpu_schema.PACKAGE}.{declared}"
+    return f"TYPE_{declared.upper()}"
+
+
+def _join(path: str, name: str) -> str:
+    return f"{path}.{name}" if path else name

@@ -1,0 +1,63 @@
+"""What can be turned on a simulated Cloud TPU while it runs. Everything at rest is a cloud that never fails and never waits."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from accel_ci_sim.world.dice import Dice
+
+Number = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Chance = Annotated[float, Field(ge=0, le=1)]
+Range = Number | tuple[Number, Number]
+EVERYWHERE = "*"
+
+
+class Knobs(BaseModel):
+    """Times are seconds: a number, or [least, most] to draw from. Chances lie between 0 and 1. None means never."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    seed: int = Field(1, description="the same seed and the same calls give the same answers")
+    boot_s: Range = Field(0.0, description="from the request for a node until it is READY, or until its creation fails")
+    stop_s: Range = Field(0.0, description="how long a node is STOPPING")
+    delete_s: Range = Field(0.0, description="how long a node is DELETING, or a queued resource SUSPENDING")
+    queue_s: Range = Field(0.0, description="how long a queued resource waits before it is served")
+    stockout: dict[str, Chance] = Field({}, description="by zone, `*` for any: chance that it has none left")
+    quota: dict[str, int] = Field({}, description="by region, `*` for any: chips (cores before v5e, v5p) per family")
+    closed_zones: tuple[str, ...] = Field((), description="zones that a policy keeps the project out of (403)")
+    unreachable_zones: tuple[str, ...] = Field((), description="zones that do not answer (503, `unreachable` in lists)")
+    preempt_after_s: Number | None = Field(None, description="spot nodes are PREEMPTED after so long in READY")
+    preempt_creating: Chance = Field(0.0, description="chance that a spot node is taken away before it is READY")
+    maintenance_after_s: Number | None = Field(None, description="nodes go into maintenance after so long in READY")
+    maintenance_s: Number = Field(30.0, description="how long that takes; the machines restart")
+    stuck_deleting: Chance = Field(0.0, description="chance that a delete hangs")
+    stuck_deleting_s: Number = Field(600.0, description="for how long it hangs in DELETING")
+    deletes_per_minute: int | None = Field(None, ge=0, description="more than these are refused (429)")
+    list_lag_s: Number = Field(0.0, description="lists lack what is younger and still show what went since")
+    latency_s: Range = Field(0.0, description="before each answer of the API")
+    error_rate: Chance = Field(0.0, description="chance of 503 instead of doing it")
+    lost_reply_rate: Chance = Field(
+        0.0, description="chance that it is done and the connection breaks before the answer"
+    )
+
+    @field_validator("boot_s", "stop_s", "delete_s", "queue_s", "latency_s")
+    @classmethod
+    def _ordered(cls, given: Range) -> Range:
+        if isinstance(given, tuple) and given[0] > given[1]:
+            raise ValueError("the least comes first")
+        return given
+
+    def stockout_chance(self, zone: str) -> float:
+        """The chance that the zone has none left."""
+        return self.stockout.get(zone, self.stockout.get(EVERYWHERE, 0.0))
+
+    def quota_limit(self, region: str) -> int | None:
+        """How much of each family the project may have in the region; None for no limit."""
+        return self.quota.get(region, self.quota.get(EVERYWHERE))
+
+
+def seconds(dice: Dice, given: Range) -> float:
+    """A time drawn from the range."""
+    return dice.uniform(*given) if isinstance(given, tuple) else given

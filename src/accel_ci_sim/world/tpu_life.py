@@ -1,0 +1,216 @@
+"""The life of nodes: they boot, run, are preempted, maintained, stopped and removed, on whatever time they are given."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+from accel_ci_sim.world import dice, tpu_knobs, tpu_status
+from accel_ci_sim.world.tpu_catalogue import Kind
+from accel_ci_sim.world.tpu_knobs import Knobs, Range
+from accel_ci_sim.world.tpu_node import Node, NodeState
+from accel_ci_sim.world.tpu_status import Status
+
+Ended = Callable[[Status | None], None]
+
+
+class Time(Protocol):
+    """A clock and what it will bring; `world.schedule.Schedule` is one."""
+
+    @property
+    def now(self) -> float:
+        """Seconds since 1970."""
+
+    def after(self, seconds: float, action: Callable[[], None]) -> None:
+        """Let `action` happen in that many seconds."""
+
+
+class Hosts(Protocol):
+    """Where nodes run."""
+
+    def start(self, node: Node, up: Callable[[], None]) -> None:
+        """Turn the node's workers on, fill in `node.workers`, and call `up` once all can be reached."""
+
+    def stop(self, node: Node) -> None:
+        """Turn them off: what ran there has ended when this returns, and a start that is under way never calls `up`."""
+
+    def discard(self, node: Node) -> None:
+        """Forget their disks."""
+
+
+class NodeLife:
+    """The nodes that exist, by name; `ledger` has every one there ever was.
+
+    `on_lost` hears of each node that will not be READY again, preempted or about to be removed; `on_gone` of its end.
+    """
+
+    def __init__(self, time: Time, hosts: Hosts, knobs: Knobs) -> None:
+        self.knobs = knobs
+        self.dice = dice.of(knobs.seed, 0, "tpu")
+        self.nodes: dict[str, Node] = {}
+        self.ledger: list[Node] = []
+        self.on_lost: Callable[[Node], None] = lambda node: None
+        self.on_gone: Callable[[Node], None] = lambda node: None
+        self.after = time.after
+        self._time = time
+        self._hosts = hosts
+        self._edition = 0
+
+    @property
+    def now(self) -> float:
+        """Seconds since 1970."""
+        return self._time.now
+
+    def turn_knobs(self, knobs: Knobs) -> None:
+        """Go on with these; nodes that are READY learn about new preemptions and maintenance."""
+        if knobs.seed != self.knobs.seed:
+            self.dice = dice.of(knobs.seed, 0, "tpu")
+        self.knobs = knobs
+        self._edition += 1
+        for node in list(self.nodes.values()):
+            self._watch(node)
+
+    def draw(self, given: Range) -> float:
+        """Seconds out of the range."""
+        return tpu_knobs.seconds(self.dice, given)
+
+    def chance(self, probability: float) -> bool:
+        """True with that probability."""
+        return dice.chance(self.dice, probability)
+
+    def scarce(self, zone: str) -> bool:
+        """True when the zone has none left, this time."""
+        return self.chance(self.knobs.stockout_chance(zone))
+
+    def event(self) -> str:
+        """An id as messages of the API bear one."""
+        return f"0x{self.dice.getrandbits(64):x}"
+
+    def land(
+        self, name: str, spec: Mapping[str, Any], *, kind: Kind, queued: str = "", multislice: bool = False
+    ) -> Node:
+        """A new node in CREATING."""
+        node = Node(
+            name=name,
+            number=self.dice.getrandbits(62),
+            kind=kind,
+            spec=dict(spec),
+            created_at=self.now,
+            queued=queued,
+            multislice=multislice,
+        )
+        self.nodes[name] = node
+        self.ledger.append(node)
+        return node
+
+    def boot(
+        self, node: Node, ended: Ended, *, problem: Status | None = None, back_to: NodeState | None = None
+    ) -> None:
+        """Let a node become READY in a while, or have its problem, or be removed before that: `ended` hears which.
+
+        After a problem the node is in the state `back_to`; without one it vanishes.
+        """
+        node.pending = ended
+        turn = node.turn
+
+        def booted() -> None:
+            if node.turn != turn:
+                return
+            if problem is None:
+                self._hosts.start(node, lambda: self._up(node, turn))
+            elif back_to is not None:
+                node.turns(back_to)
+                node.settle(problem)
+            else:
+                self._vanish(node)
+                node.settle(problem)
+
+        self.after(self.draw(self.knobs.boot_s), booted)
+
+    def restart(self, node: Node, ended: Ended) -> None:
+        """Turn the node's workers off and on again."""
+        node.turns(NodeState.RESTARTING)
+        self._hosts.stop(node)
+        self.boot(node, ended)
+
+    def halt(self, node: Node, ended: Ended) -> None:
+        """Turn the node's workers off and keep their disks."""
+        node.pending = ended
+        turn = node.turns(NodeState.STOPPING)
+        self._hosts.stop(node)
+
+        def stopped() -> None:
+            if node.turn == turn:
+                node.turns(NodeState.STOPPED)
+                node.settle()
+
+        self.after(self.draw(self.knobs.stop_s), stopped)
+
+    def remove(self, node: Node, gone: Callable[[], None], *, why: Status | None = None) -> None:
+        """Let the node be DELETING and then be gone; whatever was under way with it ends with `why`."""
+        turn = node.turns(NodeState.DELETING)
+        self._hosts.stop(node)
+        self.on_lost(node)
+        node.settle(why or tpu_status.overtaken())
+
+        def vanish() -> None:
+            if node.turn == turn:
+                self._vanish(node)
+                gone()
+
+        stuck = self.chance(self.knobs.stuck_deleting)
+        self.after(self.knobs.stuck_deleting_s if stuck else self.draw(self.knobs.delete_s), vanish)
+
+    def preempt(self, node: Node) -> None:
+        """Take the machines away. The node stays, in PREEMPTED, and uses up quota until it is deleted."""
+        node.turns(NodeState.PREEMPTED)
+        self._hosts.stop(node)
+        self.on_lost(node)
+
+    def _up(self, node: Node, turn: int) -> None:
+        if node.turn == turn:
+            node.turns(NodeState.READY)
+            node.ready_at = self.now
+            node.settle()
+            self._watch(node)
+
+    def _watch(self, node: Node) -> None:
+        """Plan what will happen to a READY node by itself."""
+        if node.state is not NodeState.READY or node.maintained:
+            return
+        if node.spot:
+            self._plan(node, self.knobs.preempt_after_s, self.preempt)
+        self._plan(node, self.knobs.maintenance_after_s, self._maintain)
+
+    def _plan(self, node: Node, wait_s: float | None, happen: Callable[[Node], None]) -> None:
+        turn, edition = node.turn, self._edition
+
+        def due() -> None:
+            if (node.turn, self._edition) == (turn, edition):
+                happen(node)
+
+        if wait_s is not None:
+            assert node.ready_at is not None
+            self.after(max(0.0, node.ready_at + wait_s - self.now), due)
+
+    def _maintain(self, node: Node) -> None:
+        turn = node.turns(NodeState.READY)
+        node.maintained = True
+        self._hosts.stop(node)
+
+        def over() -> None:
+            if node.turn == turn:
+                self._hosts.start(node, back)
+
+        def back() -> None:
+            if node.turn == turn:
+                node.maintained = False
+                self._up(node, turn)
+
+        self.after(self.knobs.maintenance_s, over)
+
+    def _vanish(self, node: Node) -> None:
+        self._hosts.discard(node)
+        node.gone_at = self.now
+        del self.nodes[node.name]
+        self.on_gone(node)

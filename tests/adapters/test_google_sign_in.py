@@ -1,0 +1,108 @@
+"""Who we are to Google: where credentials and project come from, and what is said when there are none."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from google.auth import exceptions
+from google.auth.transport.requests import Request
+
+from accel_ci.adapters import google_sign_in
+from accel_ci.domain.errors import ConfigurationError
+
+
+@pytest.fixture
+def nobody(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """A home directory without credentials, on a machine that is not Google's."""
+    for name in ("GOOGLE_APPLICATION_CREDENTIALS", "GOOGLE_CLOUD_PROJECT", "CLOUDSDK_CONFIG", "GCLOUD_PROJECT"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("PATH", "")
+    monkeypatch.setenv("NO_GCE_CHECK", "true")
+    return tmp_path
+
+
+def test_the_token_file_is_read_again(tmp_path: Path) -> None:
+    """The token is whatever the file holds when it is needed: somebody else keeps it fresh."""
+    file = tmp_path / "token"
+    file.write_text("first\n")
+    credentials, project = google_sign_in.credentials(
+        {"CLOUDSDK_AUTH_ACCESS_TOKEN_FILE": str(file), "CLOUDSDK_CORE_PROJECT": "p"}
+    )
+    credentials.refresh(Request())  # type: ignore[no-untyped-call]
+    assert (credentials.token, project, credentials.valid) == ("first", "p", True)
+    file.write_text("second")
+    credentials.refresh(Request())  # type: ignore[no-untyped-call]
+    assert credentials.token == "second"
+
+
+@pytest.mark.parametrize("content", [None, "", "  \n", "\xff\xfe"])
+def test_a_token_file_that_holds_none(tmp_path: Path, content: str | None) -> None:
+    """Missing, empty or no text: the error says so, and shows neither content nor path."""
+    file = tmp_path / "token"
+    if content is not None:
+        file.write_text(content, encoding="latin-1")
+    credentials, _ = google_sign_in.credentials({"CLOUDSDK_AUTH_ACCESS_TOKEN_FILE": str(file)})
+    with pytest.raises(exceptions.RefreshError, match="access token file") as error:
+        credentials.refresh(Request())  # type: ignore[no-untyped-call]
+    assert str(tmp_path) not in str(error.value)
+
+
+def test_application_default_credentials(nobody: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a token file it is what Google's own library finds; its project counts when no variable names one."""
+    key = {
+        "type": "authorized_user",
+        "client_id": "c",
+        "client_secret": "s",
+        "refresh_token": "r",
+        "quota_project_id": "q",
+    }
+    file = nobody / "adc.json"
+    file.write_text(json.dumps(key))
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(file))
+    monkeypatch.setenv("GOOGLE_CLOUD_PROJECT", "theirs")
+    _, theirs = google_sign_in.credentials({})
+    _, ours = google_sign_in.credentials({"CLOUDSDK_CORE_PROJECT": "ours", "GOOGLE_CLOUD_PROJECT": "theirs"})
+    assert (theirs, ours) == ("theirs", "ours")
+
+
+def test_nobody_is_signed_in(nobody: Path) -> None:
+    """Without any credentials the error says how to get some."""
+    with pytest.raises(ConfigurationError, match="no credentials") as error:
+        google_sign_in.credentials({})
+    assert "google-github-actions/auth" in error.value.what_to_do
+
+
+def test_a_credentials_file_that_is_none(nobody: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A variable that leads to nowhere is the user's to mend."""
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(nobody / "absent.json"))
+    with pytest.raises(ConfigurationError, match=r"absent\.json"):
+        google_sign_in.credentials({})
+
+
+@pytest.mark.parametrize(
+    ("cloud", "likely"),
+    [
+        ({}, False),
+        ({"HOME": "/nowhere"}, False),
+        ({"CLOUDSDK_AUTH_ACCESS_TOKEN_FILE": "/x"}, True),
+        ({"GOOGLE_APPLICATION_CREDENTIALS": "/x"}, True),
+        ({"CLOUDSDK_CORE_PROJECT": "p"}, True),
+        ({"GOOGLE_CLOUD_PROJECT": ""}, False),
+    ],
+)
+def test_signs_of_credentials(cloud: dict[str, str], likely: bool) -> None:
+    """Whether a sign-in is to be expected shows in the variables alone, without the library."""
+    assert google_sign_in.likely(cloud) is likely
+
+
+def test_gclouds_own_credentials_are_a_sign(tmp_path: Path) -> None:
+    """So does the file that `gcloud auth application-default login` leaves, wherever gcloud keeps its files."""
+    kept = tmp_path / ".config" / "gcloud"
+    kept.mkdir(parents=True)
+    (kept / "application_default_credentials.json").write_text("{}")
+    assert google_sign_in.likely({"HOME": str(tmp_path)})
+    assert google_sign_in.likely({"CLOUDSDK_CONFIG": str(kept)})
+    assert not google_sign_in.likely({"HOME": str(tmp_path), "CLOUDSDK_CONFIG": str(tmp_path)})

@@ -1,0 +1,183 @@
+"""The catalogue: its data hold together, and what it says of a wish is true."""
+
+from __future__ import annotations
+
+import pytest
+
+from accel_ci.domain import accelerator_rows, accelerators
+from accel_ci.domain.accelerators import Row
+from accel_ci.domain.machine import Candidate
+
+ROWS = accelerators.rows()
+TYPES = tuple(accelerator_rows.SHAPES)
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: f"{row.accelerator} {row.zone}")
+def test_every_row_is_plausible(row: Row) -> None:
+    """Spot is cheaper than on-demand, no price is a placeholder, hosts divide chips, date and source are there."""
+    assert (row.spot is None) == (row.on_demand is None)
+    if row.spot is not None and row.on_demand is not None:
+        assert 0.1 < row.spot < row.on_demand < 10
+    assert row.chips % row.hosts == 0 and 1 <= row.chips // row.hosts <= 8
+    assert row.date and row.source and row.zone.count("-") == 2
+
+
+def test_no_row_stands_twice() -> None:
+    """A type has one row in a zone, and every type, family and place belongs to something."""
+    assert len({(row.accelerator, row.zone) for row in ROWS}) == len(ROWS)
+    assert {row.accelerator for row in ROWS} == set(TYPES)
+    assert {place[0] for place in accelerator_rows.PLACES} == set(accelerator_rows.FAMILIES)
+    assert {name.partition("-")[0] for name in TYPES} == set(accelerator_rows.FAMILIES)
+
+
+def test_zones_of_a_region_have_one_price() -> None:
+    """Google's prices are regional: two zones of one region never differ for the same type."""
+    prices: dict[tuple[str, str], set[tuple[float | None, float | None]]] = {}
+    for row in ROWS:
+        prices.setdefault((row.accelerator, row.zone.rpartition("-")[0]), set()).add((row.on_demand, row.spot))
+    assert [where for where, found in prices.items() if len(found) > 1] == []
+
+
+@pytest.mark.parametrize(
+    ("accelerator", "chips", "hosts"),
+    [
+        ("v6e-1", 1, 1),
+        ("v6e-8", 8, 1),
+        ("v6e-16", 16, 4),
+        ("v5litepod-8", 8, 1),
+        ("v5litepod-16", 16, 4),
+        ("v5p-8", 4, 1),
+        ("v5p-16", 8, 2),
+        ("v4-8", 4, 1),
+        ("v3-8", 4, 1),
+        ("v2-8", 4, 1),
+    ],
+)
+def test_the_number_in_a_type_is_chips_or_cores(accelerator: str, chips: int, hosts: int) -> None:
+    """v6e and v5e count chips, all others count cores, two a chip; eight chips of v6e and v5e are one host."""
+    assert {(row.chips, row.hosts) for row in accelerators.rows(accelerator)} == {(chips, hosts)}
+    assert accelerators.hosts(accelerator) == hosts
+
+
+def test_a_price_is_the_whole_machines() -> None:
+    """All chips of all hosts are paid: v4-8 has four, so its catalogued spot price a machine is 3.686."""
+    (v4,) = accelerators.rows("v4-8")
+    assert v4.dollars_per_hour(spot=True) == pytest.approx(3.686)
+    (v3,) = accelerators.rows("v3-8", "us-central1-a")
+    assert v3.dollars_per_hour(spot=False) == pytest.approx(8.0)
+    (v6e,) = accelerators.rows("v6e-16", "us-central1-b")
+    assert v6e.dollars_per_hour(spot=True) == pytest.approx(16 * 0.544)
+
+
+def test_what_is_not_known_is_not_guessed() -> None:
+    """A zone without a known price has none, and a type without a row has neither backend, zones nor runtime."""
+    (chile,) = accelerators.rows("v6e-1", "southamerica-west1-a")
+    assert chile.dollars_per_hour(spot=True) is None and chile.dollars_per_hour(spot=False) is None
+    assert accelerators.rows("h100-8") == ()
+    assert (accelerators.backend_of("h100-8"), accelerators.runtime("h100-8"), accelerators.hosts("h100-8")) == (
+        "",
+        "",
+        1,
+    )
+
+
+def test_rows_can_be_narrowed() -> None:
+    """By type, by zone, by both."""
+    assert {row.accelerator for row in accelerators.rows(zone="us-central2-b")} == {
+        name for name in TYPES if name.startswith("v4-")
+    }
+    assert len(accelerators.rows("v5p-8")) == 3
+    assert accelerators.rows("v5p-8", "us-central1-b") == ()
+
+
+def test_tpu7x_is_not_in_the_cloud_tpu_api() -> None:
+    """The frozen API has no TPU7x: it is Compute Engine's, and its price is not known."""
+    assert accelerators.backend_of("tpu7x-8") == "gce"
+    assert not any(name.startswith("tpu7x") for name in accelerators.types("tpu"))
+    assert "us-central1-ai1a" not in accelerators.zones("tpu")
+
+
+def _prices(found: list[Candidate]) -> list[float | None]:
+    return [candidate.dollars_per_hour for candidate in found]
+
+
+def test_the_cheapest_comes_first() -> None:
+    """Spot candidates go from cheap to dear; what has no known price comes last."""
+    found = accelerators.candidates("v6e-1", zones=(), spot=True, on_demand=False)
+    assert (found[0].zone, found[0].dollars_per_hour) == ("asia-southeast1-b", pytest.approx(0.363))
+    known = [price for price in _prices(found) if price is not None]
+    assert known == sorted(known) and _prices(found)[len(known) :] == [None]
+    assert all(candidate.spot for candidate in found) and len(found) == len(accelerators.rows("v6e-1"))
+
+
+def test_on_demand_comes_after_spot() -> None:
+    """With both kinds, every spot place is tried before the first on-demand one."""
+    found = accelerators.candidates("v5p-8", zones=(), spot=True, on_demand=True)
+    assert [candidate.spot for candidate in found] == [True] * 3 + [False] * 3
+    assert _prices(found) == sorted(_prices(found), key=lambda price: price or 0)
+    assert [str(each) for each in accelerators.candidates("v4-8", zones=(), spot=False, on_demand=True)] == [
+        "us-central2-b on-demand"
+    ]
+
+
+def test_named_zones_narrow_and_break_ties() -> None:
+    """Only the zones that the user names are tried, the cheapest first, equal ones in the user's order."""
+    zones = ("us-east5-b", "us-west1-c", "us-central1-b")
+    found = accelerators.candidates("v6e-1", zones=zones, spot=True, on_demand=False)
+    assert [candidate.zone for candidate in found] == ["us-west1-c", "us-central1-b", "us-east5-b"]
+
+
+def _mistakes(accelerator: str, *, zones: tuple[str, ...] = (), image: str = "") -> list[str]:
+    return [str(one) for one in accelerators.mistakes(accelerator, backend="tpu", zones=zones, image=image)]
+
+
+@pytest.mark.parametrize("accelerator", [name for name in TYPES if not name.startswith("tpu7x")])
+def test_what_exists_is_no_mistake(accelerator: str) -> None:
+    """Every type may be asked for in each of its zones with its own runtime version."""
+    zones = tuple(row.zone for row in accelerators.rows(accelerator))
+    assert _mistakes(accelerator, zones=zones, image=accelerators.runtime(accelerator)) == []
+    assert _mistakes(accelerator, image="tpu-vm-tf-2.17.0-pjrt") == []
+
+
+@pytest.mark.parametrize(
+    ("accelerator", "hint"),
+    [
+        ("v5e-8", "did you mean `v5litepod-8`?"),
+        ("v5litepods-8", "did you mean `v5litepod-8`?"),
+        ("v6e-2", "one of v6e-1, v6e-4, v6e-8, v6e-16, v6e-32, v6e-64, v6e-128, v6e-256"),
+        ("v5p-4", "one of v5p-8, v5p-16, v5p-32, v5p-64, v5p-128"),
+        ("tpu7x-8", "backend `gce` has `tpu7x-8`"),
+        ("v7x-8", "backend `gce` has `tpu7x-8`"),
+    ],
+)
+def test_a_wrong_type_leads_to_a_right_one(accelerator: str, hint: str) -> None:
+    """What the API does not call so is refused, with the type that was meant or those that there are."""
+    (mistake,) = _mistakes(accelerator)
+    assert mistake == f"accelerator: `{accelerator}` is not a type of backend `tpu` ({hint})"
+
+
+def test_a_type_like_no_other_lists_them_all() -> None:
+    """Nothing near: every type of the backend is named."""
+    (mistake,) = _mistakes("h100-8")
+    assert all(name in mistake for name in accelerators.types("tpu"))
+
+
+def test_a_zone_without_the_type_is_refused() -> None:
+    """Each wrong zone is one mistake that lists the right ones, the nearest first."""
+    near, far = _mistakes("v5p-8", zones=("us-central1-b", "us-east5-a", "mars-1"))
+    valid = "one of us-central1-a, us-east5-a, europe-west4-b"
+    assert near == f"zones: `us-central1-b` has no v5p-8 (did you mean `us-central1-a`? {valid})"
+    assert far == f"zones: `mars-1` has no v5p-8 ({valid})"
+
+
+def test_a_runtime_version_of_another_generation_is_refused() -> None:
+    """A v6e cannot run the v5p image; the right one is named. Wrong zones are told at the same time."""
+    zone, image = _mistakes("v6e-1", zones=("us-central2-b",), image="v2-alpha-tpuv5")
+    assert zone.startswith("zones: `us-central2-b`")
+    assert "`image=v2-alpha-tpuv5` is no runtime version for v6e-1" in image and "`v2-alpha-tpuv6e`" in image
+
+
+@pytest.mark.parametrize(("word", "meant"), [("v5e-4", "v5litepod-4"), ("v6-8", "v6e-8"), ("h100-8", ""), ("x", "")])
+def test_nearest(word: str, meant: str) -> None:
+    """Nicknames and slips lead to a type; what is like nothing leads nowhere."""
+    assert accelerators.nearest(word) == meant

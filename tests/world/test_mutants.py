@@ -1,0 +1,52 @@
+"""The rules can break: every known bug is found, and soon."""
+
+from __future__ import annotations
+
+import pytest
+
+from accel_ci_sim import __main__ as program
+from accel_ci_sim.direct import campaign
+from accel_ci_sim.direct.simulation import Simulation
+from tests.world.mutants import BANK, Mutant
+
+SEED, RATE = 1, 0.03
+
+
+def _found_in(mutant: Mutant) -> int | None:
+    for world in range(mutant.within):
+        found = Simulation(SEED, world, rate=RATE).tally().found
+        if any(each.violation.rule in mutant.rules for each in found):
+            return world
+    return None
+
+
+@pytest.mark.parametrize("mutant", BANK, ids=lambda mutant: mutant.name)
+def test_a_known_bug_is_found(mutant: Mutant, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Within the number of worlds that the bank states, one of the rules that it names breaks."""
+    mutant.patch(monkeypatch)
+    assert _found_in(mutant) is not None
+
+
+def test_a_violation_is_reported_with_its_replay(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The command exits 1 and prints the line that shows the same violation again."""
+    next(mutant for mutant in BANK if mutant.name == "no verify after delete").patch(monkeypatch)
+    assert program.main(["simulate", "--worlds", "3", "--seed", str(SEED), "--faults", str(RATE)]) == 1
+    shown = capsys.readouterr().out.splitlines()
+    replay = next(line for line in shown if "replay:" in line)
+    assert program.main(replay.split("accel_ci_sim ")[1].split()) == 1
+    violation = next(line for line in shown if line.startswith("violation: ")).removeprefix("violation: ")
+    assert any(violation in line for line in capsys.readouterr().out.splitlines())
+
+
+def test_violations_of_aimed_worlds_name_their_aim(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A world that needed an aim to break is replayed with it."""
+    next(mutant for mutant in BANK if mutant.name == "no expiry in the creation").patch(monkeypatch)
+    tally = campaign.run(SEED, range(2), rate=0.0)
+    campaign.complete(SEED, tally, rate=0.0)
+    aimed = next(found for found in tally.found if found.aim is not None)
+    assert program.replay_command(SEED, 0.0, aimed).count("--aim") == 1
+    assert capsys.readouterr().out == ""
