@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import os
 import random
 import shutil
 import statistics
 import subprocess
-import tarfile
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -27,10 +27,11 @@ from typing import IO
 import paramiko  # type: ignore[import-untyped]
 
 from accel_ci.adapters import ssh
+from accel_ci.adapters.git_source import GitSources
 from accel_ci.adapters.loop_thread import LoopThread
 from accel_ci.adapters.supervised import SupervisedRemote
 from accel_ci.domain.machine import Machine, State, Worker
-from accel_ci.domain.workload import Package, Phase
+from accel_ci.domain.workload import Package, Phase, WorkspaceSource
 from accel_ci.ports.remote import Output
 from tests import judges
 from tests.servers.sshd import Endpoint, Sshd, free_port
@@ -153,11 +154,11 @@ def _uploads(ground: Ground) -> list[Row]:
             random.Random(number).randbytes(FILE_BYTES) if number % 2 else b"a line of text\n" * (FILE_BYTES // 15)
         )
         (tree / f"file{number}").write_bytes(content)
-    package = ground.directory / "package.tar"
-    with tarfile.open(package, "w") as archive:
-        archive.add(tree, arcname=".")
-    kinds: list[tuple[str, Callable[[Ground, Path, Path], None]]] = [
-        ("ours, put", _put),
+    package = GitSources({"PATH": os.defpath}).pack(
+        WorkspaceSource(directory=str(tree)), into=str(ground.directory / "package")
+    )
+    kinds: list[tuple[str, Callable[[Ground, Path, Package], None]]] = [
+        ("ours, connect, prepare and put", _put),
         ("tar | ssh tar, all at once", _tar_over_ssh),
         ("scp -r, all at once", _scp),
         ("paramiko sftp, a thread each", _sftp),
@@ -171,28 +172,28 @@ def _uploads(ground: Ground) -> list[Row]:
     return rows
 
 
-def _put(ground: Ground, tree: Path, package: Path) -> None:
+def _put(ground: Ground, tree: Path, package: Package) -> None:
     machine = ground.machine(UPLOADS)
     with SupervisedRemote(ssh.Ssh(ground.key_file)) as remote:
         remote.prepare(machine)
-        remote.put(machine, Package(path=str(package), kind="tar", sha=None, size_bytes=package.stat().st_size))
+        remote.put(machine, package)
 
 
-def _tar_over_ssh(ground: Ground, tree: Path, package: Path) -> None:
+def _tar_over_ssh(ground: Ground, tree: Path, package: Package) -> None:
     with ExitStack() as files:
-        packages = [files.enter_context(package.open("rb")) for _ in range(UPLOADS)]
+        packages = [files.enter_context(open(package.path, "rb")) for _ in range(UPLOADS)]
         commands = [ground.ssh(each, "mkdir ~/there && tar -x -C ~/there") for each in ground.endpoints[:UPLOADS]]
         _at_once(commands, packages)
 
 
-def _scp(ground: Ground, tree: Path, package: Path) -> None:
+def _scp(ground: Ground, tree: Path, package: Package) -> None:
     _at_once(
         ["scp", "-rq", *ground.options(each, "-P"), str(tree), f"{each[0]}:{ground.server.homes[each]}/there"]
         for each in ground.endpoints[:UPLOADS]
     )
 
 
-def _sftp(ground: Ground, tree: Path, package: Path) -> None:
+def _sftp(ground: Ground, tree: Path, package: Package) -> None:
     with ThreadPoolExecutor(UPLOADS) as pool:
         list(pool.map(lambda endpoint: _sftp_one(ground, tree, endpoint), ground.endpoints[:UPLOADS]))
 

@@ -154,10 +154,11 @@ def test_what_the_program_says_is_an_output_of_the_step(run: Run, verb: str) -> 
     assert run.outputs[verb] == {name: f"<{verb} {name}>" for name in models.ACTIONS[verb].outputs}
 
 
-def test_the_set_up_learns_the_backend(run: Run) -> None:
-    """The set-up is told the backend where there is one, and nothing else."""
-    backends = {"provision": "tpu", "cleanup": "auto", "run": "auto"}
-    assert run.setup == [backends.get(verb, "") for verb in GIVEN]
+def test_the_set_up_learns_what_is_needed(run: Run) -> None:
+    """The set-up is told the backend where there is one, and of GitHub where the verb speaks to it; nothing else."""
+    needed = {"provision": "tpu", "cleanup": "auto", "run": "auto github"}
+    needed |= dict.fromkeys(("gate", "report", "reap-queued"), "github")
+    assert run.setup == [needed.get(verb, "") for verb in GIVEN]
 
 
 def test_only_some_verbs_have_a_token(run: Run) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -204,13 +204,13 @@ def test_a_missing_permission_is_named(missing: str, needs: str) -> None:
     """AccessError says which line the workflow lacks."""
     with github_worlds.wired(**{missing: "read"}) as setting:
         setting.a_run(1, jobs={}, stubborn=False)
-        act = {
+        acts: dict[str, Callable[[], object]] = {
             "checks": lambda: setting.github.put_check(check()),
             "issues": lambda: setting.github.open_issue("m", "t", "b"),
             "actions": lambda: setting.github.cancel(1),
-        }[missing]
+        }
         with pytest.raises(AccessError) as caught:
-            act()
+            acts[missing]()
     assert needs in caught.value.what_to_do
 
 

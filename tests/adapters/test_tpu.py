@@ -113,7 +113,7 @@ def test_a_worker_that_has_not_booted_holds_the_slice_back(world: TpuWorld) -> N
     attributes = [{"queryPath": "", "queryValue": {"items": items}} for items in workers]
     world.cloud.next("getGuestAttributes", Answer(200, {"guestAttributes": attributes}))
     assert world.machines.poll(creation).stage == "3 of 4 worker(s) booted"
-    assert world.wait(creation)
+    assert world.wait(creation).name == KEY.name
 
 
 @pytest.mark.parametrize("health", ["UNHEALTHY_MAINTENANCE", "TIMEOUT"])
@@ -124,7 +124,7 @@ def test_an_unhealthy_node_is_not_ready(world: TpuWorld, health: str) -> None:
     world.cloud.node(KEY.name).update({"health": health, "healthDescription": "maintenance soon"})
     assert world.machines.poll(creation).stage == f"{health.lower()} maintenance soon"
     world.cloud.node(KEY.name)["health"] = "HEALTHY"
-    assert world.wait(creation)
+    assert world.wait(creation).name == KEY.name
 
 
 @pytest.mark.parametrize(
@@ -159,7 +159,7 @@ def test_other_states_are_waited_for(world: TpuWorld, state: str) -> None:
     world.cloud.node(KEY.name)["state"] = state
     assert world.machines.poll(creation).machine is None
     world.cloud.node(KEY.name)["state"] = "READY"
-    assert world.wait(creation)
+    assert world.wait(creation).name == KEY.name
 
 
 def test_a_stockout_is_in_the_operation(world: TpuWorld) -> None:

@@ -144,6 +144,15 @@ def test_host_keys_that_may_not_be_read(world: TpuWorld) -> None:
         world.machines.poll(creation)
 
 
+def test_a_zone_that_is_closed_to_the_project_holds_nothing(world: TpuWorld) -> None:
+    """Where nothing could be made nothing can be left: a look-up in all zones is not stopped by such a one."""
+    world.ready()
+    closed = accelerators.zones("tpu")[-1]
+    message = f"Location {closed} is not found or access is unauthorized."
+    world.cloud.next(f"GET .*/{closed}/", *[Answer(*refusal(403, "PERMISSION_DENIED", message))] * 2)
+    assert [machine.zone for machine in world.machines.find(KEY, ())] == [ZONE]
+
+
 def test_one_bad_zone_of_many(world: TpuWorld) -> None:
     """A look-up in all zones is all or nothing: one silent zone could hide the machine."""
     world.ready()

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -30,7 +30,9 @@ NOW = START
 class Setting(Protocol):
     """What a contract test sets up and looks at."""
 
-    github: GitHub
+    @property
+    def github(self) -> GitHub:
+        """The implementation."""
 
     def collaborator(self, login: str, role: Role) -> None:
         """Somebody with this role."""
@@ -156,4 +158,4 @@ def check(name: str = "accel-ci", run: int = 77, conclusion: Conclusion | None =
     return replace(pending, conclusion=conclusion)
 
 
-WORLDS = {"fake": faked, "rest": wired}
+WORLDS: dict[str, Callable[[], AbstractContextManager[Setting]]] = {"fake": faked, "rest": wired}

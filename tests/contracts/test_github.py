@@ -11,6 +11,7 @@ from accel_ci.domain.errors import ConfigurationError
 from accel_ci.domain.pullrequest import Role
 from tests.contracts import github_worlds
 from tests.contracts.github_worlds import NOW, SHA, WORLDS, Setting, check
+from tests.wire.github import description
 
 LABEL = "run tpu/tests"
 
@@ -19,7 +20,7 @@ LABEL = "run tpu/tests"
 def setting(request: pytest.FixtureRequest) -> Iterator[Setting]:
     """Each implementation in turn, in an empty repository."""
     with WORLDS[request.param]() as opened:
-        yield opened  # type: ignore[misc]
+        yield opened
 
 
 def test_roles(setting: Setting) -> None:
@@ -157,5 +158,5 @@ def test_the_description_bites() -> None:
         status=200,
         response={**good.response, "number": "5"},
     )
-    told = github_worlds.description.violations(bad)
+    told = description.violations(bad)
     assert any("colour" in each for each in told) and any("$.number" in each for each in told)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
 
+from tests.end_to_end.runner import ROOT, SHIPPED, Runner, git
 from tests.end_to_end.terminal import Terminal
 
 TESTS = """
@@ -28,3 +30,19 @@ def terminal(tmp_path: Path) -> Terminal:
     home.mkdir()
     (project / "test_three.py").write_text(TESTS)
     return Terminal(project, home)
+
+
+@pytest.fixture
+def runner(tmp_path: Path) -> Runner:
+    """A repository with three tests (pass, fail, skip) in two commits, and a copy of what we ship."""
+    repository = tmp_path / "server/org/hello"
+    repository.mkdir(parents=True)
+    (tmp_path / "home").mkdir()
+    git(repository, "init", "-q")
+    (repository / "test_three.py").write_text(TESTS)
+    git(repository, "add", "-A")
+    git(repository, "commit", "-qm", "three tests")
+    for name in SHIPPED:
+        shutil.copytree(ROOT / name, tmp_path / "accel-ci" / name, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "action.yml", tmp_path / "accel-ci/action.yml")
+    return Runner(tmp_path)

@@ -60,7 +60,9 @@ def datacentre(tmp_path: Path) -> Iterator[Datacentre]:
 @pytest.mark.judge("ssh")
 def test_a_slice_of_two_hosts(terminal: Terminal, datacentre: Datacentre) -> None:
     """The command runs on every worker, the verdict is true, and neither node nor queued resource is left."""
-    done = terminal(*RUN, "--", 'echo "worker $ACCEL_CI_WORKER of $ACCEL_CI_WORKERS"', **datacentre.environment)
+    done = terminal(
+        *RUN, "--", 'echo "worker $ACCEL_CI_WORKER of $ACCEL_CI_WORKERS"', timeout=120, **datacentre.environment
+    )
     record = terminal.record()
     assert (done.returncode, record.verdict) == (0, Verdict.PASSED), done.stdout + done.stderr
     assert "[w0] worker 0 of 2" in done.stdout and "[w1] worker 1 of 2" in done.stdout
@@ -76,7 +78,7 @@ def test_a_slice_of_two_hosts(terminal: Terminal, datacentre: Datacentre) -> Non
 def test_a_full_zone_leads_to_the_next(terminal: Terminal, datacentre: Datacentre) -> None:
     """No capacity in the cheaper zone: the next one is tried under a new name, and both tries are in the record."""
     datacentre.cloud.failures = {"us-central1-a": STOCKOUT}
-    done = terminal(*RUN, "--options", "queued=false", "--", "exit 3", **datacentre.environment)
+    done = terminal(*RUN, "--options", "queued=false", "--", "exit 3", timeout=120, **datacentre.environment)
     record = terminal.record()
     assert (done.returncode, record.verdict) == (1, Verdict.FAILED), done.stdout + done.stderr
     assert [(each.zone, each.outcome) for each in record.tries] == [
@@ -89,7 +91,7 @@ def test_a_full_zone_leads_to_the_next(terminal: Terminal, datacentre: Datacentr
 @pytest.mark.judge("ssh")
 def test_through_the_queue(terminal: Terminal, datacentre: Datacentre) -> None:
     """A queued resource gives the same machine, and is gone with it."""
-    done = terminal(*RUN, "--options", "queued=true", "--", "true", **datacentre.environment)
+    done = terminal(*RUN, "--options", "queued=true", "--", "true", timeout=120, **datacentre.environment)
     assert (done.returncode, terminal.record().verdict) == (0, Verdict.PASSED), done.stdout + done.stderr
     paths = [request.path for request in datacentre.cloud.requests if request.method == "POST"]
     assert any(path.endswith("/queuedResources") for path in paths)
@@ -101,7 +103,7 @@ def test_mistakes_are_told_before_any_call(terminal: Terminal, datacentre: Datac
     """A zone that has no such type, a wrong image and an unknown option: exit code 2, all at once, nothing made."""
     options = "image=v2-alpha-tpuv6e,quued=true"
     words = ("run", "--accelerator", "v5p-8", "--zones", "us-central1-b", "--options", options, "--", "true")
-    done = terminal(*words, **datacentre.environment)
+    done = terminal(*words, timeout=120, **datacentre.environment)
     told = done.stdout + done.stderr
     assert done.returncode == 2, told
     assert "us-central1-a, us-east5-a, europe-west4-b" in told and "`v2-alpha-tpuv5`" in told and "`queued`" in told

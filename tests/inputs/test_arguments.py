@@ -130,3 +130,10 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as left:
         read("--version")
     assert (left.value.code, capsys.readouterr().out) == (0, "accel-ci 1.2.3\n")
+
+
+def test_options_of_a_backend_add_up() -> None:
+    """`--options` may be said several times, and each time with several settings."""
+    words = ["provision", "--accelerator", "v6e-1", "--options", "queued=true", "--options", "network=ci,subnetwork=us"]
+    given = arguments.read(words, version="1").given
+    assert parsing.parse(ProvisionInputs, given).options == {"queued": "true", "network": "ci", "subnetwork": "us"}

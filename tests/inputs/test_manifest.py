@@ -141,6 +141,7 @@ def test_every_form_is_explained() -> None:
     assert explained == {"accelerator type", "duration", "size", "boolean", "relative path", "lines NAME=VALUE"}
     plain = {kind for kind in kinds - explained if not kind.startswith("list of ") and " | " not in kind}
     assert plain == {
+        "check name",
         "label",
         "number",
         "path",

@@ -18,7 +18,6 @@ from accel_ci.inputs.models import (
     CollectInputs,
     JourneyInputs,
     ProvisionInputs,
-    ReportInputs,
     RunInputs,
     RunRemoteInputs,
 )

@@ -15,6 +15,7 @@ from accel_ci.ports.world import World
 from tests.fakes.clock import FakeClock
 from tests.fakes.entropy import FakeEntropy
 from tests.fakes.files import FakeFiles
+from tests.fakes.github import FakeGitHub
 from tests.fakes.history import FakeHistory
 from tests.fakes.job import FakeJob
 from tests.fakes.machines import FakeMachines
@@ -43,6 +44,7 @@ class Fakes:
         self.sources = FakeSources()
         self.history = FakeHistory()
         self.entropy = FakeEntropy()
+        self.github: FakeGitHub | None = None
 
     @property
     def world(self) -> World:
@@ -56,6 +58,7 @@ class Fakes:
             history=self.history,
             clock=self.clock,
             entropy=self.entropy,
+            github=self.github,
         )
 
 

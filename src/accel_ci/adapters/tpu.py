@@ -27,11 +27,10 @@ ANNOTATION_PAUSE_S = 0.1
 
 @dataclass(slots=True)
 class _Asked:
-    """A creation of ours: its operation while that runs, "" when it is over or unknown, and how many workers come."""
+    """A creation of ours: its operation while that runs, "" when it is over or unknown, and whether it went to the queue."""
 
     operation: str
-    workers: int
-    queued: bool
+    queued: bool = False
 
 
 class TpuMachines:
@@ -63,13 +62,13 @@ class TpuMachines:
             operation = self._api.create_node(place, node | tpu_nodes.scheduling(spot=candidate.spot))
         if operation is None:
             self._check_adoption(place, lease)
-        self._asked[place.handle] = _Asked(operation or "", spec.workers, options.queued)
+        self._asked[place.handle] = _Asked(operation or "", queued=options.queued)
         return Creation(handle=place.handle, stage="asked for")
 
     def poll(self, creation: Creation) -> Creation:
         """The creation as it is: first its operation, which has the errors, then the queue, the node, and its workers."""
         place = tpu_nodes.of_handle(creation.handle)
-        asked = self._asked.get(creation.handle) or _Asked("", 0, queued=False)
+        asked = self._asked.get(creation.handle) or _Asked("")
         stage = self._operating(asked) or self._queueing(place, asked)
         if stage:
             return Creation(handle=creation.handle, stage=stage)
@@ -79,7 +78,7 @@ class TpuMachines:
         if stage := tpu_nodes.unfinished(place, node):
             return Creation(handle=creation.handle, stage=stage)
         attributes = self._api.attributes(place)
-        workers = tpu_nodes.workers(node, attributes, expected=asked.workers)
+        workers = tpu_nodes.workers(node, attributes, expected=accelerators.hosts(node.accelerator_type))
         stage = tpu_nodes.unreachable(workers, attributes)
         ready = None if stage else tpu_nodes.machine(place, node, workers)
         return Creation(handle=creation.handle, stage=stage or "ready", machine=ready)
@@ -88,7 +87,7 @@ class TpuMachines:
         """The machines of this key, asked for by name in each zone; in all zones that have any TPU when none is named."""
         project = self._api.project
         places = [Place(project, zone, key.name) for zone in zones or accelerators.zones(tpu_options.BACKEND)]
-        self._api.client  # noqa: B018 (made here once, for the threads would race for it)
+        self._api.connect()
         pool = ThreadPoolExecutor(AT_ONCE)
         try:
             found = list(pool.map(self._seen, places))
@@ -131,7 +130,7 @@ class TpuMachines:
         operation = node and self._api.set_labels(place, {**node.labels, name: value})
         if not operation:
             raise CloudError(f"{handle} has no node: it cannot be annotated", what_to_do="see `accel-ci list`")
-        asked = _Asked(operation, 0, queued=False)
+        asked = _Asked(operation)
         deadline = time.monotonic() + ANNOTATION_S
         while self._operating(asked):
             if time.monotonic() >= deadline:

@@ -60,6 +60,10 @@ class TpuApi:
         options = {"api_endpoint": endpoint} if endpoint else None
         return tpu_v2.TpuClient(credentials=credentials, transport="rest", client_options=options)
 
+    def connect(self) -> None:
+        """Make the client now, for threads would race for it."""
+        assert self.client is not None
+
     @cached_property
     def _session(self) -> Any:
         from google.auth.transport.requests import AuthorizedSession
@@ -203,7 +207,7 @@ def _asked(call: Callable[[], Answer], *, unless: str = "") -> Answer | None:
         return call()
     except GoogleAPICallError as error:
         refusal = tpu_errors.of_call(error)
-        if refusal.status == unless:
+        if refusal.status == unless or (unless == "NOT_FOUND" and tpu_errors.in_closed_zone(refusal)):
             return None
         raise tpu_errors.classed(refusal) from error
     except RefreshError as error:

@@ -20,6 +20,7 @@ from accel_ci.domain.errors import (
 from accel_ci.formats import output
 
 MESSAGE_CHARACTERS = 500
+CLOSED = r"location\b.*(not found|unauthorized)"
 STATUSES = {
     1: "CANCELLED",
     2: "UNKNOWN",
@@ -78,7 +79,7 @@ _RULES = (
     _Rule("RESOURCE_EXHAUSTED", "", NoCapacityError, "name more zones, or `spot: false`"),
     _Rule(
         "NOT_FOUND PERMISSION_DENIED INVALID_ARGUMENT",
-        r"location\b.*(not found|unauthorized)",
+        CLOSED,
         NoCapacityError,
         "the zone is not open to this project: name others",
     ),
@@ -112,6 +113,11 @@ def classed(refusal: Refusal) -> AccelError:
         if refusal.status in (rule.statuses.split() or [refusal.status]) and re.search(rule.text, text, re.IGNORECASE):
             return rule.kind(_said(refusal), what_to_do=rule.fix)
     return CloudError(_said(refusal))
+
+
+def in_closed_zone(refusal: Refusal) -> bool:
+    """True when the zone is not open to the project at all: no machine of its can be there."""
+    return re.search(CLOSED, refusal.message, re.IGNORECASE) is not None
 
 
 def of_operation(refusal: Refusal) -> AccelError:

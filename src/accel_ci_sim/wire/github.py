@@ -11,7 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from accel_ci_sim.wire import github_routes
+from accel_ci_sim.wire import github_routes, github_shapes
 from accel_ci_sim.wire.github_routes import Asked, Listing
 from accel_ci_sim.world.github import ApiError, Fault, GitHubWorld
 
@@ -106,7 +106,8 @@ class _Handler(BaseHTTPRequestHandler):
         return handler(Asked(world=world, token=token, parts=tuple(map(unquote, parts)), query=query, body=named))
 
     def _write(self, status: int, answer: Any, headers: Mapping[str, str]) -> None:
-        content = b"" if answer is None else json.dumps(answer).encode()
+        own = f"http://{self.headers['Host']}{PREFIX if urlsplit(self.path).path.startswith(PREFIX) else ''}"
+        content = b"" if answer is None else json.dumps(answer).replace(github_shapes.API, own).encode()
         self.send_response(status)
         limit = {"X-RateLimit-Limit": "1000", "X-RateLimit-Remaining": str(self.state.remaining)}
         limit |= {"X-RateLimit-Reset": str(int(self.state.resets_at))}

@@ -152,7 +152,7 @@ def _open_check(asked: Asked) -> Answer:
         external_id=body.get("external_id", ""),
         at=asked.world.now(),
     )
-    return 201, shapes.check(_told(asked, new))
+    return 201, shapes.check(asked.world, _told(asked, new))
 
 
 def _edit_check(asked: Asked) -> Answer:
@@ -160,7 +160,7 @@ def _edit_check(asked: Asked) -> Answer:
     known = asked.world.checks.get(asked.number())
     if known is None:
         raise ApiError(404, "Not Found")
-    return 200, shapes.check(_told(asked, known))
+    return 200, shapes.check(asked.world, _told(asked, known))
 
 
 def _told(asked: Asked, run: CheckRun) -> CheckRun:
@@ -175,7 +175,7 @@ def _checks(asked: Asked) -> Answer:
     asked.world.allow(asked.token, "checks:read")
     latest = asked.query.get("filter", "latest") == "latest"
     found = asked.world.checks_of(asked.parts[0], name=asked.query.get("check_name", ""), latest=latest)
-    return 200, Listing([shapes.check(each) for each in found], "check_runs")
+    return 200, Listing([shapes.check(asked.world, each) for each in found], "check_runs")
 
 
 def _runs(asked: Asked) -> Answer:

@@ -13,6 +13,7 @@ from typing import Any
 from accel_ci_sim.world.github import CheckRun, Comment, GitHubWorld, Issue, Job, Pull, Run
 
 WEB = "https://github.com"
+API = "https://api.github.com"  # the server puts its own address in its place
 
 
 @functools.cache
@@ -38,9 +39,14 @@ def _user(login: str) -> dict[str, Any]:
     return user | {"login": login, "type": "Bot" if bot else "User"}
 
 
+def _api(world: GitHubWorld) -> str:
+    return f"{API}/repos/{world.repository}"
+
+
 def repository(world: GitHubWorld) -> dict[str, Any]:
     """The repository itself."""
-    return _like("repository", id=world.repository_id, full_name=world.repository, name=world.repository.split("/")[1])
+    shape = _like("repository", id=world.repository_id, full_name=world.repository, url=_api(world))
+    return shape | {"name": world.repository.split("/")[1]}
 
 
 def permission(login: str, role: str) -> dict[str, Any]:
@@ -52,6 +58,7 @@ def permission(login: str, role: str) -> dict[str, Any]:
 def pull(world: GitHubWorld, told: Pull) -> dict[str, Any]:
     """A pull request."""
     shape = _like("pull", number=told.number, title=told.title, draft=told.draft, state=told.state)
+    shape |= {"url": f"{_api(world)}/pulls/{told.number}", "issue_url": f"{_api(world)}/issues/{told.number}"}
     shape["head"] |= {"sha": told.head_sha}
     shape["base"] |= {"ref": told.base_ref}
     shape["base"]["repo"] |= {"id": world.repository_id, "full_name": world.repository}
@@ -80,6 +87,7 @@ def issue(world: GitHubWorld, told: Issue) -> dict[str, Any]:
     )
     shape |= {"state": told.state, "state_reason": told.state_reason, "labels": [label(name) for name in told.labels]}
     shape |= {"created_at": moment(told.at), "html_url": f"{WEB}/{world.repository}/issues/{told.number}"}
+    shape["url"] = f"{_api(world)}/issues/{told.number}"
     if not told.is_pull:
         del shape["pull_request"]
     return shape
@@ -89,15 +97,16 @@ def comment(world: GitHubWorld, told: Comment) -> dict[str, Any]:
     """A comment."""
     url = f"{WEB}/{world.repository}/issues/{told.number}#issuecomment-{told.id}"
     shape = _like("comment", id=told.id, body=told.body, user=_user(told.author), html_url=url)
-    return shape | {"created_at": moment(told.at)}
+    return shape | {"created_at": moment(told.at), "url": f"{_api(world)}/issues/comments/{told.id}"}
 
 
-def check(told: CheckRun) -> dict[str, Any]:
+def check(world: GitHubWorld, told: CheckRun) -> dict[str, Any]:
     """A check run."""
     ended = told.status == "completed"
     shape = _like("check", id=told.id, head_sha=told.sha, name=told.name, external_id=told.external_id)
     shape |= {"status": told.status, "conclusion": told.conclusion, "details_url": told.details_url or None}
     shape |= {"started_at": moment(told.at), "completed_at": moment(told.at) if ended else None}
+    shape["url"] = f"{_api(world)}/check-runs/{told.id}"
     shape["app"] |= {"slug": told.app}
     shape["output"] |= {"title": None, "summary": None, "text": None} | told.output
     return shape
@@ -108,11 +117,13 @@ def run(world: GitHubWorld, told: Run) -> dict[str, Any]:
     shape = _like("run", id=told.id, status=told.status, conclusion=told.conclusion, run_attempt=told.attempt)
     shape |= {"path": f".github/workflows/{told.workflow}@main"}
     shape |= {"html_url": f"{WEB}/{world.repository}/actions/runs/{told.id}"}
+    shape |= {"url": f"{_api(world)}/actions/runs/{told.id}", "jobs_url": f"{_api(world)}/actions/runs/{told.id}/jobs"}
+    shape |= {"cancel_url": f"{_api(world)}/actions/runs/{told.id}/cancel"}
     return shape | {"pull_requests": [_small_pull(world, number) for number in told.pulls]}
 
 
 def _small_pull(world: GitHubWorld, number: int) -> dict[str, Any]:
-    told, url = world.pull(number), f"https://api.github.com/repos/{world.repository}"
+    told, url = world.pull(number), _api(world)
     here: Mapping[str, Any] = {"id": world.repository_id, "url": url, "name": world.repository.split("/")[1]}
     ends = {"head": told.head_sha, "base": "0" * 40}
     sides = {side: {"ref": "main", "sha": sha, "repo": here} for side, sha in ends.items()}

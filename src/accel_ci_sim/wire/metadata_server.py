@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from accel_ci_sim.wire import http_server
+from accel_ci_sim.wire import http_server, peers
 from accel_ci_sim.wire.http_server import Answer, Request
 from accel_ci_sim.world import tpu, tpu_catalogue
 from accel_ci_sim.world.tpu_node import Node, TpuWorker
@@ -23,6 +23,8 @@ async def serve(node: Node, worker: TpuWorker, address: str) -> asyncio.Server:
     """A server for one worker, on any port of its address."""
 
     async def answer(request: Request) -> Answer:
+        if not peers.trusted(request.peer, request.headers):
+            return Answer(403, "Forbidden\n")
         return answered(node, worker, request)
 
     return await http_server.serve(answer, address, 0)

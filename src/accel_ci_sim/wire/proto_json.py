@@ -127,16 +127,6 @@ class _Reader:
         self.mistakes.append((path, f"Invalid value at '{path}' ({label}), {json.dumps(given)}"))
 
 
-_FITS: Mapping[str, Callable[[Any], bool]] = {
-    "string": lambda value: isinstance(value, str),
-    "bool": lambda value: isinstance(value, bool),
-    "int32": lambda value: _is_integer(value) and abs(int(value)) < 1 << 31,
-    "int64": lambda value: _is_integer(value),
-    "timestamp": lambda value: isinstance(value, str) and bool(TIMESTAMP.fullmatch(value)),
-    "duration": lambda value: isinstance(value, str) and bool(DURATION.fullmatch(value)),
-}
-
-
 def _anything(value: Any) -> bool:
     """What is read and thrown away may be anything."""
     return True
@@ -146,6 +136,16 @@ def _is_integer(value: Any) -> bool:
     if isinstance(value, str):
         return bool(INTEGER.fullmatch(value))
     return isinstance(value, int) and not isinstance(value, bool)
+
+
+_FITS: Mapping[str, Callable[[Any], bool]] = {
+    "string": lambda value: isinstance(value, str),
+    "bool": lambda value: isinstance(value, bool),
+    "int32": lambda value: _is_integer(value) and abs(int(value)) < 1 << 31,
+    "int64": _is_integer,
+    "timestamp": lambda value: isinstance(value, str) and bool(TIMESTAMP.fullmatch(value)),
+    "duration": lambda value: isinstance(value, str) and bool(DURATION.fullmatch(value)),
+}
 
 
 def _label(declared: str) -> str:

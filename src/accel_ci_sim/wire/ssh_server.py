@@ -129,13 +129,16 @@ async def received(
         except asyncssh.TerminalSizeChanged as changed:
             if resize is not None:
                 resize(changed.width, changed.height)
-        except (asyncssh.BreakReceived, asyncssh.SoftEOFReceived):
+        except asyncssh.BreakReceived:
             pass
 
 
 def _connection(session: asyncssh.SSHServerProcess[bytes]) -> dict[str, str]:
     peer, here = session.get_extra_info("peername"), session.get_extra_info("sockname")
-    return {"SSH_CONNECTION": f"{peer[0]} {peer[1]} {here[0]} {here[1]}", "SSH_CLIENT": f"{peer[0]} {peer[1]} {here[1]}"}
+    return {
+        "SSH_CONNECTION": f"{peer[0]} {peer[1]} {here[0]} {here[1]}",
+        "SSH_CLIENT": f"{peer[0]} {peer[1]} {here[1]}",
+    }
 
 
 class _Door(asyncssh.SSHServer):
@@ -174,3 +177,7 @@ class _Sftp(asyncssh.SFTPServer):
 
     def map_path(self, path: bytes) -> bytes:
         return os.path.join(self._home, path)
+
+    def exit(self) -> None:
+        with suppress(OSError):  # the client is gone already
+            self.channel.exit(0)  # without it scp believes that it failed

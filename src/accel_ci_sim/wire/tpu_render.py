@@ -137,9 +137,7 @@ def _endpoint(shown: Node, worker: TpuWorker) -> Mapping[str, Any]:
     # Clients dial port 22 of real machines whatever the API says. Where that is not ours to use, it says where we are.
     port = TPU_PORT if worker.port in (0, SSH_PORT) else worker.port
     outside = shown.spec["networkConfig"].get("enableExternalIps") and worker.address
-    return {"ipAddress": worker.address, "port": port} | _set(
-        accessConfig={"externalIp": worker.address} if outside else None
-    )
+    return _set(ipAddress=worker.address, port=port, accessConfig={"externalIp": worker.address} if outside else None)
 
 
 def _response(shown: Operation) -> Document:

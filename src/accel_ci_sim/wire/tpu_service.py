@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from accel_ci_sim.wire import paging, proto_json, tpu_bodies, tpu_render
 from accel_ci_sim.wire.routing import Call, Route, route

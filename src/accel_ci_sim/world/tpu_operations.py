@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 
 from accel_ci_sim.world import tpu_status
 from accel_ci_sim.world.tpu_life import NodeLife
@@ -11,9 +12,10 @@ from accel_ci_sim.world.tpu_status import Status
 
 
 class Operations:
-    """All operations by name. None is ever forgotten, unless somebody deletes it."""
+    """All operations by name. None is ever forgotten, unless somebody deletes it. `on_end` hears of each that ends."""
 
     def __init__(self, life: NodeLife) -> None:
+        self.on_end: Callable[[Operation], None] = lambda operation: None
         self._life = life
         self._by_name: dict[str, Operation] = {}
 
@@ -30,6 +32,7 @@ class Operations:
         operation.ended_at = self._life.now
         operation.error = error
         operation.result = copy.copy(result) if error is None else None
+        self.on_end(operation)
 
     def get(self, name: str) -> Operation:
         """The operation of that name; RefusedError without one."""

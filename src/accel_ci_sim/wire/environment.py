@@ -1,0 +1,84 @@
+"""What leads real clients to the simulator: a file of shell exports, a token, settings for ssh."""
+
+from __future__ import annotations
+
+import shlex
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from accel_ci_sim.wire.tpu_render import SSH_PORT
+
+PROGRAMS = ("ssh", "scp", "sftp")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Site:
+    """Where a simulator is: its directory, its HTTP address, the block and port of its machines, the user's defaults."""
+
+    directory: Path
+    url: str
+    block: str
+    ssh_port: int
+    project: str
+    zone: str
+
+    @property
+    def programs(self) -> Path:
+        """A directory for the front of PATH, with ssh, scp and sftp that know the machines' port."""
+        return self.directory / "bin"
+
+
+def variables(site: Site) -> dict[str, str]:
+    """What gcloud, Google's libraries and accel-ci read. Where machines listen on port 22 nobody needs more."""
+    return {
+        "CLOUDSDK_API_ENDPOINT_OVERRIDES_TPU": f"{site.url}/",
+        "CLOUDSDK_API_ENDPOINT_OVERRIDES_COMPUTE": f"{site.url}/compute/v1/",
+        "CLOUDSDK_AUTH_ACCESS_TOKEN_FILE": str(site.directory / "token"),
+        "CLOUDSDK_CORE_PROJECT": site.project,
+        "CLOUDSDK_COMPUTE_ZONE": site.zone,
+        "CLOUDSDK_CONFIG": str(site.directory / "gcloud"),
+        "CLOUDSDK_CORE_DISABLE_PROMPTS": "1",
+        "CLOUDSDK_CORE_DISABLE_USAGE_REPORTING": "1",
+        "CLOUDSDK_COMPONENT_MANAGER_DISABLE_UPDATE_CHECK": "1",
+        "ACCEL_CI_SIM": site.url,
+        "ACCEL_CI_SIM_SSH_PORT": str(site.ssh_port),
+        "ACCEL_CI_SIM_SSH_CONFIG": str(site.directory / "ssh_config"),
+    }
+
+
+def write(site: Site, file: Path, *, token: str) -> None:
+    """Write everything; `file` comes last and at once, so that whoever waits for it finds all in place."""
+    _private(site.directory / "token", token + "\n")
+    (site.directory / "gcloud").mkdir(mode=0o700, exist_ok=True)
+    _private(site.directory / "ssh_config", ssh_config(site))
+    lines = [f"export {name}={shlex.quote(value)}" for name, value in variables(site).items()]
+    if site.ssh_port != SSH_PORT:
+        _write_programs(site)
+        lines.append(f'export PATH={shlex.quote(str(site.programs))}:"$PATH"')
+    new = file.with_name(f".{file.name}.new")
+    new.parent.mkdir(parents=True, exist_ok=True)
+    _private(new, "\n".join(lines) + "\n")
+    new.replace(file)
+
+
+def ssh_config(site: Site) -> str:
+    """The user's own settings with the port of the machines before them. `ssh -F` would leave the user's out."""
+    return f"Host {site.block}.*\n  Port {site.ssh_port}\nHost *\nInclude ~/.ssh/config\nInclude /etc/ssh/ssh_config\n"
+
+
+def _write_programs(site: Site) -> None:
+    site.programs.mkdir(mode=0o700, exist_ok=True)
+    for name in PROGRAMS:
+        real = shutil.which(name)
+        if real is not None and Path(real).parent != site.programs:
+            file = site.programs / name
+            config = shlex.quote(str(site.directory / "ssh_config"))
+            file.write_text(f'#!/bin/sh\nexec {shlex.quote(real)} -F {config} "$@"\n')
+            file.chmod(0o700)
+
+
+def _private(file: Path, text: str) -> None:
+    file.unlink(missing_ok=True)
+    file.touch(mode=0o600)
+    file.write_text(text)

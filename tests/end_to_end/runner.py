@@ -1,0 +1,131 @@
+"""A real runner (act, host mode) with the shipped actions, a repository and an empty home."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from accel_ci.domain.record import RunRecord
+from tests.end_to_end.terminal import Terminal
+
+ROOT = Path(__file__).resolve().parents[2]
+SHIPPED = ("src", "requirements", "actions", "gate", "provision", "run-remote", "collect", "cleanup", "report")
+TOKEN = "a-token-of-the-job"
+ALWAYS: dict[str, Any] = {"if": "always()"}
+
+
+@dataclass(frozen=True)
+class Runner:
+    """A repository on a server that is a directory, and a runner with an empty home."""
+
+    base: Path
+
+    def run(
+        self, jobs: dict[str, Any], *, event: str = "push", payload: dict[str, Any] | None = None, **variables: str
+    ) -> subprocess.CompletedProcess[str]:
+        """The workflow's whole run on an event, by default a push of the repository's newest commit."""
+        work = Path(tempfile.mkdtemp(prefix="work-", dir=self.base))
+        git(self.base, "clone", "-q", str(self.repository), str(work))
+        (work / ".github/workflows").mkdir(parents=True)
+        (work / ".github/workflows/test.yml").write_text(yaml.safe_dump({"on": event, "jobs": jobs}))
+        (self.base / "event.json").write_text(json.dumps(payload or {}))
+        act = [
+            *(
+                f"{Path(sys.executable).parent}/act",
+                event,
+                "--eventpath",
+                str(self.base / "event.json"),
+                "--platform",
+                "ubuntu-latest=-self-hosted",
+                "--json",
+            ),
+            *("--action-offline-mode", "--pull=false", "--no-cache-server"),
+            *("--local-repository", f"{self.base / 'server'}/org/accel-ci@v1={self.base / 'accel-ci'}"),
+            *("--env", f"GITHUB_SERVER_URL={self.base / 'server'}", "--env", "GITHUB_REPOSITORY=org/hello"),
+            *("--env", "GITHUB_RUN_ID=77", "--env", "GITHUB_REPOSITORY_ID=4711"),
+            *(word for name, value in variables.items() for word in ("--env", f"{name}={value}")),
+            *(("--secret", f"GITHUB_TOKEN={TOKEN}") if "GITHUB_API_URL" in variables else ()),
+        ]
+        kept = ("PATH", "LANG", "PIP_CERT", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "PIP_FIND_LINKS", "PIP_INDEX_URL")
+        environ = {name: os.environ[name] for name in kept if name in os.environ}
+        environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environ['PATH']}"
+        environ |= {"HOME": str(self.base / "home"), "XDG_CACHE_HOME": str(self.base / "cache")}
+        return subprocess.run(act, cwd=work, env=environ, capture_output=True, text=True, timeout=300, check=False)
+
+    @property
+    def repository(self) -> Path:
+        """The repository under test."""
+        return self.base / "server/org/hello"
+
+    @property
+    def sha(self) -> str:
+        """Its newest commit."""
+        return git(self.repository, "rev-parse", "HEAD")
+
+    @property
+    def terminal(self) -> Terminal:
+        """The runner's home, to look at what is left in it."""
+        return Terminal(self.repository, self.base / "home")
+
+    def kept(self) -> list[RunRecord]:
+        """The records in the history, oldest first."""
+        return [
+            RunRecord.model_validate_json(path.read_bytes())
+            for path in sorted((self.terminal.state / "history").glob("*/*"))
+        ]
+
+
+def git(directory: Path, *words: str) -> str:
+    """What git says."""
+    identity = ("-c", "user.name=t", "-c", "user.email=t@example.org", "-c", "init.defaultBranch=main")
+    done = subprocess.run(["git", *identity, *words], cwd=directory, capture_output=True, text=True, check=True)
+    return done.stdout.strip()
+
+
+def uses(name: str, given: dict[str, str] | None = None, **more: Any) -> dict[str, Any]:
+    """A step that uses one of our actions."""
+    return {"uses": f"org/accel-ci/{name}@v1", "with": given or {}, **more}
+
+
+def composed(run: str) -> dict[str, Any]:
+    """The jobs of the composed form."""
+    steps = [
+        uses("provision", {"accelerator": "local", "grant": "${{ needs.gate.outputs.grant }}"}),
+        uses("run-remote", {"run": run}),
+        uses("collect", {"paths": "*.txt"}, **ALWAYS),
+        uses("cleanup", **ALWAYS),
+        uses("report", **ALWAYS),
+    ]
+    gate = {
+        "runs-on": "ubuntu-latest",
+        "outputs": {name: f"${{{{ steps.gate.outputs.{name} }}}}" for name in ("allowed", "grant")},
+        "steps": [uses("gate", {"branches": "main, master"}, id="gate")],
+    }
+    test = {
+        "needs": "gate",
+        "if": "needs.gate.outputs.allowed == 'true'",
+        "runs-on": "ubuntu-latest",
+        "steps": steps,
+    }
+    last = {"needs": ["gate", "tpu"], **ALWAYS, "runs-on": "ubuntu-latest", "steps": [uses("cleanup", {"for": "tpu"})]}
+    return {"gate": gate, "tpu": test, "cleanup": last}
+
+
+def results(done: subprocess.CompletedProcess[str]) -> dict[str, str]:
+    """How each job ended, by its id."""
+    lines = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
+    return {line["jobID"]: line["jobResult"] for line in lines if "jobResult" in line}
+
+
+def summaries(done: subprocess.CompletedProcess[str]) -> str:
+    """What the steps' summaries say."""
+    lines = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
+    return "\n".join(str(line.get("content", "")) for line in lines if line.get("command") == "summary")

@@ -1,0 +1,109 @@
+"""reap-queued: exactly the runs that waited too long are ended, politely first."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from accel_ci.domain import errors
+from accel_ci.domain.context import Context
+from accel_ci.domain.queued import WorkflowJob, WorkflowRun
+from accel_ci.usecases import reap_queued
+from tests.fakes.github import FakeGitHub
+from tests.usecases.worlds import Fakes
+
+HERE = Context(repository="org/hello", repository_id=4711, run_id=1, job="reap", event="schedule")
+HOUR = 3600.0
+
+
+def _fakes(*runs: tuple[int, dict[str, float]], workflow: str = "tests.yml") -> tuple[Fakes, FakeGitHub]:
+    """Runs by id, each with its jobs as `status/name` and the hours since they exist."""
+    fakes = Fakes()
+    fakes.github = github = FakeGitHub()
+    for run_id, jobs in runs:
+        url = f"https://github.com/org/hello/actions/runs/{run_id}"
+        github.runs[run_id] = WorkflowRun(
+            id=run_id, workflow=workflow, attempt=1, status="queued", url=url, pull_requests=(run_id,)
+        )
+        github.jobs_of[run_id] = [
+            WorkflowJob(name=told.split("/")[1], status=told.split("/")[0], created_at=fakes.clock.now() - hours * HOUR)
+            for told, hours in jobs.items()
+        ]
+    return fakes, github
+
+
+def _reap(fakes: Fakes, *, dry_run: bool = False, workflows: tuple[str, ...] = ("tests.yml",)) -> list[int]:
+    return reap_queued.reap_queued(fakes.world, HERE, workflows, limit_s=HOUR, dry_run=dry_run)
+
+
+def test_exactly_the_overdue_run_is_cancelled() -> None:
+    """Runs that are younger, that work, that wait for an approval, that have no jobs, or that are ours stay."""
+    fakes, github = _fakes(
+        (1, {"queued/own": 9}),
+        (2, {"queued/tpu": 2, "completed/gate": 3}),
+        (3, {"queued/tpu": 0.5}),
+        (4, {"queued/tpu": 2, "in_progress/gpu": 2}),
+        (5, {"waiting/tpu": 9}),
+        (6, {}),
+    )
+    assert _reap(fakes) == [2]
+    assert github.written == ["cancel 2", "put_comment"]
+    assert "run 6 of tests.yml: it has no jobs yet" in fakes.job.text
+    assert "gpu is in progress" in fakes.job.text
+
+
+def test_the_reason_and_the_machines_names_are_told() -> None:
+    """The log and one comment say why, and by which names a cleanup finds what the run may have leased."""
+    fakes, github = _fakes((2, {"queued/tpu": 2}))
+    _reap(fakes)
+    assert "cancel run 2 of tests.yml: tpu has been queued for 120 minutes" in fakes.job.text
+    assert "names begin with accel-hello-2-" in fakes.job.text
+    (comment,) = github.comments[2].values()
+    assert "tpu has been queued for 120 minutes" in comment and "the limit is 1 h 00 m" in comment
+
+
+def test_a_stubborn_run_is_forced_after_a_minute() -> None:
+    """Cancelling comes first for all; only what is still there is forced."""
+    fakes, github = _fakes((2, {"queued/tpu": 2}), (3, {"queued/tpu": 2}))
+    github.stubborn = {3}
+    assert _reap(fakes) == [2, 3]
+    assert github.written[:3] == ["cancel 2", "cancel 3", "force-cancel 3"]
+    assert sum(fakes.clock.slept) >= reap_queued.PATIENCE_S
+    assert len(fakes.clock.slept) < 10
+
+
+def test_a_run_that_never_ends_is_an_error() -> None:
+    """What even force does not end is named."""
+    fakes, github = _fakes((2, {"queued/tpu": 2}))
+    github.cancel = lambda run_id, force=False: None  # type: ignore[method-assign, assignment]
+    with pytest.raises(errors.TransientError, match="still not over: 2"):
+        _reap(fakes)
+
+
+def test_a_dry_run_changes_nothing() -> None:
+    """The same runs are named, none is touched."""
+    fakes, github = _fakes((2, {"queued/tpu": 2}))
+    assert _reap(fakes, dry_run=True) == [2]
+    assert github.written == [] and "would cancel run 2" in fakes.job.text
+
+
+def test_only_named_workflows_are_looked_at() -> None:
+    """Another workflow's overdue run is left alone."""
+    fakes, github = _fakes((2, {"queued/tpu": 2}), workflow="deploy.yml")
+    assert _reap(fakes) == [] and github.written == []
+    assert _reap(fakes, workflows=("tests.yml", "deploy.yml")) == [2]
+
+
+def test_a_comment_that_may_not_be_written_is_a_warning() -> None:
+    """The run is cancelled all the same."""
+    fakes, github = _fakes((2, {"queued/tpu": 2}))
+    github.denied["put_comment"] = errors.AccessError("no", what_to_do="permissions")
+    assert _reap(fakes) == [2]
+    assert fakes.job.of_kind("warning")
+
+
+def test_without_a_token_it_says_so() -> None:
+    """Outside of GitHub there is no queue to look at."""
+    with pytest.raises(errors.ConfigurationError, match="no token"):
+        reap_queued.reap_queued(Fakes().world, replace(HERE, event=""), ("tests.yml",), limit_s=HOUR)

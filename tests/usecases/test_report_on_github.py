@@ -1,0 +1,171 @@
+"""report on GitHub: the check is concluded, one comment or issue tells the story, and a token's limits are no failure."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from accel_ci.domain import check, errors
+from accel_ci.domain.check import Check, Conclusion
+from accel_ci.domain.record import RunRecord
+from accel_ci.domain.verdict import Verdict
+from accel_ci.operations.publish import Publication
+from accel_ci.usecases import report
+from tests.fakes.github import FakeGitHub
+from tests.render import samples
+from tests.usecases.worlds import Fakes
+
+SHA, NUMBER = samples.SHA, 128
+
+
+def _fakes() -> tuple[Fakes, FakeGitHub]:
+    fakes = Fakes()
+    fakes.github = FakeGitHub()
+    return fakes, fakes.github
+
+
+def _nightly(verdict: Verdict = Verdict.FAILED, run_id: int = 7001) -> RunRecord:
+    record = samples.failed() if verdict is Verdict.FAILED else samples.passed()
+    record.verdict = verdict
+    record.identity = record.identity.model_copy(
+        update={"event": "schedule", "pull_request": None, "ref": "refs/heads/main", "run_id": run_id}
+    )
+    record.identity.url = f"https://github.com/tensor-lab/numerics/actions/runs/{run_id}"
+    return record
+
+
+@pytest.mark.parametrize("verdict", list(Verdict))
+def test_the_pending_check_is_concluded(verdict: Verdict) -> None:
+    """The gate's check ends; what is not the code's fault ends grey and blocking, and nothing ends neutral."""
+    fakes, github = _fakes()
+    github.all_checks = [Check(sha=SHA, name="accel-ci", external_id="accel-ci:7001:1", title="Waiting")]
+    record = samples.passed()
+    record.verdict = verdict
+    report.report(fakes.world, record)
+    (concluded,) = github.all_checks
+    wanted = {"passed": "success", "failed": "failure", "timed-out": "timed_out"}.get(verdict.value, "cancelled")
+    assert concluded.conclusion == wanted
+
+
+def test_the_comment_tells_the_story() -> None:
+    """Failing tests are named, with phases, tries, cost, links and the command that repeats the run; one comment."""
+    fakes, github = _fakes()
+    for record in (samples.passed(), samples.failed()):
+        report.report(fakes.world, record)
+    (text,) = github.comments[NUMBER].values()
+    assert "## ❌ Failed on v6e-1" in text
+    for told in ("test_softmax_is_stable", "test_restores", "| setup |", "us-central1-b", "no-capacity", "cost"):
+        assert told in text, told
+    assert f"git checkout {SHA}" in text and "accel-ci run" in text
+    assert "https://github.com/tensor-lab/numerics/actions/runs/7001" in text
+
+
+def test_a_pass_is_told_too() -> None:
+    """A green run has its comment as well, so that an old red one never stays."""
+    fakes, github = _fakes()
+    report.report(fakes.world, samples.passed())
+    assert "## ✅ Passed on v6e-1" in next(iter(github.comments[NUMBER].values()))
+
+
+def test_a_failing_branch_has_one_issue_until_it_is_green() -> None:
+    """First night: an issue. Second night: a comment in it. Green night: said and closed. Then: a new one."""
+    fakes, github = _fakes()
+    report.report(fakes.world, _nightly(run_id=1))
+    report.report(fakes.world, _nightly(run_id=1))  # the same run told twice is no recurrence
+    (number,) = github.open_issues
+    assert github.comments == {} and "accel-ci: failed on v6e-1" in github.titles[number]
+    report.report(fakes.world, _nightly(run_id=2))
+    assert list(github.open_issues) == [number] and len(github.comments[number]) == 1
+    report.report(fakes.world, _nightly(Verdict.PASSED, run_id=3))
+    assert github.open_issues == {} and "Passed again" in github.comments[number]["run 3.1"]
+    report.report(fakes.world, _nightly(run_id=4))
+    assert len(github.open_issues) == 1
+
+
+@pytest.mark.parametrize("verdict", [Verdict.NO_CAPACITY, Verdict.QUOTA, Verdict.PREEMPTED, Verdict.CANCELLED])
+def test_the_clouds_failures_touch_no_issue(verdict: Verdict) -> None:
+    """What says nothing about the code neither opens nor closes an issue."""
+    fakes, github = _fakes()
+    report.report(fakes.world, _nightly(run_id=1))
+    report.report(fakes.world, _nightly(verdict, run_id=2))
+    assert len(github.open_issues) == 1 and github.comments == {}
+
+
+def test_issues_can_be_turned_off() -> None:
+    """By setting there is only the check."""
+    fakes, github = _fakes()
+    report.report(fakes.world, _nightly(), publication=Publication(failure_issue=False))
+    assert github.written == ["put_check"]
+
+
+def test_other_jobs_and_branches_have_their_own_issue() -> None:
+    """The issue's key is the workflow, job, matrix instance and branch."""
+    fakes, github = _fakes()
+    for job, ref in (("tpu", "main"), ("gpu", "main"), ("tpu", "dev")):
+        record = _nightly()
+        record.identity.job, record.identity.ref = job, f"refs/heads/{ref}"
+        report.report(fakes.world, record)
+    report.report(fakes.world, _nightly(), publication=Publication(workflow="Weekly"))
+    assert len(github.open_issues) == 4
+
+
+@pytest.mark.parametrize("denied", ["put_check", "put_comment"])
+def test_what_the_token_may_not_is_a_warning(denied: str) -> None:
+    """A read-only token loses the check or the comment, never the verdict, and the log names the permission."""
+    fakes, github = _fakes()
+    github.denied[denied] = errors.AccessError("no", what_to_do="give the job `permissions: {x: write}`")
+    record = report.report(fakes.world, samples.failed())
+    assert record.verdict is Verdict.FAILED
+    assert "permissions: {x: write}" in fakes.job.of_kind("warning")[0]
+    assert len(github.written) == 1
+
+
+def test_without_github_nothing_changes() -> None:
+    """A run at a terminal reports as before."""
+    fakes = Fakes()
+    report.report(fakes.world, samples.failed())
+    assert fakes.job.of_kind("warning") == [] and fakes.job.summaries
+
+
+def _instance(accelerator: str, index: int, verdict: Verdict) -> RunRecord:
+    record = samples.failed() if verdict is Verdict.FAILED else samples.passed()
+    record.verdict, record.target.accelerator = verdict, accelerator
+    record.identity.instance = json.dumps([{"accelerator": accelerator, "shard": index}, index])
+    return record
+
+
+def test_a_matrix_has_one_comment_and_one_check_for_all() -> None:
+    """Four jobs: a check each, one comment with all, and the required check ends with the worst when all are done."""
+    fakes, github = _fakes()
+    github.all_checks = [Check(sha=SHA, name="accel-ci", external_id="accel-ci:7001:1", title="Waiting")]
+    jobs = [("v6e-1", 0), ("v6e-1", 1), ("l4-1", 0), ("l4-1", 1)]
+    for place, (accelerator, index) in enumerate(jobs):
+        assert github.checks(SHA, "accel-ci")[0].conclusion is None
+        verdict = Verdict.FAILED if place == 1 else Verdict.PASSED
+        report.report(fakes.world, _instance(accelerator, index, verdict), publication=Publication(siblings=4))
+    assert github.checks(SHA, "accel-ci")[0].conclusion is Conclusion.FAILURE
+    assert github.checks(SHA, "accel-ci")[0].title == "3 of 4 jobs passed"
+    (text,) = github.comments[NUMBER].values()
+    assert [f"# `accel-ci ({name}, {index})`" in text for name, index in jobs] == [True] * 4
+    assert len(github.all_checks) == 5
+
+
+def test_rerunning_the_failed_job_turns_the_matrix_green() -> None:
+    """In a second attempt only the failed job reports again; with its siblings' first attempt the whole is green."""
+    fakes, github = _fakes()
+    how = Publication(siblings=2)
+    for index, verdict in enumerate((Verdict.PASSED, Verdict.FAILED)):
+        report.report(fakes.world, _instance("v6e-1", index, verdict), publication=how)
+    again = _instance("v6e-1", 1, Verdict.PASSED)
+    again.identity.attempt = 2
+    report.report(fakes.world, again, publication=how)
+    newest = {each.name: each.conclusion for each in github.checks(SHA)}
+    assert set(newest.values()) == {Conclusion.SUCCESS} and len(newest) == 3
+
+
+def test_names_of_instances() -> None:
+    """An instance is named by its matrix values; where these are no plain values, by its index."""
+    assert check.instance_name("accel-ci", "") == "accel-ci"
+    assert check.instance_name("x", json.dumps([{"a": "v6e-1", "b": 3.12}, 0])) == "x (v6e-1, 3.12)"
+    assert check.instance_name("x", json.dumps([{"a": {"deep": 1}}, 7])) == "x (#7)"
