@@ -14,6 +14,7 @@ from accel_ci.domain.errors import AccelError, CancelledError, ConfigurationErro
 from accel_ci.inputs import arguments, parsing
 from accel_ci.ports.job import Job
 
+SIMULATOR = "sim"
 POPPED = ("ACCEL_CI_INPUTS", "GITHUB_TOKEN", "ACCEL_CI_MATRIX", "ACCEL_CI_STRATEGY")
 
 
@@ -28,7 +29,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     job = wiring.job(environ)
     try:
         _listen_to_signals()
-        command = arguments.read(sys.argv[1:] if argv is None else argv, version=__version__)
+        words = list(sys.argv[1:] if argv is None else argv)
+        if words[:1] == [SIMULATOR]:
+            return _simulator(words[1:])
+        command = arguments.read(words, version=__version__)
         given = parsing.from_json(environ.get("ACCEL_CI_INPUTS") or "{}") | dict(command.given)
         return commands.VERBS[command.verb](Call(given=given, environ=environ, job=job))
     except AccelError as error:
@@ -37,6 +41,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     except Exception as error:
         _confess(job, error)
         return AccelError.exit_code
+
+
+def _simulator(words: Sequence[str]) -> int:
+    """The simulated world knows us and not the other way round: it is found by its entry point, where it is installed."""
+    from importlib.metadata import entry_points
+
+    for verb in entry_points(group="accel_ci.verbs", name=SIMULATOR):
+        code: int = verb.load()(words)
+        return code
+    raise ConfigurationError("the simulator is not installed", what_to_do="pip install 'accel-ci[sim]'")
 
 
 def _listen_to_signals() -> None:

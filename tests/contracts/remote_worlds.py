@@ -114,6 +114,8 @@ class LocalWorld:
     def machine(self, workers: int = 1) -> Machine:
         name = f"local-{next(_numbers)}"
         places = [self._directory / name / f"w{index}" for index in range(workers)]
+        for place in places:
+            place.mkdir(mode=0o700, parents=True)
         return machine(name, [Worker(index=index, address=str(place)) for index, place in enumerate(places)])
 
     def root(self, machine: Machine, worker: int) -> Path:

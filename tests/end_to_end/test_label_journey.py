@@ -49,9 +49,8 @@ def test_from_the_label_to_the_comment(runner: Runner, github: Wired) -> None:
     pending = next(each for each in github.exchanges if each.verb == "POST" and each.path.endswith("/check-runs"))
     assert pending.response["status"] == "in_progress"
     (comment,) = github.comments(event["number"])
-    assert "test_fail" in comment and "| 1 | 0 | 1 | 1 | 3 |" in comment.replace(
-        "| 1 | 1 | 1 | 3 |", "| 1 | 0 | 1 | 1 | 3 |"
-    )
+    assert "test_fail" in comment and "| failed | passed | skipped | total |" in comment
+    assert "| 1 | 1 | 1 | 3 |" in comment
     assert github.labels(event["number"]) == set()
     assert runner.terminal.machines() == []
     assert len(github.exchanges) <= 40

@@ -21,10 +21,8 @@ class LocalExec:
         """The command in the worker's directory; `python3` is the Python that runs us."""
         program = sys.executable if argv[0] == "python3" else argv[0]
         marks = {"ACCEL_CI_MACHINE": machine.name, "ACCEL_CI_RESULTS": os.path.join(worker.address, "results")}
-        try:
-            os.makedirs(worker.address, mode=0o700, exist_ok=True)
-        except OSError as error:
-            raise transport.lost(worker, f"no such directory can be made: {error.strerror}") from error
+        if not os.path.isdir(worker.address):  # made with the machine, and gone with it: never brought back
+            raise transport.lost(worker, "its directory is gone")
         return await transport.spawn(
             (program, *argv[1:]), stdin=stdin, cwd=worker.address, env={**self._environment, **marks}
         )

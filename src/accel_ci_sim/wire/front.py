@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
+import traceback
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
@@ -65,6 +66,9 @@ class Front:
             document = await self._call(request)
         except RefusedError as refusal:
             return _error(refusal.status)
+        except Exception:
+            self._log(traceback.format_exc())
+            return _error(Status(Code.INTERNAL, "The simulator has a bug: its log says more."))
         if dice.chance(self._dice, knobs.lost_reply_rate):
             self._log(f"{request.method} {request.path} done, reply lost")
             raise LostReplyError

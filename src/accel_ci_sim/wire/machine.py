@@ -43,7 +43,7 @@ class Machine:
         (self._directory / "curl" / ".curlrc").write_text(f'connect-to = "{METADATA}:80:{host}"\n')
         self._sshd = SshServer(self)
         await self._sshd.listen(address, port, keys=self._keys)
-        self._worker.address, self._worker.port = address, port
+        self._worker.address, self._worker.port, self._worker.on = address, port, True
         self._host = host
         await self._run_startup_script()
 
@@ -53,7 +53,7 @@ class Machine:
             self._sshd.close()
         if self._metadata is not None:
             self._metadata.close()
-        self._worker.address = ""
+        self._worker.on = False
 
     def lets_in(self, user: str, key: tuple[str, str]) -> bool:
         """True when the node's metadata, as it is now, gives the user this key."""

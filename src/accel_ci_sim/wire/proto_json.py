@@ -108,11 +108,18 @@ class _Reader:
         return {key: self._scalar(value, "string", f"{path}[{key}].value") or "" for key, value in given.items()}
 
     def _scalar(self, given: Any, declared: str, path: str) -> Any:
-        names = tpu_schema.ENUMS.get(declared)
-        if names is not None and isinstance(given, int) and 0 <= given < len(names):
-            given = names[given]
-        if given in names if names is not None else _FITS.get(declared, _anything)(given):
-            return None if names is not None and given == names[0] else given
+        if declared in tpu_schema.ENUMS:
+            return self._enum(given, declared, path)
+        if _FITS.get(declared, _anything)(given):
+            return given
+        self._wrong(given, path, _label(declared))
+        return None
+
+    def _enum(self, given: Any, declared: str, path: str) -> str | None:
+        """The value's name, given by name or number; None for the one that means unset."""
+        for name, number in tpu_schema.ENUMS[declared].items():
+            if given == name or (given == number and not isinstance(given, bool)):
+                return name if number else None
         self._wrong(given, path, _label(declared))
         return None
 

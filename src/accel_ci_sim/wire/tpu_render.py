@@ -136,7 +136,7 @@ def timestamp(seconds: float) -> str:
 def _endpoint(shown: Node, worker: TpuWorker) -> Mapping[str, Any]:
     # Clients dial port 22 of real machines whatever the API says. Where that is not ours to use, it says where we are.
     port = TPU_PORT if worker.port in (0, SSH_PORT) else worker.port
-    outside = shown.spec["networkConfig"].get("enableExternalIps") and worker.address
+    outside = shown.spec["networkConfig"].get("enableExternalIps") and worker.on
     return _set(ipAddress=worker.address, port=port, accessConfig={"externalIp": worker.address} if outside else None)
 
 

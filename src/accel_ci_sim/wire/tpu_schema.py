@@ -93,9 +93,17 @@ MESSAGES: Mapping[str, Mapping[str, str]] = {
     "GenerateServiceIdentityRequest": {"parent": "string!"},
 }
 
-ENUMS: Mapping[str, tuple[str, ...]] = {
-    "AcceleratorConfig.Type": ("TYPE_UNSPECIFIED", "V2", "V3", "V4", "V5LITE_POD", "V5P", "V6E"),
-    "AttachedDisk.DiskMode": ("DISK_MODE_UNSPECIFIED", "READ_WRITE", "READ_ONLY"),
+ENUMS: Mapping[str, Mapping[str, int]] = {
+    "AcceleratorConfig.Type": {
+        "TYPE_UNSPECIFIED": 0,
+        "V2": 2,
+        "V3": 4,
+        "V4": 7,
+        "V5LITE_POD": 9,
+        "V5P": 10,
+        "V6E": 11,
+    },
+    "AttachedDisk.DiskMode": {"DISK_MODE_UNSPECIFIED": 0, "READ_WRITE": 1, "READ_ONLY": 2},
 }
 
 ONEOFS: Mapping[str, Mapping[str, tuple[str, ...]]] = {

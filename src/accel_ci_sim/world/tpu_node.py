@@ -76,9 +76,10 @@ class Initiator(StrEnum):
 
 @dataclass(slots=True)
 class TpuWorker:
-    """One host: where it can be reached ("" while it is off), and what it told: value by (namespace, key)."""
+    """One host: where it is, whether it can be reached there, and what it told: value by (namespace, key)."""
 
     index: int
+    on: bool = False
     address: str = ""
     port: int = 0
     attributes: dict[tuple[str, str], str] = field(default_factory=dict)
