@@ -112,7 +112,7 @@ def world(
         run=kept.run(here.key().name),
         environment=harmless(environ),
         cloud={name: value for name, value in environ.items() if CLOUD.match(name)},
-        project=project,
+        project=project or _remembered(files).get("project", ""),
     )
     with chosen.remote(site) as remote:
         yield World(
@@ -135,6 +135,12 @@ def _github(environ: Mapping[str, str], here: Context) -> GitHub | None:
     api_url = environ.get("GITHUB_API_URL", "")
     calls = Calls(token, here.repository, api_url=api_url, clock=SystemClock(), entropy=SystemEntropy())
     return GitHubRest(calls, login=environ.get("ACCEL_CI_LOGIN") or github_rest.LOGIN)
+
+
+def _remembered(files: Files) -> dict[str, str]:
+    """What the run was begun with, in an earlier step or process; nothing when that was not here."""
+    given: dict[str, str] = json.loads(files.read("inputs.json") or b"{}")
+    return given
 
 
 def _leased_from(files: Files, slot: str) -> str:

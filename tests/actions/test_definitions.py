@@ -84,7 +84,7 @@ def test_an_action_sets_up_and_then_becomes_the_program(path: str) -> None:
     first, second = steps(path)
     assert second["run"] == f'exec "$RUNNER_TEMP/accel-ci/bin/accel-ci" {verb(path)}'
     assert second["id"] == "main"
-    found = re.fullmatch(r'"\$GITHUB_ACTION_PATH/([^"]+)"(?: "\$BACKEND")?', first["run"])
+    found = re.fullmatch(r'"\$GITHUB_ACTION_PATH/([^"]+)"(?: "\$BACKEND")?(?: github)?', first["run"])
     assert found is not None
     script = ((ROOT / path).parent / found[1]).resolve()
     assert script == ROOT / "actions/internal/setup/setup.sh"

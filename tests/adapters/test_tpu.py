@@ -51,23 +51,22 @@ def test_without_an_account_tokens_are_worth_nothing(world: TpuWorld) -> None:
 
 
 def test_what_options_set(world: TpuWorld) -> None:
-    """Runtime version, network, addresses, account and project of the request are the user's when they set them."""
+    """Runtime version, network, addresses and account of the request are the user's when they set them."""
     options = {
         "image": "tpu-vm-tf-2.17.0-pjrt",
         "network": "ci",
         "subnetwork": "ci-us",
         "external-ips": "false",
         "machine-account": "tests@my-project.iam.gserviceaccount.com",
-        "project": "other-project",
     }
     spec = MachineSpec(backend="tpu", accelerator="v6e-1", options=options)
     machine = world.ready(spec, candidate=Candidate(zone=ZONE, spot=False))
-    (body,) = world.asked("POST /other-project/locations/us-central1-b/nodes")
+    (body,) = world.asked("POST /nodes")
     assert body["runtimeVersion"] == "tpu-vm-tf-2.17.0-pjrt"
     assert body["networkConfig"] == {"network": "ci", "subnetwork": "ci-us"}
     assert body["serviceAccount"]["email"] == "tests@my-project.iam.gserviceaccount.com"
     assert "schedulingConfig" not in body
-    assert machine.handle == f"tpu://other-project/{ZONE}/{KEY.name}"
+    assert machine.handle == f"tpu://my-project/{ZONE}/{KEY.name}" and not machine.spot
     assert [worker.address for worker in machine.workers] == ["10.0.0.2"]
 
 
@@ -423,7 +422,9 @@ def test_no_project_is_said(world: TpuWorld) -> None:
     environment = {name: value for name, value in world.environment.items() if name != "CLOUDSDK_CORE_PROJECT"}
     with pytest.raises(ConfigurationError, match="project"):
         TpuMachines(environment).list_owned(lease.of_run(KEY))
-    TpuMachines(world.environment, project="given-project").list_owned(lease.of_run(KEY))
+    given = TpuMachines(world.environment, project="given-project")
+    assert given.begin_create(SPEC, LEASE, SPOT, public_key="").handle.startswith("tpu://given-project/")
+    given.list_owned(lease.of_run(KEY))
     assert {request.path.split("/")[3] for request in world.cloud.requests} == {"given-project"}
 
 

@@ -28,6 +28,8 @@ QUOTA_FAILURE = "type.googleapis.com/google.rpc.QuotaFailure"
 STOCKOUT = 'There is no more capacity in the zone "us-central1-b"; you can try in another zone [EID: 0x1]'
 QUOTA = "Quota limit 'TPUV6EPreemptiblePerProjectPerRegionForTPUAPI' has been exceeded. Limit: 0 in region us-central1."
 DELETES = "You have reached the maximum number of DeleteNode requests per minute"
+CLOSED_ZONE = "Permission denied on 'locations/us-central1-b' (or it may not exist)."
+DENIED = "Permission 'tpu.nodes.get' denied on '//tpu.googleapis.com/projects/p/locations/z/nodes/n'"
 UNKNOWN_ZONE = "Location mars-1 is not found or access is unauthorized."
 
 CASES = [
@@ -45,7 +47,9 @@ CASES = [
     ("INVALID_ARGUMENT", "labels: too long", "", ConfigurationError, Next.STOP),
     ("NOT_FOUND", UNKNOWN_ZONE, "", NoCapacityError, Next.NEXT_CANDIDATE),
     ("PERMISSION_DENIED", UNKNOWN_ZONE, "", NoCapacityError, Next.NEXT_CANDIDATE),
+    ("PERMISSION_DENIED", CLOSED_ZONE, "", NoCapacityError, Next.NEXT_CANDIDATE),
     ("PERMISSION_DENIED", "Permission 'tpu.nodes.create' denied", "", AccessError, Next.STOP),
+    ("PERMISSION_DENIED", DENIED, "", AccessError, Next.STOP),
     ("PERMISSION_DENIED", "Cloud TPU API has not been used in project 1 before", "", AccessError, Next.STOP),
     ("UNAUTHENTICATED", "Request had invalid credentials", "", AccessError, Next.STOP),
     ("UNAVAILABLE", "try later", "", TransientError, Next.NEXT_CANDIDATE),

@@ -68,3 +68,17 @@ def test_two_terminal_runs_never_share_a_name() -> None:
     assert one.key().name != two.key().name
     assert one.repository_id == two.repository_id
     assert not one.on_github
+
+
+def test_a_pull_request_and_a_matrix() -> None:
+    """The number and commit of the pull request, the workflow's name and how many jobs the matrix has are known."""
+    environ = ENVIRON | {"GITHUB_WORKFLOW": "Tests", "ACCEL_CI_STRATEGY": '{"job-index": 1, "job-total": 4}'}
+    here = context.of_github(environ, {"pull_request": {"number": 5, "head": {"sha": "c" * 40}}})
+    assert (here.pull_request, here.head_sha, here.workflow, here.siblings) == (5, "c" * 40, "Tests", 4)
+
+
+@pytest.mark.parametrize("event", [{}, {"pull_request": None}, {"pull_request": {"head": 1}}, {"pull_request": []}])
+def test_an_event_without_a_pull_request(event: dict[str, object]) -> None:
+    """Whatever shape the event has, there is no pull request, no commit of one, and the job stands alone."""
+    here = context.of_github(ENVIRON | {"ACCEL_CI_STRATEGY": '{"job-total": "x"}'}, event)
+    assert (here.pull_request, here.head_sha, here.siblings) == (None, "", 1)

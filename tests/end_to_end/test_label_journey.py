@@ -71,8 +71,8 @@ def test_nights(runner: Runner, github: Wired) -> None:
     for night, choice in enumerate(("pass or fail", "fail", "pass"), 1):
         step = {"uses": "org/accel-ci@v1", "with": {"accelerator": "local", "run": f"{COMMAND} -k '{choice}'"}}
         jobs = {"tpu": {"runs-on": "ubuntu-latest", "steps": [step]}}
-        more = {"GITHUB_API_URL": github.address, "GITHUB_RUN_ID": str(100 + night), "GITHUB_REF": "refs/heads/main"}
-        done = runner.run(jobs, event="schedule", **more)
+        here = {"GITHUB_RUN_ID": str(100 + night), "GITHUB_REF": "refs/heads/main"}
+        done = runner.run(jobs, event="schedule", payload={}, GITHUB_API_URL=github.address, **here)
         assert runners.results(done)["tpu"] == ("success" if choice == "pass" else "failure"), done.stdout[-6000:]
         (issue,) = github.state.issues.values()
         assert (issue.state, len(github.comments(issue.number))) == ("closed" if night == 3 else "open", night - 1)

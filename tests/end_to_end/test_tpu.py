@@ -99,6 +99,18 @@ def test_through_the_queue(terminal: Terminal, datacentre: Datacentre) -> None:
     assert datacentre.cloud.nodes == {} and datacentre.cloud.queued == {}
 
 
+@pytest.mark.judge("ssh")
+def test_separate_steps_in_a_project_that_is_said_once(terminal: Terminal, datacentre: Datacentre) -> None:
+    """Each step finds the machine, its key and its project; cleanup ends it there, not where the credentials point."""
+    words = ("--accelerator", "v5p-16", "--project", "other-project", "--zones", "us-central1-a")
+    for step in (("provision", *words), ("run-remote", "--", "true"), ("cleanup",)):
+        done = terminal(*step, timeout=120, **datacentre.environment)
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert len(datacentre.cloud.nodes) == (0 if step == ("cleanup",) else 1)
+    assert {request.path.split("/")[3] for request in datacentre.cloud.requests} == {"other-project", "123456"}
+    assert terminal.record().verdict is Verdict.PASSED
+
+
 def test_mistakes_are_told_before_any_call(terminal: Terminal, datacentre: Datacentre) -> None:
     """A zone that has no such type, a wrong image and an unknown option: exit code 2, all at once, nothing made."""
     options = "image=v2-alpha-tpuv6e,quued=true"

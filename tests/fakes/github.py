@@ -15,7 +15,7 @@ from accel_ci.domain.queued import WorkflowJob, WorkflowRun
 class FakeGitHub:
     """What a test sets up and looks at. `denied` maps a method's name to the error that it raises.
 
-    `stubborn` runs only end when forced; `written` names the calls that changed something, in order.
+    `stubborn` runs only end when forced, `immortal` ones never; `written` names the calls that changed something, in order.
     """
 
     roles: dict[str, Role] = field(default_factory=dict)
@@ -29,6 +29,7 @@ class FakeGitHub:
     runs: dict[int, WorkflowRun] = field(default_factory=dict)
     jobs_of: dict[int, list[WorkflowJob]] = field(default_factory=dict)
     stubborn: set[int] = field(default_factory=set)
+    immortal: set[int] = field(default_factory=set)
     denied: dict[str, AccelError] = field(default_factory=dict)
     written: list[str] = field(default_factory=list)
 
@@ -102,7 +103,7 @@ class FakeGitHub:
 
     def cancel(self, run_id: int, *, force: bool = False) -> None:
         self._writes(f"{'force-' if force else ''}cancel {run_id}")
-        if force or run_id not in self.stubborn:
+        if run_id not in self.immortal and (force or run_id not in self.stubborn):
             self.runs[run_id] = replace(self.runs[run_id], status="completed")
 
     def _asked(self, method: str) -> None:

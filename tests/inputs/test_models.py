@@ -154,13 +154,6 @@ def test_options_of_a_journey_reach_the_backend() -> None:
     assert (inputs.provision().accelerator, inputs.provision().slot) == ("v6e-1", "")
 
 
-def test_the_project_is_an_option_of_the_machine() -> None:
-    """The project that the user names goes with the other options."""
-    given = {"accelerator": "v6e-1", "project": "my-project", "options": "image=tpu-vm-tf-2.17.0-pjrt"}
-    spec = parsing.parse(ProvisionInputs, given).spec()
-    assert spec.options == {"image": "tpu-vm-tf-2.17.0-pjrt", "project": "my-project"}
-
-
 def test_work_is_described() -> None:
     """run-remote's inputs become the work to do on the machine."""
     source = CommitSource(repository="https://github.com/o/r", sha="a" * 40)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+
+import markdown_it
 import pytest
 
 from accel_ci.domain.record import Artifact, CaseFacts, TestFacts
@@ -13,11 +16,11 @@ HOSTILE = "</details>\n# x\n@octocat <!-- accel-ci report --> ``` | [a](https://
 
 def _huge(verdict_text: str) -> str:
     record = samples.hostile(verdict_text)
-    case = CaseFacts(name=verdict_text * 2000, outcome="failed", message=verdict_text * 2000)
-    record.tests = TestFacts(counts={"failed": 12_345}, failures=[case] * 200, flaky=[case] * 200, slowest=[case] * 50)
-    record.tests.problems = [verdict_text * 500] * 100
-    record.artifacts = [Artifact(name=verdict_text * 500, refused=verdict_text * 500)] * 500
-    record.tries = record.tries * 500
+    case = CaseFacts(name=verdict_text * 400, outcome="failed", message=verdict_text * 400)
+    record.tests = TestFacts(counts={"failed": 12_345}, failures=[case] * 60, flaky=[case] * 60, slowest=[case] * 50)
+    record.tests.problems = [verdict_text * 100] * 100
+    record.artifacts = [Artifact(name=verdict_text * 100, refused=verdict_text * 100)] * 50
+    record.tries = record.tries * 50
     record.target.run = verdict_text * 10_000
     return comment.section(record)
 
@@ -32,7 +35,8 @@ def test_a_section_fits_whatever_it_holds(text: str) -> None:
 
 def test_many_sections_fit() -> None:
     """A matrix of 64 long sections is one comment within the limit: shortened, and said to be."""
-    text = comment.comment([(f"accel-ci ({number})", _huge(HOSTILE)) for number in range(64)])
+    long = _huge(HOSTILE)
+    text = comment.comment([(f"accel-ci ({number})", long) for number in range(64)])
     assert len(text.encode()) <= comment.LIMIT
     assert "accel-ci (0)" in text
     few = comment.comment([("a", "## one\n\n### Tests\n"), ("b", "## two")])
@@ -48,18 +52,17 @@ def test_details_are_folded() -> None:
     assert "test_softmax_is_stable" in seen and "Where the time went" not in seen
     assert all(told in folded for told in ("Where the time went", "### Machine", "### Cleanup", "Do it again"))
     assert section.count("<details>") == section.count("</details>")
+    assert "Not shown here" not in section
 
 
-def test_hostile_names_cannot_close_the_fold_or_forge_a_marker() -> None:
-    """Nothing that a test is called opens or closes HTML of ours."""
-    section = comment.section(samples.hostile(HOSTILE))
-    outside = section.replace("`", "")
-    assert (
-        section.count("<details>")
-        == section.count("</details>") - sum(line.strip() == "</details>" for line in section.split("```text")[1:][0:0])
-        or outside
-    )
-    assert not section.startswith("<!--")
+def test_hostile_names_stay_text() -> None:
+    """Read as Markdown, the only link is ours, and there is no image, no heading and no HTML but ours."""
+    tokens = markdown_it.MarkdownIt().parse(comment.section(samples.hostile(HOSTILE)))
+    inner = [token for each in tokens for token in [each, *(each.children or ())]]
+    assert not [token for token in inner if token.type == "image"]
+    assert {token.attrs["href"] for token in inner if token.type == "link_open"} <= {samples.identity().url}
+    html = "".join(token.content for token in inner if token.type in ("html_block", "html_inline"))
+    assert not re.findall("<!--|<img|octocat (?!&lt;)", html)
 
 
 def test_titles_are_short_and_plain() -> None:

@@ -219,6 +219,7 @@ def test_a_pushs_message_can_skip() -> None:
 def test_a_label_in_any_shape_is_read_without_a_crash() -> None:
     """Whatever type a member of the event has, reading it ends in Nothing or in a request."""
     for path in ("pull_request", "pull_request.head", "label", "sender", "number", "pull_request.number"):
-        for value in (None, 1, "x", [], {}, True):
+        odd: tuple[object, ...] = (None, 1, "x", [], {}, True)
+        for value in odd:
             asked = trigger.read(_changed(LABELED, path, value), POLICY)
             assert isinstance(asked, trigger.Nothing | trigger.Request)

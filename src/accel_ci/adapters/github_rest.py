@@ -16,7 +16,7 @@ from accel_ci.domain.queued import WorkflowJob, WorkflowRun
 LOGIN = "github-actions[bot]"
 LABEL = "accel-ci"
 PULLS, CHECKS, ISSUES, ACTIONS = "pull-requests: write", "checks: write", "issues: write", "actions: write"
-READ_PULLS, READ_CONTENTS, READ_ACTIONS = "pull-requests: read", "contents: read", "actions: read"
+READ_PULLS, READ_METADATA, READ_ACTIONS = "pull-requests: read", "metadata: read", "actions: read"
 
 
 class GitHubRest:
@@ -28,7 +28,7 @@ class GitHubRest:
 
     def role(self, user: str) -> Role:
         try:
-            found = self._calls.get(f"/collaborators/{quote(user, safe='')}/permission", needs=READ_CONTENTS)
+            found = self._calls.get(f"/collaborators/{quote(user, safe='')}/permission", needs=READ_METADATA)
         except RefusedError as error:
             if error.status == 404:
                 return Role.NONE
@@ -128,7 +128,9 @@ class GitHubRest:
     def jobs(self, run_id: int) -> list[WorkflowJob]:
         listed = self._calls.pages(f"/actions/runs/{run_id}/jobs", needs=READ_ACTIONS, under="jobs", filter="latest")
         return [
-            WorkflowJob(name=job["name"], status=job["status"], created_at=_seconds(job.get("created_at") or job["started_at"]))
+            WorkflowJob(
+                name=job["name"], status=job["status"], created_at=_seconds(job.get("created_at") or job["started_at"])
+            )
             for job in listed
         ]
 

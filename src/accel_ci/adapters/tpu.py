@@ -50,9 +50,9 @@ class TpuMachines:
         return accelerators.candidates(spec.accelerator, zones=spec.zones, spot=spec.spot, on_demand=options.on_demand)
 
     def begin_create(self, spec: MachineSpec, lease: Lease, candidate: Candidate, *, public_key: str) -> Creation:
-        """The creation, just asked for. A name that is taken tells that we asked before: see _adopted."""
+        """The creation, just asked for. A name that is taken tells that we asked before: see _check_adoption."""
         options = tpu_options.checked(spec)
-        place = Place(options.project or self._api.project, candidate.zone, lease.key.name)
+        place = Place(self._api.project, candidate.zone, lease.key.name)
         node = tpu_nodes.body(spec, options, lease, public_key=public_key)
         if options.queued:
             queued = tpu_queued.body(place, node, spot=candidate.spot, wait_s=spec.boot_limit_s)
@@ -84,16 +84,24 @@ class TpuMachines:
         return Creation(handle=creation.handle, stage=stage or "ready", machine=ready)
 
     def find(self, key: RunKey, zones: Sequence[str]) -> list[Machine]:
-        """The machines of this key, asked for by name in each zone; in all zones that have any TPU when none is named."""
+        """The machines of this key, asked for by name in each zone; in all zones that have any TPU when none is named.
+
+        A key has one machine at most: once it is found, a zone that did not answer is no matter.
+        """
         project = self._api.project
         places = [Place(project, zone, key.name) for zone in zones or accelerators.zones(tpu_options.BACKEND)]
         self._api.connect()
         pool = ThreadPoolExecutor(AT_ONCE)
         try:
-            found = list(pool.map(self._seen, places))
+            looks = [pool.submit(self._seen, place) for place in places]
+            silent = [error for look in looks if (error := look.exception())]
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
-        return [each for each in found if each and each.labels.get("accel-ci-key", key.digest) == key.digest]
+        found = [machine for look in looks if not look.exception() and (machine := look.result())]
+        ours = [machine for machine in found if machine.labels.get("accel-ci-key", key.digest) == key.digest]
+        if silent and not ours:
+            raise silent[0]
+        return ours
 
     def list_owned(self, owner: Owner) -> list[Machine]:
         """The owner's nodes in every state, and its queued resources that have no node; in all zones."""

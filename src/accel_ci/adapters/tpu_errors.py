@@ -20,7 +20,7 @@ from accel_ci.domain.errors import (
 from accel_ci.formats import output
 
 MESSAGE_CHARACTERS = 500
-CLOSED = r"location\b.*(not found|unauthorized)"
+CLOSED = r"location\b.*(not found|unauthorized)|denied on 'locations/[^/']+'"
 STATUSES = {
     1: "CANCELLED",
     2: "UNKNOWN",

@@ -12,7 +12,6 @@ from accel_ci.domain.machine import MachineSpec
 
 BACKEND = "tpu"
 _FORMS: Mapping[str, tuple[str, ...]] = {
-    "project": (),
     "image": (),
     "network": (),
     "subnetwork": (),
@@ -28,7 +27,6 @@ class TpuOptions:
     """The settings of one machine, with everything that was left out filled in; an empty text leaves it to the API."""
 
     runtime: str
-    project: str = ""
     network: str = ""
     subnetwork: str = ""
     external_ips: bool = True
@@ -50,7 +48,6 @@ def checked(spec: MachineSpec) -> TpuOptions:
         )
     return TpuOptions(
         runtime=given.get("image") or accelerators.runtime(spec.accelerator),
-        project=given.get("project", ""),
         network=given.get("network", ""),
         subnetwork=given.get("subnetwork", ""),
         external_ips=given.get("external-ips") != "false",

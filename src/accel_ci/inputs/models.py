@@ -137,7 +137,7 @@ class ProvisionInputs(MachineInputs):
             spot=self.spot,
             workers=int(workers or 1) if self.on_this_computer else accelerators.hosts(self.accelerator),
             boot_limit_s=float(self.boot_timeout),
-            options={**self.options, **({"project": self.project} if self.project else {})},
+            options=self.options,
         )
 
 

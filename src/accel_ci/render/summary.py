@@ -82,7 +82,8 @@ def _failures(tests: TestFacts, detail: Detail) -> list[str]:
     parts = [f"#### {units.number(bad, 'failing test')}", *(_failure(case, detail) for case in shown)]
     cut = [f"{bad - len(shown):,} more failing tests"] if bad > len(shown) else []
     cut += ["the failures' texts"] if not detail.message else []
-    cut += ["the middle of long texts"] if 0 < detail.message < DETAILS[0].message else []
+    too_long = any(len(case.message) > detail.message > 0 for case in shown)
+    cut += ["the middle of long texts"] if too_long else []
     return [*parts, f"_Not shown here, for want of room: {', '.join(cut)}. See the record._"] if cut else parts
 
 

@@ -54,7 +54,6 @@ def _repository(asked: Asked) -> Answer:
 
 
 def _permission(asked: Asked) -> Answer:
-    asked.world.allow(asked.token, "contents:read")
     (login,) = asked.parts
     return 200, shapes.permission(login, asked.world.collaborators.get(login, "read"))
 

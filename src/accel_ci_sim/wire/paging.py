@@ -35,6 +35,6 @@ def _size(text: str) -> int:
 
 def _after(token: str) -> str:
     try:
-        return base64.urlsafe_b64decode(token.encode()).decode()
+        return base64.b64decode(token.encode(), altchars=b"-_", validate=True).decode()
     except (binascii.Error, ValueError) as error:
         raise tpu_status.invalid("Invalid page token.") from error

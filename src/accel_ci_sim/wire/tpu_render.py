@@ -72,9 +72,9 @@ def operation(shown: Operation) -> Document:
         endTime=timestamp(shown.ended_at) if shown.ended_at is not None else "",
         target=shown.target,
         verb=shown.verb,
-        cancelRequested=shown.cancel_requested,
         apiVersion="v2",
     )
+    metadata["cancelRequested"] = shown.cancel_requested
     document: Document = {"name": shown.name, "metadata": metadata}
     if shown.ended_at is not None:
         document["done"] = True

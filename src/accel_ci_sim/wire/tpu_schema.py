@@ -1,7 +1,7 @@
 """The messages of google.cloud.tpu.v2 as far as JSON bodies carry them; a test holds this against Google's own library.
 
-A type is a scalar, `map` (text to text), the name of a message or enum here, with `*` when repeated and `!` when only
-the API sets it: clients may send such fields, and nobody looks at them.
+A type is a scalar, `map` (text to text), or the name of a message or enum, with `*` when repeated and `!` when only the
+API sets it: clients may send such fields, and nobody looks at them, which is why their types are not all here.
 """
 
 from __future__ import annotations
@@ -47,15 +47,7 @@ MESSAGES: Mapping[str, Mapping[str, str]] = {
     },
     "ServiceAccount": {"email": "string", "scope": "string*"},
     "SchedulingConfig": {"preemptible": "bool", "reserved": "bool", "spot": "bool"},
-    "NetworkEndpoint": {"ip_address": "string", "port": "int32", "access_config": "AccessConfig"},
-    "AccessConfig": {"external_ip": "string!"},
     "AttachedDisk": {"source_disk": "string", "mode": "AttachedDisk.DiskMode"},
-    "Symptom": {
-        "create_time": "timestamp",
-        "symptom_type": "Symptom.SymptomType",
-        "details": "string",
-        "worker_id": "string",
-    },
     "AcceleratorConfig": {"type": "AcceleratorConfig.Type", "topology": "string"},
     "ShieldedInstanceConfig": {"enable_secure_boot": "bool"},
     "QueuedResource": {
