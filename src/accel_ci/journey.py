@@ -37,7 +37,7 @@ def run(world: World, record: RunRecord, key: RunKey, *, plan: Plan) -> RunRecor
     record's verdict; configuration errors and cancellation are raised once everything is cleaned and reported.
     """
     failure: errors.AccelError | None = None
-    unverified: errors.CleanupUnverifiedError | None = None
+    unverified: errors.AccelError | None = None
     try:
         _work(world, record, key, plan=plan)
     except errors.AccelError as error:
@@ -45,6 +45,8 @@ def run(world: World, record: RunRecord, key: RunKey, *, plan: Plan) -> RunRecor
     finally:
         unverified = _to_the_end(lambda: _cleaned(world, key))
     finished = _to_the_end(lambda: _reported(world, records.find(world.files, key.slot) or record, plan))
+    if isinstance(failure, errors.ConfigurationError) and finished.machine is None:
+        raise failure  # without sign-in, say, cleanup could not look either: the first mistake is the one to mend
     if unverified is not None:
         raise unverified
     if failure is not None and not isinstance(failure, errors.CloudError):
@@ -73,9 +75,9 @@ def _to_the_end(step: Callable[[], Answer]) -> Answer:
         return step()
 
 
-def _cleaned(world: World, key: RunKey) -> errors.CleanupUnverifiedError | None:
+def _cleaned(world: World, key: RunKey) -> errors.AccelError | None:
     try:
         cleanup.cleanup(world, key, owner=lease.of_job(key))
-    except errors.CleanupUnverifiedError as error:
+    except (errors.CleanupUnverifiedError, errors.CloudError, errors.ConfigurationError) as error:
         return error
     return None

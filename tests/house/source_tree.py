@@ -62,6 +62,15 @@ def function_lines(function: Function) -> int:
     return (function.end_lineno or 0) - first.lineno + 1 + (function.body[0].lineno - function.lineno)
 
 
+def imports(module: Module) -> Iterator[tuple[ast.AST, str]]:
+    """Every import with the dotted name of what is imported."""
+    for node in ast.walk(module.tree):
+        if isinstance(node, ast.Import):
+            yield from ((node, alias.name) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield from ((node, f"{node.module}.{alias.name}") for alias in node.names)
+
+
 @functools.cache
 def _module(name: str) -> Module:
     text = (REPOSITORY / name).read_text(encoding="utf-8")

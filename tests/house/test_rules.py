@@ -215,25 +215,16 @@ def test_what_runs_on_machines_needs_nothing_of_ours() -> None:
     found = [
         module.at(node, name)
         for module in sent
-        for node, name in imports(module)
+        for node, name in source_tree.imports(module)
         if name.split(".")[0] not in allowed and not name.startswith("accel_ci.on_machine.")  # the latter for mypy only
     ]
     found += [
         module.at(node, name)
         for module in program(without=(f"{PROGRAM}/on_machine/",))
-        for node, name in imports(module)
+        for node, name in source_tree.imports(module)
         if name.startswith("accel_ci.on_machine")
     ]
     assert not found, "\n".join(found)
-
-
-def imports(module: Module) -> Iterator[tuple[ast.AST, str]]:
-    """Every import with the dotted name of what is imported."""
-    for node in ast.walk(module.tree):
-        if isinstance(node, ast.Import):
-            yield from ((node, alias.name) for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            yield from ((node, f"{node.module}.{alias.name}") for alias in node.names)
 
 
 def test_modules_have_telling_names() -> None:

@@ -24,12 +24,9 @@ def cleanup(world: World, key: RunKey, *, owner: Owner, dry_run: bool = False) -
     """
     deadline = world.clock.now() + LIMIT_S
     with world.job.group("cleanup"):
-        listed = _listed(world, owner)
-        doomed = [machine for machine in listed if not _kept(world, machine)]
-        if not dry_run:
-            for machine in doomed:  # at once: what follows may take a minute, or fail
-                release.send(world, machine.handle)
-        doomed += [machine for machine in _hidden(world, key, listed) if not _kept(world, machine)]
+        own = _doomed(world, _own(world, key), dry_run=dry_run)
+        listed = _others(world, owner, key, known={machine.handle for machine in own})
+        doomed = [*own, *_doomed(world, listed, dry_run=dry_run)]
         facts = _end(world, doomed, deadline=deadline, dry_run=dry_run)
         _look_again(world, owner, facts)
     for slot in records.slots(world.files):
@@ -51,22 +48,43 @@ def sweep(world: World, repository_id: int, *, grace_s: float, dry_run: bool = F
     return _proven(world, facts)
 
 
-def _hidden(world: World, key: RunKey, listed: Sequence[Machine]) -> list[Machine]:
-    """This job's own machines that the listing does not show yet: they are looked up by name, in all slots and tries."""
-    known, hidden = {machine.handle for machine in listed}, list[Machine]()
+def _doomed(world: World, machines: Sequence[Machine], *, dry_run: bool) -> list[Machine]:
+    """The machines that nobody keeps; their end is asked for at once, for what follows may take a minute, or fail."""
+    doomed = [machine for machine in machines if not _kept(world, machine)]
+    for machine in doomed if not dry_run else ():
+        release.send(world, machine.handle)
+    return doomed
+
+
+def _own(world: World, key: RunKey) -> list[Machine]:
+    """This job's own machines, looked up by name: no listing can hide them, and no silent zone elsewhere matters."""
     deadline = world.clock.now() + LISTING_LIMIT_S
-    for own in _own_keys(world, key):
-        found = release.found(world, own, zones=(), limit_s=max(0.0, deadline - world.clock.now()))
-        hidden += [machine for machine in found if machine.handle not in known]
-    return hidden
+    found: list[Machine] = []
+    for own, zones in _own_keys(world, key):
+        found += release.found(world, own, zones=zones, limit_s=max(0.0, deadline - world.clock.now()))
+    return found
 
 
-def _own_keys(world: World, key: RunKey) -> Iterator[RunKey]:
+def _own_keys(world: World, key: RunKey) -> Iterator[tuple[RunKey, tuple[str, ...]]]:
+    """The key and the zones of each try of each slot; without a record the first try, in all zones."""
     for slot in records.slots(world.files) or [key.slot]:
         record, own = records.find(world.files, slot), replace(key, slot=slot)
-        for _ in range(len(record.tries) + 1 if record else 1):  # a try is recorded when it is over: one more may live
-            yield own
+        for attempt in record.tries if record else ():
+            yield own, (attempt.zone,)
             own = own.next_try()
+        if record is None or record.machine is None:  # a try is recorded when it is over: one more may live
+            yield own, tuple(record.target.zones) if record else ()
+
+
+def _others(world: World, owner: Owner, key: RunKey, *, known: set[str]) -> list[Machine]:
+    """What else the owner's listing shows. The job's own cleanup goes on without it: its machines have names."""
+    try:
+        return [machine for machine in _listed(world, owner) if machine.handle not in known]
+    except errors.CleanupUnverifiedError as error:
+        if owner != lease.of_job(key) or not records.slots(world.files):
+            raise
+        world.job.warning("cleanup", f"{error}; this job's own machines were looked up by name")
+        return []
 
 
 def _listed(world: World, owner: Owner) -> list[Machine]:

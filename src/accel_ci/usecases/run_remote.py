@@ -84,7 +84,7 @@ def _conclude(world: World, machine: Machine, work: Work, *, record: RunRecord) 
     record.exit_code = next((end.exit_code for end in last.workers if end.verdict is last.verdict), None)
     given = last.verdict
     reason = judgement.sentence(last)
-    if last.name == "run":
+    if last.name == "run" and given is not Verdict.PREEMPTED:  # nobody is there any more to ask for reports
         given, reason = _with_results(world, machine, work, record=record, given=given, reason=reason)
     _judge(record, given, reason)
     world.job.log(f"verdict: {given.value}: {reason}")
