@@ -84,7 +84,9 @@ def test_an_action_sets_up_and_then_becomes_the_program(path: str) -> None:
     first, second = steps(path)
     assert second["run"] == f'exec "$RUNNER_TEMP/accel-ci/bin/accel-ci" {verb(path)}'
     assert second["id"] == "main"
-    found = re.fullmatch(r'"\$GITHUB_ACTION_PATH/([^"]+)"(?: "\$BACKEND")?(?: github)?', first["run"])
+    found = re.fullmatch(
+        r'"\$GITHUB_ACTION_PATH/([^"]+)"(?: "\$BACKEND")?(?: "\$ACCELERATOR")?(?: github)?', first["run"]
+    )
     assert found is not None
     script = ((ROOT / path).parent / found[1]).resolve()
     assert script == ROOT / "actions/internal/setup/setup.sh"
@@ -102,8 +104,8 @@ def test_scripts_are_bash_without_expressions(path: str) -> None:
 def test_inputs_travel_as_one_json(path: str) -> None:
     """The program gets all inputs as one JSON, with what tells matrix siblings apart; the set-up gets the backend."""
     first, second = steps(path)
-    has_backend = any(entry == "backend" for entry in read(path)["inputs"])
-    assert first.get("env", {}) == ({"BACKEND": "${{ inputs.backend }}"} if has_backend else {})
+    told = [name for name in ("backend", "accelerator") if name in read(path)["inputs"]]
+    assert first.get("env", {}) == {name.upper(): f"${{{{ inputs.{name} }}}}" for name in told}
     environment = dict(second["env"])
     assert environment.pop("ACCEL_CI_INPUTS") == "${{ toJSON(inputs) }}"
     assert environment.pop("ACCEL_CI_MATRIX") == "${{ toJSON(matrix) }}"

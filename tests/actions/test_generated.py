@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -22,6 +23,7 @@ def copy(tmp_path: Path) -> Path:
     for path, text in (texts | manifest.generated(texts)).items():
         (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / path).write_text(text, encoding="utf-8")
+    shutil.copy(ROOT / "docs/run-record.schema.json", tmp_path / "docs")
     return tmp_path
 
 

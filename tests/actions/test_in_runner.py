@@ -156,7 +156,7 @@ def test_what_the_program_says_is_an_output_of_the_step(run: Run, verb: str) -> 
 
 def test_the_set_up_learns_what_is_needed(run: Run) -> None:
     """The set-up is told the backend where there is one, and of GitHub where the verb speaks to it; nothing else."""
-    needed = {"provision": "tpu", "cleanup": "auto", "run": "auto github"}
+    needed = {"provision": "tpu v6e-1", "cleanup": "auto", "run": "auto local github"}
     needed |= dict.fromkeys(("gate", "report", "reap-queued"), "github")
     assert run.setup == [needed.get(verb, "") for verb in GIVEN]
 

@@ -422,3 +422,23 @@ def test_the_locked_libraries_install_for_real(runner: Runner, tmp_path: pathlib
     told = run([launcher, "--help"], cwd=tmp_path, environment=environment)
     assert told.returncode == 0, told.stderr
     assert "provision" in told.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environment", "expected"),
+    [
+        (("auto", "v6e-1"), {}, True),
+        (("auto", "v5litepod-16", "github"), {}, True),
+        (("auto", "local-4"), {}, False),
+        (("auto",), {}, False),
+        (("auto",), {"GOOGLE_APPLICATION_CREDENTIALS": "key.json"}, True),
+        (("local", "v6e-1"), {"GOOGLE_APPLICATION_CREDENTIALS": "key.json"}, False),
+    ],
+)
+def test_auto_brings_the_library_of_the_backend_it_means(
+    runner: Runner, arguments: tuple[str, ...], environment: dict[str, str], expected: bool
+) -> None:
+    """`auto` is the TPU library for a TPU type, or where somebody signed in to Google Cloud, and nothing elsewhere."""
+    runner.write("requirements/tpu.txt", (runner.action / "requirements/cloud.txt").read_text())
+    assert runner.set_up(*arguments, **environment).returncode == 0
+    assert any(name.endswith("+tpu") for name in runner.made()) is expected

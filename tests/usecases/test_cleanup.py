@@ -82,12 +82,23 @@ def test_what_cannot_be_verified_fails_loudly() -> None:
     assert kept is not None and len(kept.left) == 1 and kept.verified_at is None
 
 
-def test_a_cloud_that_cannot_be_asked_is_unverified() -> None:
-    """When listing never works, cleanup does not claim anything."""
+def test_a_listing_that_never_works_is_unverified_for_a_run() -> None:
+    """A cleanup job, which only the listing can tell what the run leased, does not claim anything without it."""
     fakes = _with_machines()
     fakes.machines.fail("list_owned", errors.TransientError("503"), times=1000)
     with pytest.raises(errors.CleanupUnverifiedError):
-        cleanup.cleanup(fakes.world, KEY, owner=lease.of_job(KEY))
+        cleanup.cleanup(fakes.world, KEY, owner=lease.of_run(KEY))
+
+
+def test_a_silent_zone_elsewhere_does_not_keep_a_job_from_its_own_machine() -> None:
+    """Without any listing the job's own machine is found by its name, ended and proven gone; people are warned."""
+    fakes = _with_machines()
+    fakes.machines.fail("list_owned", errors.TransientError("503"), times=1000)
+    facts = cleanup.cleanup(fakes.world, KEY, owner=lease.of_job(KEY))
+    assert len(facts.released) == 1 and fakes.machines.living() == []
+    assert "looked up by name" in fakes.job.of_kind("warning")[0]
+    first = next(call for call, _ in fakes.machines.calls if call in ("release", "list_owned"))
+    assert first == "release"
 
 
 def test_siblings_live_on() -> None:

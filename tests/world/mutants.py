@@ -71,7 +71,7 @@ def _(patch: pytest.MonkeyPatch) -> None:
 
 @_bug("cleanup believes the listing", "I-clean", within=1000)
 def _(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(cleanup, "_hidden", lambda world, key, listed: [])
+    patch.setattr(cleanup, "_own", lambda world, key: [])
 
 
 @_bug("cleanup looks further before it deletes", "I-clean", within=1500)

@@ -33,36 +33,38 @@ class Stage:
     def __init__(self, aim: tuple[str, int, Fate] | None = None) -> None:
         site, nth, fate = aim or ("clock.now", 1_000_000, Fate.NONE)
         self.simulation = Simulation(1, 0, rate=0.0, aim=Aim(sites.BY_NAME[site].number, nth, fate))
-        self.simulation.quiet_since = self.simulation.schedule.now  # the judge need not wait for it
+        self.scene = self.simulation.scene
+        self.scene.quiet_since = self.scene.schedule.now  # the judge need not wait for it
         self.files = Files(lambda name, content: None)
-        self.run = next(iter(self.simulation.runs))
+        self.run = next(iter(self.scene.runs))
         self.process: Process | None = None
 
     def live(self, body: Body, *, meanwhile: Callable[[Process], None] = lambda process: None) -> Outcome:
         """Let the process live; `meanwhile` arranges what happens to it from outside."""
         outcomes: list[Outcome] = []
+        launcher = self.simulation.launcher
 
         def actor(actor: Any) -> None:
-            self.process = Process(self.simulation, actor, role="test", run=self.run)
+            self.process = launcher.process(actor, role="test", run=self.run)
             meanwhile(self.process)
-            outcomes.append(self.process.live(self.simulation.ports(self.process, self.files), body))
+            outcomes.append(self.process.live(launcher.ports(self.process, self.files), body))
 
-        self.simulation.schedule.spawn(actor)
-        self.simulation.schedule.run()
+        self.scene.schedule.spawn(actor)
+        self.scene.schedule.run()
         return outcomes[0]
 
     def machine(self, world: World) -> tuple[Any, Machine]:
         """A ready machine whose commands run for 100 s, and its truth."""
-        zone = self.simulation.cloud.weather.zones[0]
+        zone = self.scene.cloud.weather.zones[0]
         key = RunKey(repository_id=plans.REPOSITORY_ID, repository="org/thing", run_id=1, job="tpu")
         spec = MachineSpec(backend="sim", accelerator="sim-1", zones=(zone,))
         candidate = world.machines.candidates(spec)[0]
         lease = Lease(key=key, expires_at=int(world.clock.now()) + 50)
         creation = world.machines.begin_create(spec, lease, candidate, public_key="")
-        there = self.simulation.cloud.get(zone, key.name)
+        there = self.scene.cloud.get(zone, key.name)
         assert there is not None
         there.boot_s, there.stockout = 0.0, False
-        self.simulation.cloud._booted(there)
+        self.scene.cloud._booted(there)
         there.workers[0].scripts["run"] = Script(seconds=100.0, output=((0.0, b"hello\n"), (5.0, b"world\n")))
         machine = world.machines.poll(creation).machine
         assert machine is not None
@@ -134,9 +136,9 @@ def test_a_sigkill_in_the_middle_of_a_wait() -> None:
         world.clock.sleep(100.0)
         world.files.write("a", b"")
 
-    began_at = stage.simulation.schedule.now
-    outcome = stage.live(body, meanwhile=lambda process: stage.simulation.schedule.after(10.0, process.kill))
-    assert outcome.crashed and stage.simulation.schedule.now == began_at + 10.0
+    began_at = stage.scene.schedule.now
+    outcome = stage.live(body, meanwhile=lambda process: stage.scene.schedule.after(10.0, process.kill))
+    assert outcome.crashed and stage.scene.schedule.now == began_at + 10.0
 
 
 def test_a_sigint_raises_once_at_the_next_call_or_wait() -> None:
@@ -150,7 +152,7 @@ def test_a_sigint_raises_once_at_the_next_call_or_wait() -> None:
         return "went on"
 
     def signals(process: Process) -> None:
-        stage.simulation.schedule.after(10.0, process.interrupt)
+        stage.scene.schedule.after(10.0, process.interrupt)
 
     assert stage.live(body, meanwhile=signals).value == "went on"
 
@@ -274,7 +276,7 @@ def test_an_append_may_be_torn() -> None:
     lengths = set()
     for salt in range(30):
         stage = Stage(("files.append", 2, Fate.CRASH_BEFORE))
-        stage.simulation.dice.seed(salt)
+        stage.scene.dice.seed(salt)
 
         def body(world: World) -> None:
             world.files.append("log", b"first")

@@ -22,6 +22,8 @@ REQUIREMENTS = os.path.join(REPOSITORY, "requirements")
 SOURCE = os.path.join(REPOSITORY, "src", "accel_ci")
 RESERVED = {"build", "dev", "runtime"}
 EXTRA = re.compile(r"[a-z][a-z0-9-]{0,30}")
+TPU_TYPE = re.compile(r"v[0-9][a-z0-9]*-[0-9]+")
+GOOGLE_SIGN_IN = ("GOOGLE_APPLICATION_CREDENTIALS", "CLOUDSDK_AUTH_ACCESS_TOKEN_FILE")
 
 # What says where packages come from and how to get there stays; what could change the place or the choice goes.
 KEPT = re.compile(
@@ -57,7 +59,7 @@ def main(home: str, *extras: str) -> int:
     try:
         if not os.path.isdir(program):
             make(program, os.path.join(REQUIREMENTS, "runtime.txt"), own_code=True)
-        for extra in filter(None, extras):
+        for extra in wanted(extras):
             lock, place = os.path.join(REQUIREMENTS, f"{extra}.txt"), f"{program}+{extra}"
             if os.path.isfile(lock) and not os.path.isdir(place):
                 make(place, lock)
@@ -66,6 +68,14 @@ def main(home: str, *extras: str) -> int:
     write(os.path.join(home, "program", "python"), f"{sys.executable}\n")
     write(os.path.join(home, "bin", "accel-ci"), launcher(program), mode=0o700)
     return 0
+
+
+def wanted(arguments: tuple[str, ...]) -> list[str]:
+    """The extras that the arguments mean: `auto` is `tpu` for a TPU type, or where somebody signed in to Google Cloud."""
+    signed_in = any(os.environ.get(name) for name in GOOGLE_SIGN_IN)
+    if "auto" in arguments and (signed_in or any(map(TPU_TYPE.fullmatch, arguments))):
+        return [*filter(None, arguments), "tpu"]
+    return [*filter(None, arguments)]
 
 
 def digest() -> str:

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Puts the program at $RUNNER_TEMP/accel-ci/bin/accel-ci, once per job: setup.sh [EXTRA ...]
-# An extra is a backend or a service; one that needs no library of its own costs nothing.
+# An extra is a backend or a service; one that needs no library of its own costs nothing. `auto` beside an accelerator
+# type means the backend that has it.
 set -euo pipefail
 
 if [ -z "${RUNNER_TEMP:-}" ]; then
