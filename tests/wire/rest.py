@@ -7,10 +7,9 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 from google.cloud import tpu_v2
-from google.cloud.location import locations_pb2
-from google.longrunning import operations_pb2
-from google.protobuf import empty_pb2, json_format
-from google.rpc import error_details_pb2, status_pb2
+from google.longrunning import operations_pb2  # type: ignore[import-untyped]
+from google.protobuf import json_format  # type: ignore[import-untyped]
+from google.rpc import error_details_pb2, status_pb2  # type: ignore[import-untyped]
 
 from tests.servers.simulator import SimulatorProcess
 
@@ -110,6 +109,3 @@ def eventually(look: Callable[[], T], good: Callable[[T], bool]) -> T:
         assert time.monotonic() < deadline, found
         time.sleep(0.01)
     return found
-
-
-__all__ = ["empty_pb2", "locations_pb2", "operations_pb2", "tpu_v2"]

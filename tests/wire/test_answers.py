@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import pytest
 from google.cloud import tpu_v2
-from google.cloud.location import locations_pb2
-from google.longrunning import operations_pb2
-from google.rpc import error_details_pb2
+from google.cloud.location import locations_pb2  # type: ignore[import-untyped]
+from google.longrunning import operations_pb2  # type: ignore[import-untyped]
+from google.rpc import error_details_pb2  # type: ignore[import-untyped]
 
 from tests.servers.simulator import SimulatorProcess
 from tests.wire import rest
@@ -54,7 +55,7 @@ def test_guest_attributes_come_per_worker(zone: Zone) -> None:
     """All workers for no id or an empty one, those asked for otherwise, narrowed by the path; host keys are among them."""
     zone.create("t1", acceleratorType="v6e-16")
 
-    def ask(**body: object) -> tpu_v2.GetGuestAttributesResponse:
+    def ask(**body: object) -> Any:
         status, document = zone.call("POST", "/nodes/t1:getGuestAttributes", body)
         assert status == 200
         return rest.strict(document, tpu_v2.GetGuestAttributesResponse)

@@ -108,7 +108,13 @@ def test_every_machine_is_in_the_ledger(zone: Zone, simulator: SimulatorProcess)
 
 def test_unknown_addresses_are_not_found(simulator: SimulatorProcess) -> None:
     """An error document for whatever is no method, here as there."""
-    for path in ("/", "/v2/nothing", "/compute/v1/projects/p/zones", "/sim/nothing", "/v1/projects/p/locations"):
+    for path in (
+        "/",
+        "/v2/nothing",
+        "/compute/v1/projects/p/zones",
+        "/sim/nothing",
+        "/v1/projects/p/locations/us-central1-b/nodes",
+    ):
         status, document = simulator.call("GET", path)
         assert status == 404 and document["error"], path
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from typing import Any
 
 import pytest
 from google.api_core import exceptions
@@ -10,6 +11,7 @@ from google.auth.credentials import AnonymousCredentials
 from google.cloud import tpu_v2
 
 from tests.servers.simulator import SimulatorProcess
+from tests.wire import rest
 
 PARENT = "projects/p/locations/us-central1-b"
 LIMIT_S = 20.0
@@ -22,6 +24,11 @@ def client(simulator: SimulatorProcess) -> tpu_v2.TpuClient:
     return tpu_v2.TpuClient(credentials=AnonymousCredentials(), transport="rest", client_options=options)  # type: ignore[no-untyped-call]
 
 
+def finished(operation: Any) -> Any:
+    """The operation's result, once it is over."""
+    return operation.result(timeout=LIMIT_S)
+
+
 def node(**fields: object) -> tpu_v2.Node:
     """A node to ask for."""
     return tpu_v2.Node(accelerator_type="v6e-1", runtime_version="v2-alpha-tpuv6e", **fields)
@@ -30,8 +37,13 @@ def node(**fields: object) -> tpu_v2.Node:
 def create(client: tpu_v2.TpuClient, node_id: str, **fields: object) -> tpu_v2.Node:
     """The node, once its operation is over."""
     operation = client.create_node(parent=PARENT, node_id=node_id, node=node(**fields))
-    result: tpu_v2.Node = operation.result(timeout=LIMIT_S)
+    result: tpu_v2.Node = finished(operation)
     return result
+
+
+def await_state(client: tpu_v2.TpuClient, name: str, state: str) -> None:
+    """Return once the queued resource is in that state."""
+    rest.eventually(lambda: client.get_queued_resource(name=name).state.state.name, lambda found: found == state)
 
 
 def test_a_node_from_its_creation_to_its_end(client: tpu_v2.TpuClient) -> None:
@@ -44,11 +56,11 @@ def test_a_node_from_its_creation_to_its_end(client: tpu_v2.TpuClient) -> None:
     )
     assert client.get_node(name=made.name) == made
     changed = tpu_v2.Node(name=made.name, labels={"b": "2"})
-    updated = client.update_node(node=changed, update_mask={"paths": ["labels"]}).result(timeout=LIMIT_S)
+    updated = finished(client.update_node(node=changed, update_mask={"paths": ["labels"]}))
     assert dict(updated.labels) == {"b": "2"}
-    assert client.stop_node(request={"name": made.name}).result(timeout=LIMIT_S).state is tpu_v2.Node.State.STOPPED
-    assert client.start_node(request={"name": made.name}).result(timeout=LIMIT_S).state is tpu_v2.Node.State.READY
-    client.delete_node(name=made.name).result(timeout=LIMIT_S)
+    assert finished(client.stop_node(request={"name": made.name})).state is tpu_v2.Node.State.STOPPED
+    assert finished(client.start_node(request={"name": made.name})).state is tpu_v2.Node.State.READY
+    finished(client.delete_node(name=made.name))
     with pytest.raises(exceptions.NotFound, match="was not found"):
         client.get_node(name=made.name)
 
@@ -57,9 +69,9 @@ def test_an_operation_is_waited_for(client: tpu_v2.TpuClient, simulator: Simulat
     """The future polls until the end, and its metadata is the API's."""
     simulator.turn(boot_s=0.5)
     operation = client.create_node(parent=PARENT, node_id="t1", node=node())
-    assert not operation.done() and operation.metadata.verb == "create"
+    assert not operation.operation.done and operation.metadata.verb == "create"
     assert client.get_node(name=f"{PARENT}/nodes/t1").state is tpu_v2.Node.State.CREATING
-    assert operation.result(timeout=LIMIT_S).state is tpu_v2.Node.State.READY
+    assert finished(operation).state is tpu_v2.Node.State.READY
 
 
 def test_lists_are_paged_over_all_zones(client: tpu_v2.TpuClient) -> None:
@@ -93,7 +105,7 @@ def test_a_stockout_is_an_error_of_the_operation(client: tpu_v2.TpuClient, simul
     simulator.turn(stockout={"*": 1})
     operation = client.create_node(parent=PARENT, node_id="t1", node=node())
     with pytest.raises(exceptions.ResourceExhausted, match="There is no more capacity in the zone"):
-        operation.result(timeout=LIMIT_S)
+        finished(operation)
     assert operation.operation.error.code == 8 and not operation.operation.error.details
 
 
@@ -103,7 +115,7 @@ def test_bad_requests_are_invalid(client: tpu_v2.TpuClient) -> None:
         client.create_node(parent=PARENT, node_id="t1", node=tpu_v2.Node(accelerator_type="v4-8", runtime_version="x"))
     wrong = tpu_v2.Node(accelerator_type="v6e-1", runtime_version="v2-alpha-tpuv5")
     with pytest.raises(exceptions.InvalidArgument, match="unable to complete the operation"):
-        client.create_node(parent=PARENT, node_id="t1", node=wrong).result(timeout=LIMIT_S)
+        finished(client.create_node(parent=PARENT, node_id="t1", node=wrong))
     with pytest.raises(exceptions.Forbidden, match="is not found or access is unauthorized"):
         client.create_node(parent="projects/p/locations/mars-1a", node_id="t1", node=node())
 
@@ -116,16 +128,14 @@ def test_queued_resources_from_their_creation_to_their_end(client: tpu_v2.TpuCli
         queueing_policy={"valid_until_duration": {"seconds": 600}},
     )
     request = {"parent": PARENT, "queued_resource_id": "q1", "queued_resource": queued, "request_id": str(uuid.uuid4())}
-    made = client.create_queued_resource(request=request).result(timeout=LIMIT_S)
-    assert client.create_queued_resource(request=request).result(timeout=LIMIT_S).name == made.name
-    states = tpu_v2.QueuedResourceState.State
-    while client.get_queued_resource(name=made.name).state.state is not states.ACTIVE:
-        pass
+    made = finished(client.create_queued_resource(request=request))
+    assert finished(client.create_queued_resource(request=request)).name == made.name
+    await_state(client, made.name, "ACTIVE")
     assert [each.name for each in client.list_queued_resources(parent=PARENT)] == [made.name]
     assert client.get_node(name=f"{PARENT}/nodes/n1").queued_resource == made.name
     with pytest.raises(exceptions.BadRequest, match="ACTIVE"):
         client.delete_queued_resource(name=made.name)
-    client.delete_queued_resource(request={"name": made.name, "force": True}).result(timeout=LIMIT_S)
+    finished(client.delete_queued_resource(request={"name": made.name, "force": True}))
     for gone in (
         lambda: client.get_queued_resource(name=made.name),
         lambda: client.get_node(name=f"{PARENT}/nodes/n1"),
@@ -139,12 +149,10 @@ def test_a_preemption_shows_in_node_and_queued_resource(client: tpu_v2.TpuClient
     create(client, "t1", scheduling_config={"spot": True})
     queued = {"tpu": {"node_spec": [{"parent": PARENT, "node_id": "n1", "node": node()}]}, "spot": {}}
     request = {"parent": PARENT, "queued_resource_id": "q1", "queued_resource": queued}
-    made = client.create_queued_resource(request=request).result(timeout=LIMIT_S)
-    while client.get_queued_resource(name=made.name).state.state is not tpu_v2.QueuedResourceState.State.ACTIVE:
-        pass
+    made = finished(client.create_queued_resource(request=request))
+    await_state(client, made.name, "ACTIVE")
     simulator.turn(preempt_after_s=0)
-    while client.get_queued_resource(name=made.name).state.state is not tpu_v2.QueuedResourceState.State.SUSPENDED:
-        pass
+    await_state(client, made.name, "SUSPENDED")
     initiator = client.get_queued_resource(name=made.name).state.state_initiator
     assert initiator is tpu_v2.QueuedResourceState.StateInitiator.SERVICE
     assert client.get_node(name=f"{PARENT}/nodes/t1").state is tpu_v2.Node.State.PREEMPTED

@@ -12,7 +12,8 @@ ITEMS = [(name, name.upper()) for name in "abcde"]
 
 def walk(size: str) -> list[list[str]]:
     """All pages of that size."""
-    pages, token = [], ""
+    pages: list[list[str]] = []
+    token = ""
     while not pages or token:
         page, token = paging.page(ITEMS, {"pageSize": size, "pageToken": token})
         pages.append(page)

@@ -21,7 +21,8 @@ class LocalExec:
         """The command in the worker's directory; `python3` is the Python that runs us."""
         program = sys.executable if argv[0] == "python3" else argv[0]
         marks = {"ACCEL_CI_MACHINE": machine.name, "ACCEL_CI_RESULTS": os.path.join(worker.address, "results")}
-        if not os.path.isdir(worker.address):  # made with the machine, and gone with it: never brought back
+        # Made with the machine, and gone with it: never brought back.
+        if not os.path.isdir(worker.address):  # noqa: ASYNC240 - a look at a local directory
             raise transport.lost(worker, "its directory is gone")
         return await transport.spawn(
             (program, *argv[1:]), stdin=stdin, cwd=worker.address, env={**self._environment, **marks}

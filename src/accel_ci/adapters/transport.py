@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
@@ -78,7 +80,12 @@ class Session:
     async def _end(self) -> None:
         if self.process.stdin is not None and self.process.stdin.transport.get_write_buffer_size():
             self.process.stdin.transport.abort()  # what nobody read would hold up the end
-        self.process._transport.close()  # type: ignore[attr-defined]  # kills; else a pipe would stay until it was read
+        # Process.kill() looks whether the process lives, and so takes its exit status away from asyncio's own watcher.
+        while self.process.returncode is None:
+            with suppress(ProcessLookupError):
+                os.kill(self.process.pid, signal.SIGKILL)
+            await asyncio.sleep(0.002)
+        self.process._transport.close()  # type: ignore[attr-defined]  # else a pipe would stay until it was read
         await self.process.wait()
         await self._listener
 

@@ -17,8 +17,8 @@ Attach = Callable[[Machine, Phase, Mapping[int, int]], Generator[remote.Event, N
 
 def guarded(process: Process, attach: Attach) -> Attach:
     """Every event is a call: connections may break before or after it, and the process may crash around it."""
-    simulation, site = process.simulation, sites.BY_NAME["remote.attach"]
-    faults, calls, count = simulation.faults, simulation.calls, simulation.timeline.count
+    scene, site = process.scene, sites.BY_NAME["remote.attach"]
+    faults, calls, count = scene.faults, scene.calls, scene.timeline.count
     number, mine = site.number, process.number
 
     def begin() -> Fate:
@@ -28,7 +28,7 @@ def guarded(process: Process, attach: Attach) -> Attach:
         count(mine, number)
         faults.left -= 1
         fate = process.fate(site) if faults.left <= 0 or number == faults.aimed_site else Fate.NONE
-        return Fate.FAIL if fate not in CRASHES and site.port in simulation.down else fate
+        return Fate.FAIL if fate not in CRASHES and site.port in scene.down else fate
 
     def events(machine: Machine, phase: Phase, offsets: Mapping[int, int]) -> Generator[remote.Event, None, None]:
         waiting = set(offsets)
@@ -41,8 +41,8 @@ def guarded(process: Process, attach: Attach) -> Attach:
                     return
                 if isinstance(event, remote.Ended | remote.Lost):
                     waiting.discard(event.worker)
-                if simulation.timeline.lines is not None:
-                    simulation.timeline.say(process.name, f"remote.attach -> {event}")
+                if scene.timeline.lines is not None:
+                    scene.timeline.say(process.name, f"remote.attach -> {event}")
                 yield from (event,) * (2 if fate is Fate.DUPLICATE else 1)
 
     return events
@@ -54,7 +54,7 @@ def _next(process: Process, inner: Generator[remote.Event, None, None], fate: Fa
         process.vanish()
         raise Crashed
     if fate is Fate.DELAY:
-        process.pause(process.simulation.dice.uniform(0.0, LONGEST_DELAY_S))
+        process.pause(process.scene.dice.uniform(0.0, LONGEST_DELAY_S))
     event = remote.Quiet() if fate is Fate.FAIL else next(inner)
     if fate is Fate.CRASH_AFTER:
         process.vanish()

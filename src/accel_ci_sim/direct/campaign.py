@@ -35,7 +35,7 @@ def one(seed: int, world: int, *, rate: float, aim: Aim | None = None) -> tuple[
     """The figures of one world, and its timeline for people."""
     simulation = Simulation(seed, world, rate=rate, aim=aim, readable=True)
     tally = simulation.tally()
-    return tally, simulation.timeline.lines or []
+    return tally, simulation.scene.timeline.lines or []
 
 
 def _tallies(seed: int, worlds: Sequence[int], *, rate: float, jobs: int) -> Iterator[Tally]:

@@ -13,7 +13,7 @@ class Clock:
 
     def now(self) -> float:
         """Seconds since 1970."""
-        return self._process.simulation.schedule.now
+        return self._process.scene.schedule.now
 
     def sleep(self, seconds: float) -> None:
         """Wait; CancelledError when a signal comes."""

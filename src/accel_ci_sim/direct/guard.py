@@ -44,12 +44,12 @@ def _made(process: Process, site: Site, real: Any) -> Call:
     if site.name == "remote.attach":
         return attachments.guarded(process, real.attach)
     call = _guarded(process, site, getattr(real, site.method))
-    if process.simulation.timeline.lines is not None:
+    if process.scene.timeline.lines is not None:
         call = _told(process, site, call)
     if site.name == "machines.release":
         return _noted(process.asked.add, call)
     if site.name == "machines.begin_create":
-        return _noted(lambda _: process.simulation.judge.orders(process), call)
+        return _noted(lambda _: process.judge.orders(process), call)
     return _grouping(call) if site.name == "job.group" else call
 
 
@@ -64,9 +64,9 @@ def _noted(note: Callable[[Any], None], call: Call) -> Call:
 
 
 def _guarded(process: Process, site: Site, method: Call) -> Call:
-    simulation = process.simulation
-    faults, calls, count = simulation.faults, simulation.calls, simulation.timeline.count
-    number, mine, latency_s, down = site.number, process.number, site.latency_s, simulation.down
+    scene = process.scene
+    faults, calls, count = scene.faults, scene.calls, scene.timeline.count
+    number, mine, latency_s, down = site.number, process.number, site.latency_s, scene.down
 
     def call(*args: Any, **kwargs: Any) -> Any:
         if process.attention:
@@ -90,7 +90,7 @@ def _meet(process: Process, site: Site, fate: Fate, *, call: functools.partial[A
         _leave_behind(process, site, call)
     else:
         process.pause(site.latency_s + _delay(process, fate))
-        if site.latency_s and process.simulation.down & {site.port, site.name}:
+        if site.latency_s and process.scene.down & {site.port, site.name}:
             raise site.error()
         answer = call()
         if fate is Fate.DUPLICATE:
@@ -105,17 +105,17 @@ def _meet(process: Process, site: Site, fate: Fate, *, call: functools.partial[A
 
 
 def _delay(process: Process, fate: Fate) -> float:
-    return process.simulation.dice.uniform(0.0, LONGEST_DELAY_S) if fate is Fate.DELAY else 0.0
+    return process.scene.dice.uniform(0.0, LONGEST_DELAY_S) if fate is Fate.DELAY else 0.0
 
 
 def _leave_behind(process: Process, site: Site, call: functools.partial[Any]) -> None:
     """What a call that never came back may still do: a creation lands later, an append was written in part."""
-    simulation = process.simulation
-    if site.number == _CREATE and dice.chance(simulation.dice, LANDS_ANYWAY):
-        simulation.schedule.after(simulation.dice.uniform(0.1, LANDS_WITHIN_S), lambda: _land(call))
+    scene = process.scene
+    if site.number == _CREATE and dice.chance(scene.dice, LANDS_ANYWAY):
+        scene.schedule.after(scene.dice.uniform(0.1, LANDS_WITHIN_S), lambda: _land(call))
     if site.number == _APPEND:
         name, content = call.args
-        call.func(name, content[: simulation.dice.randrange(len(content) + 1)])
+        call.func(name, content[: scene.dice.randrange(len(content) + 1)])
 
 
 def _land(call: functools.partial[Any]) -> None:
@@ -148,9 +148,9 @@ def _told(process: Process, site: Site, call: Call) -> Call:
         try:
             answer = call(*args, **kwargs)
         except BaseException as error:
-            process.simulation.timeline.say(process.name, f"{asked} !! {type(error).__name__}: {error}")
+            process.scene.timeline.say(process.name, f"{asked} !! {type(error).__name__}: {error}")
             raise
-        process.simulation.timeline.say(process.name, f"{asked} -> {_short(answer)}")
+        process.scene.timeline.say(process.name, f"{asked} -> {_short(answer)}")
         return answer
 
     return telling

@@ -9,88 +9,88 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from accel_ci.domain.errors import AccelError, CleanupUnverifiedError
 from accel_ci.domain.lease import Owner
-from accel_ci_sim.direct import machines
+from accel_ci_sim.direct import handles
 from accel_ci_sim.direct.plans import RunPlan
-from accel_ci_sim.direct.process import Process
+from accel_ci_sim.direct.runs import Run
+from accel_ci_sim.direct.scene import Scene
+from accel_ci_sim.direct.tally import Violation
 from accel_ci_sim.world.machine import Machine
 from accel_ci_sim.world.schedule import EPOCH
 from accel_ci_sim.world.weather import LATENESS_S, LONGEST_LISTING_LAG_S, LONGEST_RELEASE_S
 from accel_ci_sim.world.worker import Running, Worker
 
-if TYPE_CHECKING:
-    from accel_ci_sim.direct.runs import Run
-    from accel_ci_sim.direct.simulation import Simulation
-
 SLACK_S = LONGEST_RELEASE_S + 60.0  # a release that sticks, and a sweep's own time
 
 
-@dataclass(frozen=True, slots=True)
-class Violation:
-    """A broken rule: its name, what happened, and when (virtual seconds since the world's beginning)."""
+class Party(Protocol):
+    """A process as the judge sees it: whose it is, what it saw in listings, and whose end it asked for."""
 
-    rule: str
-    what: str
-    at: float
+    run: str
+    role: str
+    listed_at: float | None
+    listed: set[str]
+    asked: set[str]
 
-    def __str__(self) -> str:
-        return f"{self.rule} at {self.at:.3f}: {self.what}"
+    @property
+    def name(self) -> str:
+        """The run and the step, for readers."""
 
 
 @dataclass(slots=True)
 class Judge:
     """The rules over one world, and what broke them."""
 
-    simulation: Simulation
+    scene: Scene
     violations: list[Violation] = field(default_factory=list)
     overdue: set[int] = field(default_factory=set)
     _history: dict[str, tuple[Run, Any]] = field(default_factory=dict)
 
     def landed(self, machine: Machine) -> None:
         """I1 begins: from now on the machine has a bound."""
-        ttl_s = self.simulation.run(machine.request.asker).plan.order.ttl_s
+        ttl_s = self.scene.runs[machine.request.asker].plan.order.ttl_s
         expiry = int(machine.labels.get("accel-ci-expires", "0"))
         if not 0 < expiry <= machine.landed_at + ttl_s:
-            self._broken("I1", f"{machines.handle(machine)} has the expiry {expiry}, later than was ordered")
+            self._broken("I1", f"{handles.of(machine)} has the expiry {expiry}, later than was ordered")
         if machine.request.ends_at is None:
             self._watch(machine, expiry)
         else:
             bound = max(machine.request.ends_at, machine.landed_at) + LATENESS_S + 1.0
-            self.simulation.schedule.at(bound, lambda: self._overdue(machine))
+            self.scene.schedule.at(bound, lambda: self._overdue(machine))
 
-    def orders(self, process: Process) -> None:
+    def orders(self, process: Party) -> None:
         """I9: nobody asks for a machine for a run whose verdict is known."""
-        run = self.simulation.run(process.run)
+        run = self.scene.runs[process.run]
         if run.verdict is not None:
             self._broken("I9", f"{process.name} asks for a machine, but its verdict is {run.verdict} already")
 
-    def releases(self, process: Process, machine: Machine) -> None:
+    def releases(self, process: Party, machine: Machine) -> None:
         """I2: only the machine's own run, or a sweeper after expiry and grace, may end it."""
-        owner, simulation = machine.request.asker, self.simulation
+        owner, scene = machine.request.asker, self.scene
         if process.role == "sweep":
-            allowed = simulation.schedule.now >= int(machine.labels["accel-ci-expires"]) + simulation.cron.grace_s
+            allowed = scene.schedule.now >= int(machine.labels["accel-ci-expires"]) + scene.sweep_grace_s
         else:
-            allowed = _may_release(process, simulation.run(owner).plan, simulation.run(process.run).plan)
+            allowed = _may_release(process, scene.runs[owner].plan, scene.runs[process.run].plan)
         if not allowed:
-            self._broken("I2", f"{process.name} releases {machines.handle(machine)}, which belongs to {owner}")
+            self._broken("I2", f"{process.name} releases {handles.of(machine)}, which belongs to {owner}")
 
-    def cleanup_ended(self, process: Process, owner: Owner, *, error: AccelError | None) -> None:
+    def cleanup_ended(self, process: Party, owner: Owner, *, error: AccelError | None) -> None:
         """I-clean: a proof is true of all that could be seen; without one, everything seen was asked to end at least."""
         if isinstance(error, CleanupUnverifiedError):
             ignored = sorted(process.listed - process.asked)
             if ignored:
                 self._broken("I-clean", f"{process.name} gave up and never asked for the end of {', '.join(ignored)}")
             return
-        for machine in self.simulation.cloud.alive():
+        for machine in self.scene.cloud.alive():
             seen_at = machine.landed_at + LONGEST_LISTING_LAG_S
             if machine.request.asker == process.run and process.role != "cleanup-job":
                 seen_at = machine.landed_at  # this job's own tries are looked up by name
             seen = process.listed_at is not None and seen_at <= process.listed_at
             if seen and owner.owns(machine.request.name, machine.labels):
-                self._broken("I-clean", f"{process.name} claims success, but {machines.handle(machine)} lives")
+                self._broken("I-clean", f"{process.name} claims success, but {handles.of(machine)} lives")
 
     def recorded(self, run: Run, content: bytes) -> None:
         """I4 and I-pass, whenever the run's record is written down in its job."""
@@ -99,7 +99,7 @@ class Judge:
     def kept(self, name: str, content: bytes) -> None:
         """I4 and I-pass, whenever a run's record is written into the history."""
         document = json.loads(content)
-        run = next(run for run in self.simulation.runs.values() if run.is_of(document["identity"]))
+        run = next(run for run in self.scene.runs.values() if run.is_of(document["identity"]))
         self._history[name] = run, document["verdict"]
         self._stated(run, document)
 
@@ -117,7 +117,7 @@ class Judge:
         if calm and run.reported and run.verdict not in run.plan.truth():
             self._broken("I-true", f"{run.name}: verdict {run.verdict}, but it deserves {sorted(run.plan.truth())}")
 
-    def surprised(self, process: Process, error: Exception) -> None:
+    def surprised(self, process: Party, error: Exception) -> None:
         """I0: what leaves a process is an AccelError."""
         self._broken("I0", f"{process.name} ended with {type(error).__name__}: {error}")
 
@@ -127,34 +127,34 @@ class Judge:
             self._broken("I4", f"{run.name}: the verdict changes from {run.verdict} to {given}")
         if given is not None:
             if run.verdict is None:
-                self.simulation.timeline.tell(run.name, f"verdict: {given}: {document['reason']}")
+                self.scene.timeline.tell(run.name, f"verdict: {given}: {document['reason']}")
             run.verdict = given
         if given == "passed":
             self._prove_pass(run, document)
 
     def _watch(self, machine: Machine, expiry: int) -> None:
         """I1 without a native limit: expiry, grace and two sweeps, once faults have stopped."""
-        simulation = self.simulation
-        since = max(expiry + simulation.cron.grace_s, machine.landed_at, simulation.quiet_since or simulation.schedule.now)
-        bound = since + 2 * simulation.cron.period_s + SLACK_S
+        scene = self.scene
+        since = max(expiry + scene.sweep_grace_s, machine.landed_at, scene.quiet_since or scene.schedule.now)
+        bound = since + 2 * scene.sweep_period_s + SLACK_S
 
         def look() -> None:
             if machine.alive:
-                settled = simulation.quiet_since is not None and simulation.quiet_since <= since
+                settled = scene.quiet_since is not None and scene.quiet_since <= since
                 self._overdue(machine) if settled else self._watch(machine, expiry)
 
-        simulation.schedule.at(bound, look)
+        scene.schedule.at(bound, look)
 
     def _overdue(self, machine: Machine) -> None:
         if machine.alive:
             self.overdue.add(machine.serial)
-            self._broken("I1", f"{machines.handle(machine)} of {machine.request.asker} lives past its bound")
+            self._broken("I1", f"{handles.of(machine)} of {machine.request.asker} lives past its bound")
 
     def _prove_pass(self, run: Run, document: dict[str, Any]) -> None:
         key, slot = document["identity"]["name"], document["identity"]["slot"] or "main"
         phases = [phase for phase, command in (("setup", run.plan.work.setup), ("run", run.plan.work.run)) if command]
         nonces = {phase: run.files.documents.get(f"{slot}/nonce-{phase}", b"").decode() for phase in phases}
-        theirs = [machine for machine in self.simulation.cloud.machines if machine.request.asker == run.name]
+        theirs = [machine for machine in self.scene.cloud.machines if machine.request.asker == run.name]
         if not any(
             all(_proven(worker, phase, key=key, nonce=nonces[phase]) for worker in machine.workers for phase in phases)
             for machine in theirs
@@ -163,22 +163,20 @@ class Judge:
 
     def _phases(self, run: Run, log: str) -> Iterable[Running | None]:
         phase, worker = log.rsplit("/", 1)[1].removesuffix(".log").rsplit("-w", 1)
-        theirs = [machine for machine in self.simulation.cloud.machines if machine.request.asker == run.name]
+        theirs = [machine for machine in self.scene.cloud.machines if machine.request.asker == run.name]
         return [machine.workers[int(worker)].phases.get(phase) for machine in theirs]
 
     def _broken(self, rule: str, what: str) -> None:
-        violation = Violation(rule, what, self.simulation.schedule.now - EPOCH)
+        violation = Violation(rule, what, self.scene.schedule.now - EPOCH)
         self.violations.append(violation)
-        self.simulation.timeline.tell("VIOLATION", str(violation))
+        self.scene.timeline.tell("VIOLATION", str(violation))
 
 
-def _may_release(process: Process, owner: RunPlan, actor: RunPlan) -> bool:
+def _may_release(process: Party, owner: RunPlan, actor: RunPlan) -> bool:
     """A job ends its own machines of this and earlier attempts; the cleanup job those of the whole run."""
     mine, theirs = actor.context, owner.context
     same_run = mine.run_id == theirs.run_id and theirs.attempt <= mine.attempt
-    return same_run and (
-        process.role == "cleanup-job" or (mine.job, mine.instance) == (theirs.job, theirs.instance)
-    )
+    return same_run and (process.role == "cleanup-job" or (mine.job, mine.instance) == (theirs.job, theirs.instance))
 
 
 def _proven(worker: Worker, phase: str, *, key: str, nonce: str) -> bool:
@@ -191,4 +189,3 @@ def _proven(worker: Worker, phase: str, *, key: str, nonce: str) -> bool:
 
 def _whole(running: Running | None, kept: bytes) -> bool:
     return running is not None and running.written(float("inf")).startswith(kept)
-

@@ -8,12 +8,12 @@ from accel_ci.domain import errors, machine
 from accel_ci.domain.lease import Lease, Owner
 from accel_ci.domain.machine import Candidate, Capabilities, Creation, MachineSpec
 from accel_ci.domain.runkey import RunKey
+from accel_ci_sim.direct import handles
 from accel_ci_sim.direct.process import Process
 from accel_ci_sim.world import cloud
 from accel_ci_sim.world.machine import Machine, Request, State
 from accel_ci_sim.world.weather import LATENESS_S
 
-SCHEME = "sim"
 DOLLARS = 1.35
 
 
@@ -22,7 +22,7 @@ class Machines:
 
     def __init__(self, process: Process) -> None:
         self._process = process
-        self._cloud = process.simulation.cloud
+        self._cloud = process.scene.cloud
 
     def capabilities(self) -> Capabilities:
         """With or without a native limit, as the world's cloud has it."""
@@ -47,7 +47,7 @@ class Machines:
             ends_at=lease.expires_at if native else None,
             asker=self._process.run,
         )
-        return Creation(handle=handle(self._created(request)), stage="creating")
+        return Creation(handle=handles.of(self._created(request)), stage="creating")
 
     def poll(self, creation: Creation) -> Creation:
         """See ports.machines.Machines."""
@@ -69,11 +69,9 @@ class Machines:
     def list_owned(self, owner: Owner) -> list[machine.Machine]:
         """See ports.machines.Machines. Stale, as listings are."""
         if self._process.listed_at is None:
-            self._process.listed_at = self._process.simulation.schedule.now
+            self._process.listed_at = self._process.scene.schedule.now
         owned = [
-            of_world(each, state)
-            for each, state in self._cloud.listed()
-            if owner.owns(each.request.name, each.labels)
+            of_world(each, state) for each, state in self._cloud.listed() if owner.owns(each.request.name, each.labels)
         ]
         self._process.listed.update(each.handle for each in owned)
         return owned
@@ -82,12 +80,12 @@ class Machines:
         """See ports.machines.Machines."""
         there = self._last(handle)
         if there is not None and there.alive and there.state is not State.RELEASING:
-            self._process.simulation.judge.releases(self._process, there)
+            self._process.judge.releases(self._process, there)
             self._cloud.release(*there.place)
 
     def released(self, handle: str) -> bool:
         """See ports.machines.Machines."""
-        return self._cloud.get(*place(handle)) is None
+        return self._cloud.get(*handles.place(handle)) is None
 
     def release_command(self, handle: str) -> str:
         """A command for people."""
@@ -95,7 +93,7 @@ class Machines:
 
     def annotate(self, handle: str, name: str, value: str) -> None:
         """See ports.machines.Machines."""
-        self._cloud.annotate(*place(handle), {name: value})
+        self._cloud.annotate(*handles.place(handle), {name: value})
 
     def console_tail(self, handle: str) -> str:
         """Nothing."""
@@ -118,7 +116,7 @@ class Machines:
         return adopted(there, request.labels)
 
     def _last(self, handle: str) -> Machine | None:
-        return self._cloud.last(*place(handle))
+        return self._cloud.last(*handles.place(handle))
 
 
 def adopted(there: Machine, labels: Mapping[str, str]) -> Machine:
@@ -130,34 +128,18 @@ def adopted(there: Machine, labels: Mapping[str, str]) -> Machine:
     return there
 
 
-def handle(there: Machine) -> str:
-    """sim://zone/name"""
-    return f"{SCHEME}://{there.request.zone}/{there.request.name}"
-
-
-def place(handle: str) -> tuple[str, str]:
-    """Zone and name of a handle."""
-    zone, name = handle.removeprefix(f"{SCHEME}://").split("/")
-    return zone, name
-
-
-def address(there: Machine, worker: int) -> str:
-    """Where the worker answers: no two machines share one, whatever their names."""
-    return f"{there.serial}.{worker}.sim"
-
-
 def of_world(there: Machine, state: State | None = None) -> machine.Machine:
     """The machine in accel-ci's words."""
     request = there.request
     return machine.Machine(
-        handle=handle(there),
+        handle=handles.of(there),
         name=request.name,
         zone=request.zone,
         accelerator="sim-1",
         spot=request.spot,
         state=machine.State((state or there.state).value),
         workers=tuple(
-            machine.Worker(index=each.index, address=address(there, each.index)) for each in there.workers
+            machine.Worker(index=each.index, address=handles.address(there, each.index)) for each in there.workers
         ),
         labels=there.labels,
     )

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from accel_ci.domain import errors
 from accel_ci.ports.world import World
+from accel_ci_sim.direct.judge import Judge
+from accel_ci_sim.direct.scene import Scene
 from accel_ci_sim.direct.sites import Site
 from accel_ci_sim.world.faults import Fate
 from accel_ci_sim.world.schedule import Actor
 from accel_ci_sim.world.worker import Running
-
-if TYPE_CHECKING:
-    from accel_ci_sim.direct.simulation import Simulation
 
 
 class Crashed(BaseException):
@@ -43,12 +42,13 @@ class Outcome:
 class Process:
     """One process: whose it is, where it runs, and what it holds. `role` is the step's name."""
 
-    def __init__(self, simulation: Simulation, actor: Actor, *, role: str, run: str) -> None:
-        self.simulation = simulation
+    def __init__(self, scene: Scene, actor: Actor, *, judge: Judge, role: str, run: str) -> None:
+        self.scene = scene
         self.actor = actor
+        self.judge = judge
         self.role = role
         self.run = run
-        self.number = simulation.count_process()
+        self.number = scene.count_process()
         self.dead = False
         self.listed_at: float | None = None  # when it first saw a listing of machines
         self.listed: set[str] = set()  # the handles in all listings that it saw
@@ -70,12 +70,12 @@ class Process:
         except Crashed:
             return Outcome(crashed=True)
         except Exception as error:
-            self.simulation.judge.surprised(self, error)
+            self.judge.surprised(self, error)
             return self._ended(Outcome(crashed=True))
 
     def pause(self, seconds: float) -> None:
         """Let time pass for this process; a signal that comes meanwhile raises what it raises."""
-        self.simulation.schedule.pause(self.actor, seconds)
+        self.scene.schedule.pause(self.actor, seconds)
         if self.attention:
             self.attend()
 
@@ -88,47 +88,47 @@ class Process:
 
     def fate(self, site: Site) -> Fate:
         """What becomes of the present call of this process."""
-        simulation = self.simulation
-        fate = simulation.faults.fate(site.number, site.fates)
+        scene = self.scene
+        fate = scene.faults.fate(site.number, site.fates)
         if fate is not Fate.NONE:
-            simulation.fated[site.number, fate] += 1
-            simulation.timeline.tell(self.name, f"{site.name} meets: {fate.value}")
+            scene.fated[site.number, fate] += 1
+            scene.timeline.tell(self.name, f"{site.name} meets: {fate.value}")
         return fate
 
     def interrupt(self) -> None:
         """SIGINT: raises CancelledError at the next call or wait, once, as the handler of the command line does."""
         if not self.dead:
-            self.simulation.timeline.tell(self.name, "gets SIGINT")
+            self.scene.timeline.tell(self.name, "gets SIGINT")
             self.attention = True
-            self.simulation.schedule.wake(self.actor)
+            self.scene.schedule.wake(self.actor)
 
     def kill(self) -> None:
         """SIGKILL, from outside."""
         if not self.dead:
-            self.simulation.timeline.tell(self.name, "gets SIGKILL")
+            self.scene.timeline.tell(self.name, "gets SIGKILL")
             self.vanish()
-            self.simulation.schedule.wake(self.actor)
+            self.scene.schedule.wake(self.actor)
 
     def vanish(self) -> None:
         """The process ends here and now; its connections break."""
         self.dead = self.attention = True
         for running in self._attachments:
-            running.detach(self.simulation.schedule.now)
+            running.detach(self.scene.schedule.now)
         self._attachments.clear()
 
     def attach(self, running: Running) -> None:
         """Hold a connection that follows a phase."""
-        running.attach(self.simulation.schedule.now)
+        running.attach(self.scene.schedule.now)
         self._attachments.append(running)
 
     def detach(self, running: Running) -> None:
         """Close that connection; a process that vanished has none any more."""
         if running in self._attachments:
             self._attachments.remove(running)
-            running.detach(self.simulation.schedule.now)
+            running.detach(self.scene.schedule.now)
 
     def _ended(self, outcome: Outcome) -> Outcome:
         """It ended by itself, unless it was killed while it did."""
-        self.simulation.timeline.say(self.name, f"ended: {outcome.error or 'done'}")
+        self.scene.timeline.say(self.name, f"ended: {outcome.error or 'done'}")
         self.vanish()
         return outcome

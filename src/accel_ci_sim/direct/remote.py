@@ -10,7 +10,7 @@ from accel_ci.domain.machine import Machine
 from accel_ci.domain.verdict import EndRecord
 from accel_ci.domain.workload import Caps, Fetched, Package, Phase
 from accel_ci.ports.remote import Base, Beat, Ended, Event, Lost, Output, Quiet
-from accel_ci_sim.direct import files, machines
+from accel_ci_sim.direct import files, handles
 from accel_ci_sim.direct.files import Files
 from accel_ci_sim.direct.process import Process
 from accel_ci_sim.world.worker import End, Limits, Running, Worker
@@ -25,7 +25,7 @@ class Remote:
     def __init__(self, process: Process, into: Files) -> None:
         self._process = process
         self._files = into
-        self._schedule = process.simulation.schedule
+        self._schedule = process.scene.schedule
 
     def prepare(self, machine: Machine) -> None:
         """See ports.remote.Remote."""
@@ -155,16 +155,16 @@ class Remote:
         if not self._reachable(machine):
             self._process.pause(CONNECT_S)
             raise errors.ConnectionLostError(f"{machine.name}: no route to host (simulated)")
-        there = self._process.simulation.cloud.get(*machines.place(machine.handle))
+        there = self._process.scene.cloud.get(*handles.place(machine.handle))
         assert there is not None
         return there.workers
 
     def _reachable(self, machine: Machine) -> bool:
-        there = self._process.simulation.cloud.get(*machines.place(machine.handle))
+        there = self._process.scene.cloud.get(*handles.place(machine.handle))
         return (
             there is not None
             and there.reachable(self._schedule.now)
-            and machines.address(there, 0) == machine.workers[0].address
+            and handles.address(there, 0) == machine.workers[0].address
         )
 
 

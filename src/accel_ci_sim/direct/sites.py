@@ -69,6 +69,12 @@ def _site(number: int, port: str, method: str) -> Site:
 
 SITES = _sites()
 # Either all calls to the cloud or to the machines fail for a while, or one kind, as when one zone's API is down.
-FAILING = ("machines", "machines", "remote", "remote", *(f"machines.{name}" for name in ("find", "released", "release")))
+FAILING = (
+    "machines",
+    "machines",
+    "remote",
+    "remote",
+    *(f"machines.{name}" for name in ("find", "released", "release")),
+)
 BY_NAME = {site.name: site for site in SITES}
 OF_PORT = {port: tuple(site for site in SITES if site.port == port) for port in PORTS}

@@ -6,10 +6,21 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from accel_ci_sim.direct import sites
-from accel_ci_sim.direct.judge import Violation
 from accel_ci_sim.world.faults import Aim, Fate
 
 REMEMBERED = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """A broken rule: its name, what happened, and when (virtual seconds since the world's beginning)."""
+
+    rule: str
+    what: str
+    at: float
+
+    def __str__(self) -> str:
+        return f"{self.rule} at {self.at:.3f}: {self.what}"
 
 
 @dataclass(frozen=True, slots=True)

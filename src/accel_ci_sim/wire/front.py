@@ -33,7 +33,12 @@ class Front:
         self._log = log
         self._waiting: dict[Operation, asyncio.Event] = {}
         cloud.operations.on_end = self._ended
-        self._apis = {"/v2/": service.routes(), "/compute/v1/": compute_service.routes()}
+        cloud.life.on_turn = lambda node: log(f"{node.name} {node.state}{' in maintenance' * node.maintained}")
+        self._apis = {
+            "/v2/": service.routes(),
+            "/v1/": service.location_routes(),
+            "/compute/v1/": compute_service.routes(),
+        }
         self._dice = dice.of(knobs.knobs.seed, 0, "wire")
 
     async def answer(self, request: Request) -> Answer:

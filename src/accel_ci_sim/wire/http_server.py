@@ -84,7 +84,7 @@ async def serve(handler: Handler, host: str, port: int) -> asyncio.Server:
         except (ConnectionError, asyncio.IncompleteReadError, LostReplyError):
             pass
         finally:
-            writer.transport.abort() if writer.transport.get_write_buffer_size() else writer.close()
+            writer.close()
 
     return await asyncio.start_server(connected, host, port, limit=HEAD_BYTES)
 

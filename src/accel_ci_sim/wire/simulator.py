@@ -29,14 +29,17 @@ GLANCE_S = 0.2  # how often the knobs' file is looked at when no request comes
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """How to run: where to keep things, where to write the exports, which port (0: any), which ssh ports to try."""
+    """How to run: where to keep things, where to write the exports, which port (0: any), which ssh ports to try,
+
+    and what clients use when they name no project or zone.
+    """
 
     directory: Path
     env_file: Path
-    port: int = 0
-    ssh_ports: tuple[int, ...] = (22, 2222)
-    project: str = "sim-project"
-    zone: str = "us-central1-b"
+    port: int
+    ssh_ports: tuple[int, ...]
+    project: str
+    zone: str
 
 
 class BusyError(Exception):

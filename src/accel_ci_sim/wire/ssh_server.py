@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import os
-import signal
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 
 import asyncssh
 
-from accel_ci_sim.wire import pipes
+from accel_ci_sim.wire import pipes, ssh_session, terminal
 
-BUFFER = 256 * 1024
 SHELL = "/bin/bash" if os.path.exists("/bin/bash") else "/bin/sh"
 
 
@@ -75,10 +73,8 @@ async def run(session: asyncssh.SSHServerProcess[bytes], *, cwd: Path, environme
     variables = {**environment, **_connection(session)}
     argv = [SHELL, "-c", session.command] if session.command is not None else [SHELL, "-l"]
     if session.term_type is not None:
-        from accel_ci_sim.wire import terminal
-
         return await terminal.run(session, argv, cwd=cwd, environment={**variables, "TERM": session.term_type})
-    out, err = pipes.Outlet(), pipes.Outlet()
+    out, err = Outlet(), Outlet()
     process = await asyncio.create_subprocess_exec(
         *argv,
         cwd=cwd,
@@ -92,7 +88,7 @@ async def run(session: asyncssh.SSHServerProcess[bytes], *, cwd: Path, environme
     feeding = asyncio.create_task(_feed(session, process.stdin, process.pid))
     try:
         await asyncio.gather(out.drain_to(session.stdout), err.drain_to(session.stderr))
-        tell(session, await process.wait())
+        ssh_session.tell(session, await process.wait())
     finally:
         feeding.cancel()
         process.stdin.close()
@@ -100,37 +96,12 @@ async def run(session: asyncssh.SSHServerProcess[bytes], *, cwd: Path, environme
         err.close()
 
 
-def tell(session: asyncssh.SSHServerProcess[bytes], status: int) -> None:
-    """Tell the client the exit status, or the signal that ended the command."""
-    if status < 0:
-        session.exit_with_signal(signal.Signals(-status).name.removeprefix("SIG"))
-    else:
-        session.exit(status)
-
-
 async def _feed(session: asyncssh.SSHServerProcess[bytes], sink: asyncio.StreamWriter, group: int) -> None:
     with suppress(ConnectionError, asyncssh.Error):
-        while data := await received(session, group):
+        while data := await ssh_session.received(session, group):
             sink.write(data)
             await sink.drain()
     sink.close()
-
-
-async def received(
-    session: asyncssh.SSHServerProcess[bytes], group: int, *, resize: Callable[[int, int], None] | None = None
-) -> bytes:
-    """The next bytes from the client, empty at the end; signals go to the process group on the way."""
-    while True:
-        try:
-            return await session.stdin.read(BUFFER)
-        except asyncssh.SignalReceived as received_signal:
-            with suppress(ProcessLookupError, KeyError):
-                os.killpg(group, signal.Signals[f"SIG{received_signal.signal}"])
-        except asyncssh.TerminalSizeChanged as changed:
-            if resize is not None:
-                resize(changed.width, changed.height)
-        except asyncssh.BreakReceived:
-            pass
 
 
 def _connection(session: asyncssh.SSHServerProcess[bytes]) -> dict[str, str]:

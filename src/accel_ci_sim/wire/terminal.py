@@ -14,7 +14,7 @@ from pathlib import Path
 
 import asyncssh
 
-from accel_ci_sim.wire import ssh_server
+from accel_ci_sim.wire import ssh_session
 
 BUFFER = 64 * 1024
 # Runs in the child: a terminal can become the controlling one only from inside of the new session.
@@ -34,7 +34,7 @@ async def run(
     typing = asyncio.create_task(_type(session, ours, process.pid))
     try:
         await _show(session, ours)
-        ssh_server.tell(session, await process.wait())
+        ssh_session.tell(session, await process.wait())
     finally:
         typing.cancel()
         os.close(ours)
@@ -53,7 +53,7 @@ async def _show(session: asyncssh.SSHServerProcess[bytes], ours: int) -> None:
 
 async def _type(session: asyncssh.SSHServerProcess[bytes], ours: int, group: int) -> None:
     with suppress(OSError, asyncssh.Error):
-        while data := await ssh_server.received(session, group, resize=lambda *size: resize(ours, *size)):
+        while data := await ssh_session.received(session, group, resize=lambda *size: resize(ours, *size)):
             await asyncio.to_thread(os.write, ours, data)
 
 

@@ -67,7 +67,7 @@ def queued_resource(shown: Queued) -> Document:
 
 def operation(shown: Operation) -> Document:
     """A google.longrunning.Operation."""
-    metadata = {"@type": f"{TYPES}OperationMetadata"} | _set(
+    metadata: Document = {"@type": f"{TYPES}OperationMetadata"} | _set(
         createTime=timestamp(shown.created_at),
         endTime=timestamp(shown.ended_at) if shown.ended_at is not None else "",
         target=shown.target,

@@ -27,8 +27,7 @@ class TpuService:
     def routes(self) -> list[Route]:
         """Every method with its address below /v2/."""
         return [
-            route("GET", "{project}/locations", self.locations, "filter", "extraLocationTypes", *PAGES),
-            route("GET", "{place}", self.location),
+            *self.location_routes(),
             route("POST", "{place}:generateServiceIdentity", self.identity),
             route("GET", "{place}/acceleratorTypes", self.accelerator_types, *SORTED),
             route("GET", "{place}/acceleratorTypes/{id}", self.accelerator_type),
@@ -51,6 +50,13 @@ class TpuService:
             route("GET", "{place}/operations/{id}", self.get_operation),
             route("DELETE", "{place}/operations/{id}", self.delete_operation),
             route("POST", "{place}/operations/{id}:cancel", self.cancel_operation),
+        ]
+
+    def location_routes(self) -> list[Route]:
+        """The methods that `gcloud compute tpus locations` calls below /v1/."""
+        return [
+            route("GET", "{project}/locations", self.locations, "filter", "extraLocationTypes", *PAGES),
+            route("GET", "{place}", self.location),
         ]
 
     def locations(self, call: Call) -> Document:

@@ -71,7 +71,7 @@ class TpuCloud:
     def start(self, name: str) -> Operation:
         """Begin to start a STOPPED node again; the zone may have none left by now."""
         node = self._ready_for("start", name, states=(NodeState.STOPPED,))
-        node.turns(NodeState.STARTING)
+        self.life.turn(node, NodeState.STARTING)
         operation, ended = self._begin("start", node)
         zone = node.place.zone
         problem = tpu_status.stockout(zone, self.life.event()) if self.life.scarce(zone) else None

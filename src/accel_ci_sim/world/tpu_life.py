@@ -41,7 +41,7 @@ class Hosts(Protocol):
 class NodeLife:
     """The nodes that exist, by name; `ledger` has every one there ever was.
 
-    `on_lost` hears of each node that will not be READY again, preempted or about to be removed; `on_gone` of its end.
+    `on_turn` hears of every change of state, `on_lost` of each node that will not be READY again, `on_gone` of its end.
     """
 
     def __init__(self, time: Time, hosts: Hosts, knobs: Knobs) -> None:
@@ -49,6 +49,7 @@ class NodeLife:
         self.dice = dice.of(knobs.seed, 0, "tpu")
         self.nodes: dict[str, Node] = {}
         self.ledger: list[Node] = []
+        self.on_turn: Callable[[Node], None] = lambda node: None
         self.on_lost: Callable[[Node], None] = lambda node: None
         self.on_gone: Callable[[Node], None] = lambda node: None
         self.after = time.after
@@ -86,6 +87,12 @@ class NodeLife:
         """An id as messages of the API bear one."""
         return f"0x{self.dice.getrandbits(64):x}"
 
+    def turn(self, node: Node, state: NodeState) -> int:
+        """Change the node's state; the number of this turn."""
+        number = node.turns(state)
+        self.on_turn(node)
+        return number
+
     def land(
         self, name: str, spec: Mapping[str, Any], *, kind: Kind, queued: str = "", multislice: bool = False
     ) -> Node:
@@ -119,7 +126,7 @@ class NodeLife:
             if problem is None:
                 self._hosts.start(node, lambda: self._up(node, turn))
             elif back_to is not None:
-                node.turns(back_to)
+                self.turn(node, back_to)
                 node.settle(problem)
             else:
                 self._vanish(node)
@@ -129,26 +136,26 @@ class NodeLife:
 
     def restart(self, node: Node, ended: Ended) -> None:
         """Turn the node's workers off and on again."""
-        node.turns(NodeState.RESTARTING)
+        self.turn(node, NodeState.RESTARTING)
         self._hosts.stop(node)
         self.boot(node, ended)
 
     def halt(self, node: Node, ended: Ended) -> None:
         """Turn the node's workers off and keep their disks."""
         node.pending = ended
-        turn = node.turns(NodeState.STOPPING)
+        turn = self.turn(node, NodeState.STOPPING)
         self._hosts.stop(node)
 
         def stopped() -> None:
             if node.turn == turn:
-                node.turns(NodeState.STOPPED)
+                self.turn(node, NodeState.STOPPED)
                 node.settle()
 
         self.after(self.draw(self.knobs.stop_s), stopped)
 
     def remove(self, node: Node, gone: Callable[[], None], *, why: Status | None = None) -> None:
         """Let the node be DELETING and then be gone; whatever was under way with it ends with `why`."""
-        turn = node.turns(NodeState.DELETING)
+        turn = self.turn(node, NodeState.DELETING)
         self._hosts.stop(node)
         self.on_lost(node)
         node.settle(why or tpu_status.overtaken())
@@ -163,13 +170,13 @@ class NodeLife:
 
     def preempt(self, node: Node) -> None:
         """Take the machines away. The node stays, in PREEMPTED, and uses up quota until it is deleted."""
-        node.turns(NodeState.PREEMPTED)
+        self.turn(node, NodeState.PREEMPTED)
         self._hosts.stop(node)
         self.on_lost(node)
 
     def _up(self, node: Node, turn: int) -> None:
         if node.turn == turn:
-            node.turns(NodeState.READY)
+            self.turn(node, NodeState.READY)
             node.ready_at = self.now
             node.settle()
             self._watch(node)
@@ -194,8 +201,8 @@ class NodeLife:
             self.after(max(0.0, node.ready_at + wait_s - self.now), due)
 
     def _maintain(self, node: Node) -> None:
-        turn = node.turns(NodeState.READY)
         node.maintained = True
+        turn = self.turn(node, NodeState.READY)
         self._hosts.stop(node)
 
         def over() -> None:

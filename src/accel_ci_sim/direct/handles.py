@@ -1,0 +1,23 @@
+"""How accel-ci calls the machines of the simulated cloud."""
+
+from __future__ import annotations
+
+from accel_ci_sim.world.machine import Machine
+
+SCHEME = "sim"
+
+
+def of(there: Machine) -> str:
+    """sim://zone/name"""
+    return f"{SCHEME}://{there.request.zone}/{there.request.name}"
+
+
+def place(handle: str) -> tuple[str, str]:
+    """Zone and name of a handle."""
+    zone, name = handle.removeprefix(f"{SCHEME}://").split("/")
+    return zone, name
+
+
+def address(there: Machine, worker: int) -> str:
+    """Where the worker answers: no two machines share one, whatever their names."""
+    return f"{there.serial}.{worker}.sim"
