@@ -70,7 +70,7 @@ def test_what_a_killed_simulator_left_is_cleared_by_the_next(tmp_path: Path) -> 
         again.close()
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_it_ends_politely_with_its_machines(tmp_path: Path, number: int) -> None:
     """Exit code 0; processes, machines and the exports are gone, knobs and log stay."""
     running = SimulatorProcess(tmp_path)

@@ -15,6 +15,7 @@ from tests.wire.rest import Zone
 
 OPTIONS = ("-o", "BatchMode=yes", "-o", "StrictHostKeyChecking=yes", "-o", "LogLevel=ERROR", "-o", "IdentityAgent=none")
 USER = "me"
+pytestmark = pytest.mark.judge("ssh", "ssh-keygen")
 
 
 class Login:
@@ -80,9 +81,6 @@ def gone(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2][0] in "ZX"
     except OSError:
         return True
-
-
-pytestmark = pytest.mark.judge("ssh", "ssh-keygen")
 
 
 def test_exit_statuses_are_exact(login: Login) -> None:

@@ -24,9 +24,9 @@ def cleanup(world: World, key: RunKey, *, owner: Owner, dry_run: bool = False) -
     """
     deadline = world.clock.now() + LIMIT_S
     with world.job.group("cleanup"):
-        own = _doomed(world, _own(world, key), dry_run=dry_run)
-        listed = _others(world, owner, key, known={machine.handle for machine in own})
-        doomed = [*own, *_doomed(world, listed, dry_run=dry_run)]
+        doomed = _doomed(world, _own(world, key), dry_run=dry_run)
+        doomed += _doomed(world, _others(world, owner, key, known=doomed), dry_run=dry_run)
+        doomed += _doomed(world, _new(_own(world, key), doomed), dry_run=dry_run)  # what landed while the listing came
         facts = _end(world, doomed, deadline=deadline, dry_run=dry_run)
         _look_again(world, owner, facts)
     for slot in records.slots(world.files):
@@ -76,10 +76,15 @@ def _own_keys(world: World, key: RunKey) -> Iterator[tuple[RunKey, tuple[str, ..
             yield own, tuple(record.target.zones) if record else ()
 
 
-def _others(world: World, owner: Owner, key: RunKey, *, known: set[str]) -> list[Machine]:
+def _new(machines: Sequence[Machine], known: Sequence[Machine]) -> list[Machine]:
+    handles = {machine.handle for machine in known}
+    return [machine for machine in machines if machine.handle not in handles]
+
+
+def _others(world: World, owner: Owner, key: RunKey, *, known: Sequence[Machine]) -> list[Machine]:
     """What else the owner's listing shows. The job's own cleanup goes on without it: its machines have names."""
     try:
-        return [machine for machine in _listed(world, owner) if machine.handle not in known]
+        return _new(_listed(world, owner), known)
     except errors.CleanupUnverifiedError as error:
         if owner != lease.of_job(key) or not records.slots(world.files):
             raise

@@ -22,7 +22,7 @@ SSH_PORTS = (22, 2222)
 
 
 def main(argv: Sequence[str]) -> int:
-    """Serve until SIGINT or SIGTERM; 0 then. ConfigurationError for what cannot be served."""
+    """Serve until SIGINT, SIGTERM or SIGHUP; 0 then. ConfigurationError for what cannot be served."""
     arguments = _arguments(argv)
     if not Path("/proc/self/environ").exists():
         raise ConfigurationError("the simulator needs Linux", what_to_do="run it in a Linux container")
@@ -57,7 +57,7 @@ async def _serve(plan: Plan) -> int:
     from accel_ci_sim.wire.simulator import BusyError, Simulator
 
     stop = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     try:
         async with Simulator(plan, environ=os.environ) as simulator:

@@ -11,7 +11,8 @@ from typing import Protocol
 
 import asyncssh
 
-from accel_ci_sim.wire import pipes, ssh_session, terminal
+from accel_ci_sim.wire import ssh_session, terminal
+from accel_ci_sim.wire.outlet import Outlet
 
 SHELL = "/bin/bash" if os.path.exists("/bin/bash") else "/bin/sh"
 
