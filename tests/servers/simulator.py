@@ -72,14 +72,20 @@ class SimulatorProcess:
         """What it did."""
         return (self.state / "log").read_text()
 
-    def close(self) -> None:
+    def close(self, number: int = signal.SIGINT) -> None:
         """End it as a person would; nothing of it may be left."""
-        self.process.send_signal(signal.SIGINT)
+        self.process.send_signal(number)
         output, _ = self.process.communicate(timeout=30)
         assert self.process.returncode == 0, output
         assert not processes.belonging(self.state), "processes of machines are left"
         assert not (self.state / "machines").exists()
         assert not (self.state / "env").exists()
+
+    def kill(self) -> None:
+        """End it without a chance to clean up, when it still runs."""
+        self.process.kill()
+        self.process.communicate()
+        (self.state / "env").unlink(missing_ok=True)
 
     def _await_exports(self) -> dict[str, str]:
         deadline = time.monotonic() + START_S

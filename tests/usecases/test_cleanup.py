@@ -191,3 +191,20 @@ def test_an_outage_ends_inside_the_limit() -> None:
     with pytest.raises(errors.CleanupUnverifiedError):
         cleanup.cleanup(fakes.world, KEY, owner=lease.of_job(KEY))
     assert fakes.clock.now() - began <= cleanup.LIMIT_S + 5
+
+
+def test_a_machine_that_lands_while_cleanup_looks_is_ended_too() -> None:
+    """What only the listing afterwards shows is released and proven gone like the rest."""
+    fakes = _with_machines()
+    listing, calls = fakes.machines.list_owned, []
+    sibling = replace(KEY, slot="late")
+
+    def late(owner: lease.Owner) -> list[Machine]:
+        calls.append(owner)
+        if len(calls) == 2:
+            provision.provision(fakes.world, worlds.record(sibling), sibling, order=worlds.order())
+        return listing(owner)
+
+    fakes.machines.list_owned = late  # type: ignore[method-assign]
+    facts = cleanup.cleanup(fakes.world, KEY, owner=lease.of_job(KEY))
+    assert len(facts.released) == 2 and fakes.machines.living() == []

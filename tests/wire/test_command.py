@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,7 @@ from tests.wire.rest import Zone
 
 SERVE = (sys.executable, "-m", "accel_ci", "sim", "serve")
 HIGH_PORT = "22622"
+Start = Callable[..., SimulatorProcess]
 
 
 def create(running: SimulatorProcess, node_id: str = "t1", script: str = "") -> str:
@@ -29,60 +31,58 @@ def create(running: SimulatorProcess, node_id: str = "t1", script: str = "") -> 
     return address
 
 
-def test_two_simulators_do_not_clash(tmp_path: Path) -> None:
+@pytest.fixture
+def start() -> Iterator[Start]:
+    """Starts simulators; whatever the test leaves of them ends with it."""
+    running: list[SimulatorProcess] = []
+
+    def started(directory: Path, *options: str) -> SimulatorProcess:
+        running.append(SimulatorProcess(directory, *options))
+        return running[-1]
+
+    yield started
+    for each in running:
+        each.kill()
+        processes.end(each.state)
+
+
+def test_two_simulators_do_not_clash(tmp_path: Path, start: Start) -> None:
     """Each has its own addresses for its machines, although the ssh port is the same."""
-    first, second = (SimulatorProcess(tmp_path / name, "--ssh-port", HIGH_PORT) for name in "ab")
-    try:
-        blocks = {create(running).rsplit(".", 2)[0] for running in (first, second)}
-        assert len(blocks) == 2 and first.url != second.url
-    finally:
-        first.close()
-        second.close()
-
-
-def test_a_directory_has_one_simulator(tmp_path: Path) -> None:
-    """The second one says so and ends with the exit code of a wrong configuration."""
-    running = SimulatorProcess(tmp_path)
-    try:
-        done = subprocess.run(
-            [*SERVE, "--state", str(running.state)], capture_output=True, text=True, timeout=30, check=False
-        )
-        assert done.returncode == 2 and "another simulator is running" in done.stdout + done.stderr
-    finally:
+    both = [start(tmp_path / name, "--ssh-port", HIGH_PORT) for name in "ab"]
+    blocks = {create(running).rsplit(".", 2)[0] for running in both}
+    assert len(blocks) == 2 and both[0].url != both[1].url
+    for running in both:
         running.close()
 
 
-def test_what_a_killed_simulator_left_is_cleared_by_the_next(tmp_path: Path) -> None:
-    """Processes of its machines, their directories and its address: the next one with the same directory ends them."""
-    running = SimulatorProcess(tmp_path)
-    create(running, script="sleep 1000")
-    rest.eventually(lambda: processes.belonging(running.state), bool)
-    running.process.kill()
-    running.process.wait()
-    assert running.process.stdout is not None
-    running.process.stdout.close()
-    (running.state / "env").unlink()
-    again = SimulatorProcess(tmp_path)
-    try:
-        assert not processes.belonging(again.state) and not list((again.state / "machines").iterdir())
-        assert again.call("GET", "/v2/projects/p/locations/-/nodes") == (200, {})
-    finally:
-        again.close()
+def test_a_directory_has_one_simulator(tmp_path: Path, start: Start) -> None:
+    """The second one says so and ends with the exit code of a wrong configuration."""
+    command = [*SERVE, "--state", str(start(tmp_path).state)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    assert done.returncode == 2 and "another simulator is running" in done.stdout + done.stderr
+
+
+def test_what_a_killed_simulator_left_is_cleared_by_the_next(tmp_path: Path, start: Start) -> None:
+    """Processes of its machines and their directories: the next one with the same directory ends them."""
+    killed = start(tmp_path)
+    create(killed, script="sleep 1000")
+    rest.eventually(lambda: processes.belonging(killed.state), bool)
+    killed.kill()
+    assert processes.belonging(killed.state)
+    again = start(tmp_path)
+    assert not processes.belonging(again.state) and not list((again.state / "machines").iterdir())
+    assert again.call("GET", "/v2/projects/p/locations/-/nodes") == (200, {})
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_it_ends_politely_with_its_machines(tmp_path: Path, number: int) -> None:
+def test_it_ends_politely_with_its_machines(tmp_path: Path, start: Start, number: int) -> None:
     """Exit code 0; processes, machines and the exports are gone, knobs and log stay."""
-    running = SimulatorProcess(tmp_path)
+    running = start(tmp_path)
     running.turn(boot_s=0)
     create(running, script="sleep 1000")
-    running.process.send_signal(number)
-    assert running.process.wait(30) == 0
-    assert not processes.belonging(running.state) and not (running.state / "machines").exists()
+    running.close(number)
     kept = {entry.name for entry in running.state.iterdir()}
-    assert {"knobs.json", "log"} <= kept and "env" not in kept
-    assert running.process.stdout is not None
-    running.process.stdout.close()
+    assert {"knobs.json", "log"} <= kept and not {"env", "machines"} & kept
 
 
 def test_the_exports_lead_clients_here(tmp_path: Path) -> None:
@@ -110,27 +110,20 @@ def test_the_exports_lead_clients_here(tmp_path: Path) -> None:
 
 
 @pytest.mark.judge("ssh", "ssh-keygen")
-def test_plain_ssh_finds_machines_on_any_port(tmp_path: Path) -> None:
+def test_plain_ssh_finds_machines_on_any_port(tmp_path: Path, start: Start) -> None:
     """Where machines do not listen on port 22, the exports put an ssh in front that knows their port, and the API shows it."""
-    running = SimulatorProcess(tmp_path, "--ssh-port", HIGH_PORT)
-    key = tmp_path / "key"
-    subprocess.run(
-        [judges.require("ssh-keygen"), "-q", "-t", "ed25519", "-N", "", "-f", str(key)],
-        stdin=subprocess.DEVNULL,
-        check=True,
-    )
-    try:
-        zone = Zone(running, "us-central1-b")
-        zone.create("t1", metadata={"ssh-keys": f"me:{key.with_suffix('.pub').read_text()}"})
-        (endpoint,) = zone.node("t1").network_endpoints
-        assert endpoint.port == int(HIGH_PORT) == running.ssh_port
-        options = ("-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-i", str(key))
-        command = ["ssh", *options, f"me@{endpoint.ip_address}", "echo in"]
-        environ = {**os.environ, **running.exports}
-        done = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=30, check=False)
-        assert (done.returncode, done.stdout) == (0, "in\n"), done.stderr
-    finally:
-        running.close()
+    running, key = start(tmp_path, "--ssh-port", HIGH_PORT), tmp_path / "key"
+    keygen = [judges.require("ssh-keygen"), "-q", "-t", "ed25519", "-N", "", "-f", str(key)]
+    subprocess.run(keygen, stdin=subprocess.DEVNULL, check=True)
+    zone = Zone(running, "us-central1-b")
+    zone.create("t1", metadata={"ssh-keys": f"me:{key.with_suffix('.pub').read_text()}"})
+    (endpoint,) = zone.node("t1").network_endpoints
+    assert endpoint.port == int(HIGH_PORT) == running.ssh_port
+    options = ("-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-i", str(key))
+    command = ["ssh", *options, f"me@{endpoint.ip_address}", "echo in"]
+    environ = {**os.environ, **running.exports}
+    done = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=30, check=False)
+    assert (done.returncode, done.stdout) == (0, "in\n"), done.stderr
 
 
 @pytest.mark.parametrize("words", [["sim"], ["sim", "nope"], ["sim", "serve", "--port", "x"]])

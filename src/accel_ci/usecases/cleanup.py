@@ -28,7 +28,8 @@ def cleanup(world: World, key: RunKey, *, owner: Owner, dry_run: bool = False) -
         doomed += _doomed(world, _others(world, owner, key, known=doomed), dry_run=dry_run)
         doomed += _doomed(world, _new(_own(world, key), doomed), dry_run=dry_run)  # what landed while the listing came
         facts = _end(world, doomed, deadline=deadline, dry_run=dry_run)
-        _look_again(world, owner, facts)
+        late = _doomed(world, _new(_look_again(world, owner), doomed), dry_run=dry_run)
+        facts = _both(facts, _end(world, late, deadline=deadline, dry_run=dry_run)) if late else facts
     for slot in records.slots(world.files):
         _remember(world, slot, facts)
     return _proven(world, facts)
@@ -119,15 +120,25 @@ def _end(world: World, doomed: Sequence[Machine], *, deadline: float, dry_run: b
     return CleanupFacts(found=handles, released=gone, left=left, verified_at=None if left else world.clock.now())
 
 
-def _look_again(world: World, owner: Owner, facts: CleanupFacts) -> None:
-    """For people: the listing afterwards. The proof is each machine's own look-up, which no stale listing can spoil."""
+def _look_again(world: World, owner: Owner) -> list[Machine]:
+    """What the listing shows afterwards: nothing, or what landed late. The proof is each machine's own look-up."""
     try:
-        listed = [machine.handle for machine in world.machines.list_owned(owner)]
+        listed = world.machines.list_owned(owner)
     except errors.CloudError as error:
         world.job.log(f"the listing afterwards failed: {error}")
-        return
-    others = [handle for handle in listed if handle not in facts.released]
-    world.job.log(f"the listing afterwards: {', '.join(others) or 'no machine'}")
+        return []
+    world.job.log(f"the listing afterwards: {', '.join(machine.handle for machine in listed) or 'no machine'}")
+    return listed
+
+
+def _both(one: CleanupFacts, other: CleanupFacts) -> CleanupFacts:
+    verified = None if one.left or other.left else other.verified_at
+    return CleanupFacts(
+        found=one.found + other.found,
+        released=one.released + other.released,
+        left=one.left + other.left,
+        verified_at=verified,
+    )
 
 
 def _proven(world: World, facts: CleanupFacts) -> CleanupFacts:
