@@ -269,7 +269,8 @@ def test_start_spec_says_all_that_the_supervisor_needs() -> None:
     spec = json.loads(supervised.start_spec(machine, machine.workers[1], phase))
     assert spec["version"] == 1
     assert (spec["machine"], spec["worker"], spec["workers"]) == ("m", 1, 2)
-    assert (spec["phase"], spec["command"], spec["environment"]) == ("run", "true", {"A": "b"})
+    assert (spec["phase"], spec["command"]) == ("run", "true")
+    assert spec["environment"] == {"NNODES": "2", "NODE_RANK": "1", "A": "b"}
     assert (spec["key"], spec["nonce"], spec["limit_s"]) == (phase.key, phase.nonce, 60.0)
 
 

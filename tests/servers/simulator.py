@@ -83,8 +83,9 @@ class SimulatorProcess:
 
     def kill(self) -> None:
         """End it without a chance to clean up, when it still runs."""
-        self.process.kill()
-        self.process.communicate()
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.communicate()
         (self.state / "env").unlink(missing_ok=True)
 
     def _await_exports(self) -> dict[str, str]:

@@ -89,9 +89,9 @@ def test_knobs_turn_by_file(zone: Zone, simulator: SimulatorProcess) -> None:
 def test_the_file_is_noticed_without_a_call(zone: Zone, simulator: SimulatorProcess) -> None:
     """Turning a knob by file takes effect on nodes that run, also while nobody asks."""
     zone.create("t1", schedulingConfig={"spot": True})
+    before = len(simulator.log().splitlines())
     (simulator.state / "knobs.json").write_text('{"preempt_after_s": 0}')
-    seen = len(simulator.log())
-    (line,) = rest.eventually(lambda: simulator.log()[seen:].splitlines(), bool)
+    (line,) = rest.eventually(lambda: simulator.log().splitlines()[before:], bool)
     assert line.endswith(f"{zone.place}/nodes/t1 PREEMPTED")
 
 

@@ -18,6 +18,7 @@ from accel_ci.adapters.attachment import Deliver
 from accel_ci.adapters.landing import Landing
 from accel_ci.adapters.loop_thread import LoopThread
 from accel_ci.adapters.transport import Stdin, Transport
+from accel_ci.domain import machine as machines
 from accel_ci.domain.errors import CloudError, ConnectionLostError
 from accel_ci.domain.machine import Machine, Worker
 from accel_ci.domain.workload import Caps, Fetched, Package, Phase
@@ -207,7 +208,8 @@ def our_files() -> dict[str, str]:
 
 def start_spec(machine: Machine, worker: Worker, phase: Phase) -> bytes:
     """The JSON that `supervisor.py start` reads."""
-    spec = asdict(phase) | {"environment": dict(phase.environment)}
+    environment = machines.distributed_environment(machine, worker) | dict(phase.environment)
+    spec = asdict(phase) | {"environment": environment}
     spec["phase"] = spec.pop("name")
     place = {"machine": machine.name, "worker": worker.index, "workers": len(machine.workers)}
     return json.dumps({"version": SPEC_VERSION, **spec, **place}).encode()

@@ -156,6 +156,7 @@ def workers(node: tpu_v2.Node, attributes: Sequence[Attributes], *, expected: in
             port=endpoint.port if endpoint.port not in (0, TPU_PORT) else SSH_PORT,
             user=USER,
             host_keys=_host_keys(told),
+            inner_address=endpoint.ip_address,
         )
         for index, (endpoint, told) in enumerate(zip(node.network_endpoints, known, strict=False))
     ]

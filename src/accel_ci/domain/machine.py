@@ -44,13 +44,17 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Worker:
-    """One host of a machine. `address` is what its transport dials: a host name, or a directory on this computer."""
+    """One host of a machine. `address` is what its transport dials: a host name, or a directory on this computer.
+
+    `inner_address` is where the other workers reach it; "" where there is no network between them.
+    """
 
     index: int
     address: str
     port: int = 22
     user: str = ""
     host_keys: tuple[str, ...] = ()
+    inner_address: str = ""
 
     @property
     def name(self) -> str:
@@ -96,3 +100,19 @@ class Capabilities:
     annotations: bool = True
     multi_worker: bool = True
     max_lateness_s: float = 30.0
+
+
+MASTER_PORT = 29500  # torchrun's own default
+
+
+def distributed_environment(machine: Machine, worker: Worker) -> dict[str, str]:
+    """What torchrun and PyTorch/XLA read on this worker; the first two names only where workers can reach each other.
+
+    JAX needs nothing: on TPU VMs `jax.distributed.initialize()` asks the machine itself.
+    """
+    told = {"NNODES": str(len(machine.workers)), "NODE_RANK": str(worker.index)}
+    if machine.workers[0].inner_address:
+        told |= {"MASTER_ADDR": machine.workers[0].inner_address, "MASTER_PORT": str(MASTER_PORT)}
+    if machine.backend == "tpu":
+        told["PJRT_DEVICE"] = "TPU"
+    return told
