@@ -65,6 +65,4 @@ def request(*, name: str = "m", zone: str = "us-a-1", ends_at: float | None = No
 def running(script: Script, **limits: float) -> Running:
     """A phase that starts at second 0 and that somebody looked at then."""
     usual = {"limit_s": 1000.0, "grace_s": 20.0, "unattended_s": 300.0, "lease_expires_at": NEVER}
-    return Running(
-        key="k", nonce="n", phase="run", script=script, limits=Limits(**{**usual, **limits}), started_at=0.0
-    )
+    return Running(key="k", nonce="n", phase="run", script=script, limits=Limits(**{**usual, **limits}), started_at=0.0)

@@ -263,9 +263,7 @@ def _(patch: pytest.MonkeyPatch) -> None:
 
 @_bug("an unknown interruption is fatal", "I-true", within=1500)
 def _(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(
-        follow, "_interruption", lambda world, state: world.machines.interruption(state.machine.handle)
-    )
+    patch.setattr(follow, "_interruption", lambda world, state: world.machines.interruption(state.machine.handle))
 
 
 @_bug("a broken connection is an end", "I-true", within=400)

@@ -28,7 +28,11 @@ def test_a_command_ends_by_itself() -> None:
 
 @pytest.mark.parametrize(
     ("limits", "reason"),
-    [({"limit_s": 60.0}, "timed-out"), ({"lease_expires_at": 60.0}, "lease-expired"), ({"unattended_s": 60.0}, "unattended")],
+    [
+        ({"limit_s": 60.0}, "timed-out"),
+        ({"lease_expires_at": 60.0}, "lease-expired"),
+        ({"unattended_s": 60.0}, "unattended"),
+    ],
 )
 def test_limits_end_a_command(limits: dict[str, float], reason: str) -> None:
     """Time limit, end of the lease and nobody attached end it by TERM; what it wrote until then counts."""
