@@ -251,7 +251,10 @@ def test_a_wall_clock_that_jumps_changes_nothing(root: WorkerRoot) -> None:
 
 
 def test_signals_are_as_after_a_login(root: WorkerRoot) -> None:
-    """The command ignores and blocks no signal, even when `start` was called with some ignored."""
+    """The command ignores and blocks no signal, even when `start` was called with some ignored.
+
+    Only the signals that have a name: the C library keeps the first ones after them for itself, and hands them down.
+    """
 
     def deaf() -> None:
         for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP, signal.SIGCHLD):
@@ -259,7 +262,8 @@ def test_signals_are_as_after_a_login(root: WorkerRoot) -> None:
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGUSR1})
 
     root.ask_to_start(root.spec("grep -E 'Sig(Blk|Ign)' /proc/self/status"), preexec_fn=deaf)
-    assert {line.split()[1] for line in root.follow().output.splitlines()} == {b"0" * 16}
+    masks = [int(line.split()[1], 16) for line in root.follow().output.splitlines()]
+    assert [mask & 0x7FFFFFFF for mask in masks] == [0, 0]
 
 
 def test_several_phases_run_on_one_root(root: WorkerRoot) -> None:
