@@ -113,7 +113,10 @@ def main() -> None:
 
 
 def _ways(ground: Ground) -> dict[str, Callable[[], None]]:
-    ways = {"ours, one step": partial(_one_step, ground), "ours, five steps": partial(_steps, ground)}
+    ways: dict[str, Callable[[], None]] = {
+        "ours, one step": partial(_one_step, ground),
+        "ours, five steps": partial(_steps, ground),
+    }
     missing = [program for program in ("gcloud", "ssh-keygen") if judges.find(program) is None]
     if missing:
         print(f"not run here: the gcloud flow ({', '.join(missing)} is not installed)")
