@@ -597,10 +597,19 @@ def _await(true: Callable[[], bool]) -> None:
 
 
 def _descendants(parent: int) -> set[int]:
-    stats = [path.read_text().rsplit(")", 1) for path in Path("/proc").glob("[0-9]*/stat") if path.exists()]
+    texts = filter(None, map(_stat, Path("/proc").glob("[0-9]*/stat")))
+    stats = [text.rsplit(")", 1) for text in texts]
     parents = {int(front.split()[0]): int(rest.split()[1]) for front, rest in stats if rest.split()[0] != "Z"}
     children = {pid for pid, of in parents.items() if of == parent}
     return children | {pid for child in children for pid in _descendants(child)}
+
+
+def _stat(path: Path) -> str:
+    """What the kernel says of a process; "" when it is gone already."""
+    try:
+        return path.read_text()
+    except OSError:
+        return ""
 
 
 def _alive(pid: int) -> bool:
