@@ -26,9 +26,13 @@ class Screen:
         self.stream = os.fdopen(slave, "w", encoding="utf-8", newline="\n")
 
     def read(self) -> str:
-        """What was written since the last call."""
+        """What was written since the last call: a NUL of ours ends it, for a terminal may hand it over in parts."""
+        self.stream.write("\0")
         self.stream.flush()
-        return os.read(self._master, 65536).decode().replace("\r\n", "\n")
+        seen = b""
+        while not seen.endswith(b"\0"):
+            seen += os.read(self._master, 65536)
+        return seen[:-1].decode().replace("\r\n", "\n")
 
     def close(self) -> None:
         """Let go of both ends."""
