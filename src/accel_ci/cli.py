@@ -14,8 +14,17 @@ from accel_ci.domain.errors import AccelError, CancelledError, ConfigurationErro
 from accel_ci.inputs import arguments, parsing
 from accel_ci.ports.job import Job
 
+PLUGINS = "accel_ci.verbs"
 SIMULATOR = "sim"
-POPPED = ("ACCEL_CI_INPUTS", "GITHUB_TOKEN", "ACCEL_CI_MATRIX", "ACCEL_CI_STRATEGY")
+SIMULATES = "Serve a simulated cloud on this computer, to try everything for free (`sim serve --help`)."
+POPPED = (
+    "ACCEL_CI_INPUTS",
+    "ACCEL_CI_MATRIX",
+    "ACCEL_CI_STRATEGY",
+    "ACTIONS_ID_TOKEN_REQUEST_TOKEN",
+    "ACTIONS_ID_TOKEN_REQUEST_URL",
+    "GITHUB_TOKEN",
+)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -32,7 +41,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         words = list(sys.argv[1:] if argv is None else argv)
         if words[:1] == [SIMULATOR]:
             return _simulator(words[1:])
-        command = arguments.read(words, version=__version__)
+        elsewhere = {} if words and words[0] in commands.VERBS else _elsewhere()
+        command = arguments.read(words, version=__version__, elsewhere=elsewhere)
         given = parsing.from_json(environ.get("ACCEL_CI_INPUTS") or "{}") | dict(command.given)
         return commands.VERBS[command.verb](Call(given=given, environ=environ, job=job))
     except AccelError as error:
@@ -43,11 +53,18 @@ def main(argv: Sequence[str] | None = None) -> int:
         return AccelError.exit_code
 
 
+def _elsewhere() -> dict[str, str]:
+    """The verbs that other packages bring, where they are installed, with what they do."""
+    from importlib.metadata import entry_points
+
+    return {SIMULATOR: SIMULATES} if entry_points(group=PLUGINS, name=SIMULATOR) else {}
+
+
 def _simulator(words: Sequence[str]) -> int:
     """The simulated world knows us and not the other way round: it is found by its entry point, where it is installed."""
     from importlib.metadata import entry_points
 
-    for verb in entry_points(group="accel_ci.verbs", name=SIMULATOR):
+    for verb in entry_points(group=PLUGINS, name=SIMULATOR):
         code: int = verb.load()(words)
         return code
     raise ConfigurationError("the simulator is not installed", what_to_do="pip install 'accel-ci[sim]'")

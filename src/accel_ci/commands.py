@@ -15,12 +15,13 @@ from accel_ci.domain.record import RunRecord
 from accel_ci.domain.runkey import RunKey
 from accel_ci.domain.verdict import OnInfrastructure, Verdict
 from accel_ci.inputs import models, parsing
-from accel_ci.inputs.models import CleanupInputs, RunInputs
+from accel_ci.inputs.models import CleanupInputs, ListInputs, ProvisionInputs, RunInputs
 from accel_ci.operations import records
 from accel_ci.ports.job import Job
 from accel_ci.ports.world import World
 from accel_ci.render import catalogue, outputs, terminal
-from accel_ci.usecases import cleanup, collect, gate, provision, reap_queued, report, run_remote
+from accel_ci.usecases import cleanup, collect, gate, provision, reap_queued, report, run_remote, ssh
+from accel_ci.wiring import Cloud
 
 SWEEP_GRACE_S = 3600.0
 
@@ -56,7 +57,7 @@ def provision_(call: Call) -> int:
         here,
         backend=inputs.backend,
         accelerator=inputs.accelerator,
-        project=inputs.project,
+        cloud=_cloud(inputs),
         talk=call.job,
     ) as world:
         wiring.remember(call.environ, here, given=call.given)
@@ -82,15 +83,22 @@ def collect_(call: Call) -> int:
     """Bring files back from the leased machine."""
     inputs, here = parsing.parse(models.CollectInputs, call.given), wiring.continued(call.environ)
     with wiring.world(call.environ, here, slot=inputs.slot, talk=call.job) as world:
-        record = collect.collect(world, inputs.paths, caps=inputs.caps(), slot=inputs.slot)
-        call.tell(outputs.collect(record, directory=world.files.path(records.place(inputs.slot, "artifacts"))))
+        known = records.load(world.files, inputs.slot)
+        # Said first: of a machine that does not answer any more there is still the log to keep.
+        call.tell(outputs.upload(known, **_places(world, inputs.slot)))
+        call.tell(outputs.collect(collect.collect(world, inputs.paths, caps=inputs.caps(), slot=inputs.slot)))
     return 0
+
+
+def _places(world: World, slot: str) -> dict[str, str]:
+    names = {"directory": "artifacts", "log": "log", "document": "record.json"}
+    return {each: world.files.path(records.place(slot, name)) for each, name in names.items()}
 
 
 def cleanup_(call: Call) -> int:
     """End machines and prove it."""
     inputs, here = parsing.parse(CleanupInputs, call.given), wiring.continued(call.environ)
-    with wiring.world(call.environ, here, backend=inputs.backend, project=inputs.project, talk=call.job) as world:
+    with wiring.world(call.environ, here, backend=inputs.backend, cloud=_cloud(inputs), talk=call.job) as world:
         if inputs.mode == "sweep":
             facts = cleanup.sweep(world, here.repository_id, grace_s=SWEEP_GRACE_S, dry_run=inputs.dry_run)
         else:
@@ -98,6 +106,14 @@ def cleanup_(call: Call) -> int:
             facts = cleanup.cleanup(world, key, owner=_owner(inputs, key), dry_run=inputs.dry_run)
     call.tell(outputs.cleanup(facts))
     return 0
+
+
+def _cloud(inputs: ProvisionInputs | CleanupInputs | ListInputs) -> Cloud:
+    return Cloud(
+        project=inputs.project,
+        provider=inputs.workload_identity_provider,
+        service_account=inputs.service_account,
+    )
 
 
 def _owner(inputs: CleanupInputs, key: RunKey) -> Owner:
@@ -137,7 +153,12 @@ def run_(call: Call) -> int:
     """The whole journey."""
     inputs, here = parsing.parse(RunInputs, call.given), wiring.here(call.environ)
     with wiring.world(
-        call.environ, here, backend=inputs.backend, accelerator=inputs.accelerator, talk=call.job
+        call.environ,
+        here,
+        backend=inputs.backend,
+        accelerator=inputs.accelerator,
+        cloud=_cloud(inputs.provision()),
+        talk=call.job,
     ) as world:
         permission = _gate(call, world, here, inputs=inputs) if here.on_github else None
         if here.on_github and permission is None:
@@ -152,7 +173,8 @@ def run_(call: Call) -> int:
 
 
 def _gate(call: Call, world: World, here: Context, *, inputs: RunInputs) -> Grant | None:
-    return gate.gate(world, here, event=wiring.event(call.environ), policy=plans.policy(inputs.gate()))
+    event, wanted = wiring.event(call.environ), inputs.gate()
+    return gate.gate(world, here, event=event, policy=plans.policy(wanted), check_name=wanted.check)
 
 
 def attach_(call: Call) -> int:
@@ -180,10 +202,21 @@ def _journey(call: Call, world: World, here: Context, *, inputs: RunInputs, reco
 def list_(call: Call) -> int:
     """Name the machines of this repository that exist now."""
     inputs, here = parsing.parse(models.ListInputs, call.given), wiring.continued(call.environ)
-    with wiring.world(call.environ, here, backend=inputs.backend, talk=call.job) as world:
+    with wiring.world(call.environ, here, backend=inputs.backend, cloud=_cloud(inputs), talk=call.job) as world:
         machines = world.machines.list_owned(Owner(repository_id=here.repository_id))
         call.job.stream("".join(f"{line}\n" for line in terminal.machines(machines, now=world.clock.now())))
     return 0
+
+
+def ssh_(call: Call) -> int:
+    """Open a shell on a leased machine, or run a command there; the exit code is the command's."""
+    inputs = parsing.parse(models.SshInputs, call.given)
+    here, files, slot = wiring.leased(call.environ, inputs.machine, slot=inputs.slot)
+    machine = ssh.leased(files, slot)
+    with wiring.doors(call.environ, here, machine) as (machines, shell):
+        visit = ssh.Visit(machine=machine, worker=inputs.worker, command=inputs.run)
+        # What a machine says may command a CI's runner: only a person's terminal gets it as it is.
+        return ssh.ssh(machines, shell, call.job, visit=visit, sanitized=here.on_github)
 
 
 def accelerators_(call: Call) -> int:
@@ -225,5 +258,6 @@ VERBS: Mapping[str, Callable[[Call], int]] = {
     "run": run_,
     "attach": attach_,
     "list": list_,
+    "ssh": ssh_,
     "accelerators": accelerators_,
 }

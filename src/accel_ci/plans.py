@@ -90,7 +90,7 @@ def plan(here: Context, inputs: RunInputs, record: RunRecord, *, directory: str)
         work=work,
         paths=wanted.paths if wanted else (),
         caps=wanted.caps() if wanted else Caps(),
-        publication=publication(here),
+        publication=publication(here, name=inputs.check),
     )
 
 
@@ -108,4 +108,6 @@ def policy(inputs: GateInputs) -> Policy:
         drafts=inputs.drafts,
         skip_words=inputs.skip_words,
         until_push=inputs.label_lasts == "until-push",
+        quiet_s=float(inputs.quiet_period),
+        max_running=inputs.max_running,
     )

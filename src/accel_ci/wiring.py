@@ -24,21 +24,26 @@ from accel_ci.adapters.files_dir import FilesDirectory
 from accel_ci.adapters.git_source import GitSources
 from accel_ci.adapters.github_calls import Calls
 from accel_ci.adapters.github_rest import GitHubRest
+from accel_ci.adapters.google_sign_in import GoogleSignIn
 from accel_ci.adapters.history_dir import HistoryDirectory
 from accel_ci.adapters.registry import Site
+from accel_ci.adapters.supervised import SupervisedRemote
 from accel_ci.adapters.system_clock import SystemClock
 from accel_ci.adapters.terminal_job import TerminalJob
 from accel_ci.domain import context, errors
 from accel_ci.domain.context import Context
+from accel_ci.domain.machine import Machine
 from accel_ci.operations import records
 from accel_ci.ports.files import Files
 from accel_ci.ports.github import GitHub
 from accel_ci.ports.job import Job
+from accel_ci.ports.machines import Machines
 from accel_ci.ports.world import World
 
 CURRENT = "current"
+SHOWN = 5
 _CONTEXT = TypeAdapter(Context)
-CLOUD = re.compile("(?:CLOUDSDK|GOOGLE)_|HOME$")
+CLOUD = re.compile("(?:CLOUDSDK|GOOGLE|ACTIONS_ID_TOKEN_REQUEST)_|(?:HOME|GITHUB_ACTIONS)$")
 PRIVATE = re.compile(
     r"^(GITHUB|ACTIONS|RUNNER|INPUT|ACCEL_CI|AWS|GOOGLE|CLOUDSDK)_|TOKEN|SECRET|PASSW|CREDENTIAL|API_?KEY"
 )
@@ -62,6 +67,26 @@ class Place:
     def history(self) -> HistoryDirectory:
         """What was kept of earlier runs."""
         return HistoryDirectory(f"{self.state}/history")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cloud:
+    """What a step says about the cloud: the project that pays, and whom we are to be there; "" where it says nothing."""
+
+    project: str = ""
+    provider: str = ""
+    service_account: str = ""
+
+    def completed(self, given: Mapping[str, str]) -> Cloud:
+        """The same, with what the step that leased was given; an identity is taken whole or not at all."""
+        if not self.provider:
+            provider, account = given.get("workload-identity-provider", ""), given.get("service-account", "")
+        else:
+            provider, account = self.provider, self.service_account
+        return Cloud(project=self.project or given.get("project", ""), provider=provider, service_account=account)
+
+
+NO_CLOUD = Cloud()
 
 
 def place(environ: Mapping[str, str]) -> Place:
@@ -97,23 +122,18 @@ def world(
     backend: str = "auto",
     accelerator: str = "",
     slot: str = "",
-    project: str = "",
+    cloud: Cloud = NO_CLOUD,
 ) -> Iterator[World]:
     """All ports for this run; connections are closed when the block is left.
 
     Without an accelerator `auto` is the backend of the slot's leased machine, and where there is none every backend.
+    What `cloud` leaves out is what the step that leased was given.
     """
     kept = place(environ)
     files = kept.files(here.key().name)
     known = _leased_from(files, slot) if backend == "auto" and not accelerator else backend
     chosen = registry.backend(known, accelerator=accelerator)
-    site = Site(
-        state=kept.state,
-        run=kept.run(here.key().name),
-        environment=harmless(environ),
-        cloud={name: value for name, value in environ.items() if CLOUD.match(name)},
-        project=project or _remembered(files).get("project", ""),
-    )
+    site = _site(environ, here, cloud=cloud)
     with chosen.remote(site) as remote:
         yield World(
             machines=chosen.machines(site),
@@ -125,7 +145,31 @@ def world(
             clock=SystemClock(),
             entropy=SystemEntropy(),
             github=_github(environ, here),
+            credentials=site.sign_in,
         )
+
+
+@contextmanager
+def doors(environ: Mapping[str, str], here: Context, machine: Machine) -> Iterator[tuple[Machines, SupervisedRemote]]:
+    """The backend of a machine that the run leased, and the way to its workers."""
+    chosen, site = registry.backend(machine.backend, accelerator=""), _site(environ, here, cloud=NO_CLOUD)
+    with chosen.remote(site) as remote:
+        yield chosen.machines(site), remote
+
+
+def _site(environ: Mapping[str, str], here: Context, *, cloud: Cloud) -> Site:
+    kept = place(environ)
+    files = kept.files(here.key().name)
+    told = cloud.completed(_remembered(files))
+    variables = {name: value for name, value in environ.items() if CLOUD.match(name)}
+    return Site(
+        state=kept.state,
+        run=kept.run(here.key().name),
+        environment=harmless(environ),
+        cloud=variables,
+        project=told.project,
+        sign_in=GoogleSignIn(variables, provider=told.provider, account=told.service_account, files=files),
+    )
 
 
 def _github(environ: Mapping[str, str], here: Context) -> GitHub | None:
@@ -193,6 +237,33 @@ def recalled(environ: Mapping[str, str], name: str) -> tuple[Context, dict[str, 
             what_to_do=f"see which there are: ls {kept.runs}",
         )
     return _CONTEXT.validate_json(known), json.loads(given)
+
+
+def leased(environ: Mapping[str, str], wanted: str, *, slot: str) -> tuple[Context, Files, str]:
+    """The run and the slot that leased the machine of this handle or name, or the run of this name; "": the last run."""
+    kept = place(environ)
+    if not wanted:
+        here = continued(environ)
+        return here, kept.files(here.key().name), slot
+    known = list(_slots(kept))
+    for files, run, each in known:
+        machine = records.load_machine(files, each)
+        if wanted in (machine.handle, machine.name) or (wanted == run and each == slot):
+            return recalled(environ, run)[0], files, each
+    names = [records.load_machine(files, each).handle for files, _, each in known[:SHOWN]]
+    raise errors.ConfigurationError(
+        f"no machine {wanted!r} was leased from here", what_to_do=f"the last ones were: {', '.join(names) or 'none'}"
+    )
+
+
+def _slots(kept: Place) -> Iterator[tuple[Files, str, str]]:
+    """The documents, run and slot of every machine that was leased from here, the newest run first."""
+    runs = [path.parent for path in Path(kept.runs).glob("*/context.json")]
+    for run in sorted(runs, key=lambda path: path.stat().st_mtime, reverse=True):
+        files = kept.files(run.name)
+        for slot in records.slots(files):
+            if files.read(records.place(slot, "machine.json")) is not None:
+                yield files, run.name, slot
 
 
 def copy_page(files: Files, slot: str, *, to: str) -> str:

@@ -60,7 +60,7 @@ def coverage(tally: Tally) -> str:
 
 
 def _replay(arguments: argparse.Namespace) -> int:
-    tally, lines = campaign.one(arguments.seed, arguments.world, rate=arguments.faults, aim=arguments.aim)
+    tally, lines = campaign.one(arguments.seed, arguments.world, rate=arguments.faults, aims=tuple(arguments.aim))
     print("\n".join(lines))
     print(f"trace: {_hexadecimal(tally.trace)}, violations: {len(tally.found)}")
     return 1 if tally.found else 0
@@ -68,8 +68,14 @@ def _replay(arguments: argparse.Namespace) -> int:
 
 def replay_command(seed: int, rate: float, found: Found) -> str:
     """The command that shows the world of the violation again."""
-    aim = f" --aim {sites.SITES[found.aim.site].name}:{found.aim.nth}:{found.aim.fate.value}" if found.aim else ""
-    return f"python -m accel_ci_sim simulate --seed {seed} --faults {rate} --world {found.world}{aim}"
+    aims = "".join(f" --aim {_named(aim)}" for aim in found.aims)
+    return f"python -m accel_ci_sim simulate --seed {seed} --faults {rate} --world {found.world}{aims}"
+
+
+def _named(aim: Aim) -> str:
+    """site:nth:fate, and the role where one is meant."""
+    role = f":{aim.role}" if aim.role else ""
+    return f"{sites.SITES[aim.site].name}:{aim.nth}:{aim.fate.value}{role}"
 
 
 def _hexadecimal(trace: int) -> str:
@@ -77,8 +83,8 @@ def _hexadecimal(trace: int) -> str:
 
 
 def _aim(text: str) -> Aim:
-    site, nth, fate = text.split(":")
-    return Aim(sites.BY_NAME[site].number, int(nth), Fate(fate))
+    site, nth, fate, *role = text.split(":")
+    return Aim(sites.BY_NAME[site].number, int(nth), Fate(fate), *role)
 
 
 def _arguments(argv: list[str] | None) -> argparse.Namespace:
@@ -88,7 +94,7 @@ def _arguments(argv: list[str] | None) -> argparse.Namespace:
     simulate.add_argument("--first", type=int, default=0, help="the number of the first world")
     simulate.add_argument("--seed", type=int, default=1, help="the same seed gives the same worlds")
     simulate.add_argument("--world", type=int, help="replay this one world and print what happened in it")
-    simulate.add_argument("--aim", type=_aim, help="with --world: one sure fault, such as files.write:1:crash-after")
+    simulate.add_argument("--aim", type=_aim, action="append", default=[], help="with --world: a sure fault: files.write:1:crash-after")
     simulate.add_argument("--faults", type=float, default=0.01, help="faults per port call, on average")
     simulate.add_argument("--jobs", type=int, default=1, help="processes to use")
     simulate.add_argument("--coverage", action="store_true", help="meet every fate at every call, and print how often")

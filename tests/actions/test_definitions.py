@@ -18,9 +18,13 @@ from accel_ci.inputs.declaration import Inputs
 ROOT = Path(__file__).resolve().parents[2]
 DEFINITIONS = [f"actions/{verb}/action.yml" for verb in manifest.PUBLISHED]
 FACES = [f"{verb}/action.yml" for verb in manifest.PUBLISHED]
-WORKING = ["action.yml", *DEFINITIONS, *FACES]
+OLD_RUNNERS = ["ghes/action.yml", "ghes/provision/action.yml"]
+WORKING = ["action.yml", *DEFINITIONS, *FACES, *OLD_RUNNERS]
 EVERY = [*WORKING, "container/action.yml"]
+ALWAYS_CLEANUP = "actions/internal/always-cleanup"
 READMES = [f"{verb}/README.md" for verb in manifest.PUBLISHED]
+UPLOADING = ["Upload files, log and record", "Let the report link to it"]
+PINNED = re.compile(r"actions/upload-artifact@[0-9a-f]{40} # v[0-9]+\.[0-9]+\.[0-9]+")
 WITH_TOKEN = {"gate", "report", "reap-queued", "run-remote", "run"}
 
 
@@ -34,6 +38,11 @@ def steps(path: str) -> list[dict[str, Any]]:
     found = read(path)["runs"]["steps"]
     assert isinstance(found, list)
     return found
+
+
+def working(path: str) -> list[dict[str, Any]]:
+    """The steps but for the one that, in what leases, waits for the job's end."""
+    return [step for step in steps(path) if ALWAYS_CLEANUP not in step.get("uses", "")]
 
 
 def verb(path: str) -> str:
@@ -53,7 +62,7 @@ def tool(*command: str | Path) -> str:
 
 def test_every_action_is_known() -> None:
     """There is no action.yml that these tests and the generator do not know, apart from internal ones."""
-    patterns = ("action.yml", "*/action.yml", "actions/*/action.yml")
+    patterns = ("action.yml", "*/action.yml", "actions/*/action.yml", "ghes/*/action.yml")
     found = {str(path.relative_to(ROOT)) for pattern in patterns for path in ROOT.glob(pattern)}
     assert found == set(EVERY)
 
@@ -81,7 +90,8 @@ def test_the_marketplace_takes_the_description(path: str) -> None:
 @pytest.mark.parametrize("path", WORKING)
 def test_an_action_sets_up_and_then_becomes_the_program(path: str) -> None:
     """Each action has two steps; the second `exec`s the program, so that the runner's signals reach it."""
-    first, second = steps(path)
+    first, second, *upload = working(path)
+    assert [step["name"] for step in upload] == (UPLOADING if verb(path) == "collect" else [])
     assert second["run"] == f'exec "$RUNNER_TEMP/accel-ci/bin/accel-ci" {verb(path)}'
     assert second["id"] == "main"
     found = re.fullmatch(
@@ -96,14 +106,15 @@ def test_an_action_sets_up_and_then_becomes_the_program(path: str) -> None:
 def test_scripts_are_bash_without_expressions(path: str) -> None:
     """Scripts are bash and hold no expression: values reach them through the environment only."""
     for step in steps(path):
-        assert step["shell"] == "bash"
-        assert "${{" not in step["run"]
+        if "uses" not in step:
+            assert step["shell"] == "bash"
+            assert "${{" not in step["run"]
 
 
 @pytest.mark.parametrize("path", WORKING)
 def test_inputs_travel_as_one_json(path: str) -> None:
     """The program gets all inputs as one JSON, with what tells matrix siblings apart; the set-up gets the backend."""
-    first, second = steps(path)
+    first, second, *_ = working(path)
     told = [name for name in ("backend", "accelerator") if name in read(path)["inputs"]]
     assert first.get("env", {}) == {name.upper(): f"${{{{ inputs.{name} }}}}" for name in told}
     environment = dict(second["env"])
@@ -116,8 +127,51 @@ def test_inputs_travel_as_one_json(path: str) -> None:
 @pytest.mark.parametrize("path", WORKING)
 def test_only_steps_that_speak_to_github_have_its_token(path: str) -> None:
     """GitHub's token is in no step that can do without it: the machine's lease and end never depend on GitHub."""
-    tokens = [step.get("env", {}).get("GITHUB_TOKEN") for step in steps(path)]
-    assert tokens == [None, "${{ github.token }}" if verb(path) in WITH_TOKEN else None]
+    tokens = [step.get("env", {}).get("GITHUB_TOKEN") for step in working(path)]
+    assert tokens[:2] == [None, "${{ github.token }}" if verb(path) in WITH_TOKEN else None]
+    assert not any(tokens[2:])
+
+
+@pytest.mark.parametrize("path", EVERY)
+def test_the_only_code_of_others_is_pinned(path: str) -> None:
+    """No action uses another's, but for collect: the upload, by the whole commit of a release that a comment names."""
+    text = (ROOT / path).read_text(encoding="utf-8")
+    others = re.findall(r"^ *(?:- )?uses: (.*)$", text, re.MULTILINE)
+    found = [each for each in others if ALWAYS_CLEANUP not in each]
+    assert [bool(PINNED.fullmatch(each)) for each in found] == ([True] if verb(path) == "collect" else [])
+
+
+@pytest.mark.parametrize("path", WORKING)
+def test_what_leases_cleans_up_after_the_job(path: str) -> None:
+    """The first step of what leases, and of nothing else, is the one whose post step ends what still lives.
+
+    First: the post step of a nested action that never started does not run either.
+    """
+    told = [(place, step.get("uses", "")) for place, step in enumerate(steps(path))]
+    nested = [each for each in told if ALWAYS_CLEANUP in each[1]]
+    named = f"org/accel-ci/{ALWAYS_CLEANUP}@v1" if path in OLD_RUNNERS else f"$/{ALWAYS_CLEANUP}"
+    assert nested == ([(0, named)] if verb(path) in {"provision", "run"} else [])
+
+
+def test_the_post_step_runs_however_the_job_ended() -> None:
+    """The nested action runs on a node of today's runners, always, and needs no package."""
+    runs = read(f"{ALWAYS_CLEANUP}/action.yml")["runs"]
+    assert runs == {"using": "node24", "main": "main.js", "post": "post.js", "post-if": "always()"}
+    assert sorted(each.name for each in (ROOT / ALWAYS_CLEANUP).iterdir()) == ["action.yml", "main.js", "post.js"]
+    code = "".join((ROOT / ALWAYS_CLEANUP / name).read_text(encoding="utf-8") for name in ("main.js", "post.js"))
+    assert all(module.startswith("node:") for module in re.findall(r"require\('([^']+)'\)", code))
+
+
+@pytest.mark.parametrize("path", OLD_RUNNERS)
+def test_old_runners_get_the_same_steps(path: str) -> None:
+    """The form for runners that do not know `$/` differs in the nested action's name and the way to the scripts only."""
+
+    def plain(step: dict[str, Any]) -> dict[str, Any]:
+        return {**step, "uses": "", "run": step.get("run", "").replace("../", "")}
+
+    other = "action.yml" if verb(path) == "run" else f"{verb(path)}/action.yml"
+    assert [plain(step) for step in steps(path)] == [plain(step) for step in steps(other)]
+    assert read(path)["inputs"] == read(other)["inputs"]
 
 
 def test_the_container_says_that_it_is_not_there() -> None:

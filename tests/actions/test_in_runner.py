@@ -14,8 +14,10 @@ import pytest
 import yaml
 
 from accel_ci.inputs import declaration, manifest, models, parsing
+from tests.actions import uploads
 
 ROOT = Path(__file__).resolve().parents[2]
+ALWAYS_CLEANUP = "actions/internal/always-cleanup"
 SETUP = """#!/usr/bin/env bash
 set -eu
 mkdir -p "$RUNNER_TEMP/accel-ci/bin"
@@ -29,6 +31,10 @@ names = ("ACCEL_CI_INPUTS", "ACCEL_CI_MATRIX", "ACCEL_CI_STRATEGY", "ACCEL_CI_JO
 seen = {{name: os.environ[name] for name in names if name in os.environ}}
 with open(f"/proc/{{os.getppid()}}/comm") as parent:
     seen["parent"] = parent.read().strip()
+if "ACCEL_CI_INPUTS" not in os.environ:  # the post step, of each action that leases
+    with open(os.path.join(os.environ["SEEN"], "posts"), "a") as file:
+        file.write(json.dumps(seen) + "\\n")
+    sys.exit(5)
 with open(os.path.join(os.environ["SEEN"], verb), "w") as file:
     json.dump(seen, file)
 with open(os.environ["DECLARED"]) as declared, open(os.environ["GITHUB_OUTPUT"], "a") as outputs:
@@ -54,9 +60,11 @@ class Run:
 
     seen: dict[str, dict[str, str]]
     setup: list[str]
+    posts: list[dict[str, str]]
     outputs: dict[str, dict[str, str]]
     exit_code: int
     log: str
+    uploaded: dict[str, Any]
 
 
 def act(tmp_path: Path, steps: list[dict[str, Any]]) -> Run:
@@ -76,6 +84,7 @@ def act(tmp_path: Path, steps: list[dict[str, Any]]) -> Run:
             *("--local-repository", f"org/accel-ci@v1={tmp_path / 'accel-ci'}"),
             *("--env", f"SEEN={seen}", "--env", f"STAND_IN={tmp_path / 'program'}"),
             *("--env", f"DECLARED={tmp_path / 'declared'}"),
+            *uploads.mapped(tmp_path),
         ],
         cwd=work,
         # act hands its whole environment to the steps: a developer's own variables have no place there
@@ -85,13 +94,16 @@ def act(tmp_path: Path, steps: list[dict[str, Any]]) -> Run:
         timeout=120,
         check=False,
     )
-    return observed(seen, done)
+    return observed(seen, done, uploaded=uploads.inputs(tmp_path) if (tmp_path / "kept").exists() else {})
 
 
 def lay_out(repository: Path, aside: Path) -> None:
     """The committed actions with a set-up that puts the stand-in where the program would be."""
     for path in [*manifest.IN_PLACE, *(f"{verb}/action.yml" for verb in manifest.PUBLISHED)]:
-        write(repository / path, (ROOT / path).read_text(encoding="utf-8"))
+        # act does not know `$/`, so that it gets the form for old runners.
+        write(repository / path, manifest.tagged((ROOT / path).read_text(encoding="utf-8")))
+    for name in ("action.yml", "main.js", "post.js"):
+        write(repository / ALWAYS_CLEANUP / name, (ROOT / ALWAYS_CLEANUP / name).read_text(encoding="utf-8"))
     write(repository / "actions/internal/setup/setup.sh", SETUP)
     write(aside / "program", PROGRAM)
     write(aside / "declared", json.dumps({verb: list(model.outputs) for verb, model in models.ACTIONS.items()}))
@@ -103,15 +115,17 @@ def write(path: Path, text: str) -> None:
     path.chmod(0o755)
 
 
-def observed(seen: Path, done: subprocess.CompletedProcess[str]) -> Run:
+def observed(seen: Path, done: subprocess.CompletedProcess[str], *, uploaded: dict[str, Any]) -> Run:
     files = {path.name: path.read_text(encoding="utf-8") for path in seen.iterdir()}
     assert "outputs" in files, done.stdout + done.stderr
     return Run(
         setup=files.pop("setup", "").splitlines(),
+        posts=[json.loads(line) for line in files.pop("posts", "").splitlines()],
         outputs={name: step["outputs"] for name, step in json.loads(files.pop("outputs")).items()},
         seen={verb: json.loads(text) for verb, text in files.items()},
         exit_code=done.returncode,
         log=done.stdout,
+        uploaded=uploaded,
     )
 
 
@@ -129,6 +143,16 @@ def test_every_action_reaches_its_verb(run: Run) -> None:
     """Through its face each action sets up the program and becomes its verb, after a failure too."""
     assert run.seen.keys() == models.ACTIONS.keys()
     assert run.exit_code == 1
+
+
+def test_the_post_step_cleans_up_and_only_warns(run: Run) -> None:
+    """After the job each action that leases has the program clean up, told apart from matrix siblings, without inputs.
+
+    A cleanup that fails there is a warning: the job's result stays the tests'.
+    """
+    assert [seen["parent"] for seen in run.posts] == ["node", "node"]
+    assert all("job-index" in seen["ACCEL_CI_STRATEGY"] and "ACCEL_CI_MATRIX" in seen for seen in run.posts)
+    assert run.log.count("cleanup ended with exit code 5: a machine may still live") == 2
 
 
 def test_the_program_is_the_steps_own_process(run: Run) -> None:
@@ -166,6 +190,18 @@ def test_only_some_verbs_have_a_token(run: Run) -> None:
     with_token = {verb for verb, seen in run.seen.items() if seen.get("GITHUB_TOKEN") == "a-token-of-the-job"}
     assert with_token == {"gate", "report", "reap-queued", "run-remote", "run"}
     assert all("GITHUB_TOKEN" not in run.seen[verb] for verb in models.ACTIONS.keys() - with_token)
+
+
+def test_what_collect_names_is_uploaded(run: Run) -> None:
+    """The upload gets the program's own artifact name and three places; an earlier upload of the same run is replaced."""
+    assert run.uploaded == {
+        "name": "<collect artifact>",
+        "path": "<collect directory>\n<collect log>\n<collect record>\n",
+        "if-no-files-found": "ignore",
+        "retention-days": "0",
+        "overwrite": "true",
+        "include-hidden-files": "true",
+    }
 
 
 def test_a_job_without_a_matrix_says_so(run: Run) -> None:

@@ -9,7 +9,7 @@ import pytest
 from google.auth import exceptions
 from google.auth.transport.requests import Request
 
-from accel_ci.adapters import google_sign_in
+from accel_ci.adapters.google_sign_in import GoogleSignIn
 from accel_ci.domain.errors import ConfigurationError
 
 
@@ -28,9 +28,8 @@ def test_the_token_file_is_read_again(tmp_path: Path) -> None:
     """The token is whatever the file holds when it is needed: somebody else keeps it fresh."""
     file = tmp_path / "token"
     file.write_text("first\n")
-    credentials, project = google_sign_in.credentials(
-        {"CLOUDSDK_AUTH_ACCESS_TOKEN_FILE": str(file), "CLOUDSDK_CORE_PROJECT": "p"}
-    )
+    variables = {"CLOUDSDK_AUTH_ACCESS_TOKEN_FILE": str(file), "CLOUDSDK_CORE_PROJECT": "p"}
+    credentials, project = GoogleSignIn(variables).credentials()
     credentials.refresh(Request())  # type: ignore[no-untyped-call]
     assert (credentials.token, project, credentials.valid) == ("first", "p", True)
     file.write_text("second")
@@ -44,7 +43,7 @@ def test_a_token_file_that_holds_none(tmp_path: Path, content: str | None) -> No
     file = tmp_path / "token"
     if content is not None:
         file.write_text(content, encoding="latin-1")
-    credentials, _ = google_sign_in.credentials({"CLOUDSDK_AUTH_ACCESS_TOKEN_FILE": str(file)})
+    credentials, _ = GoogleSignIn({"CLOUDSDK_AUTH_ACCESS_TOKEN_FILE": str(file)}).credentials()
     with pytest.raises(exceptions.RefreshError, match="access token file") as error:
         credentials.refresh(Request())  # type: ignore[no-untyped-call]
     assert str(tmp_path) not in str(error.value)
@@ -63,23 +62,23 @@ def test_application_default_credentials(nobody: Path, monkeypatch: pytest.Monke
     file.write_text(json.dumps(key))
     monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(file))
     monkeypatch.setenv("GOOGLE_CLOUD_PROJECT", "theirs")
-    _, theirs = google_sign_in.credentials({})
-    _, ours = google_sign_in.credentials({"CLOUDSDK_CORE_PROJECT": "ours", "GOOGLE_CLOUD_PROJECT": "theirs"})
+    _, theirs = GoogleSignIn({}).credentials()
+    _, ours = GoogleSignIn({"CLOUDSDK_CORE_PROJECT": "ours", "GOOGLE_CLOUD_PROJECT": "theirs"}).credentials()
     assert (theirs, ours) == ("theirs", "ours")
 
 
 def test_nobody_is_signed_in(nobody: Path) -> None:
     """Without any credentials the error says how to get some."""
     with pytest.raises(ConfigurationError, match="no credentials") as error:
-        google_sign_in.credentials({})
-    assert "google-github-actions/auth" in error.value.what_to_do
+        GoogleSignIn({}).credentials()
+    assert "workload-identity-provider" in error.value.what_to_do
 
 
 def test_a_credentials_file_that_is_none(nobody: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A variable that leads to nowhere is the user's to mend."""
     monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(nobody / "absent.json"))
     with pytest.raises(ConfigurationError, match=r"absent\.json"):
-        google_sign_in.credentials({})
+        GoogleSignIn({}).credentials()
 
 
 @pytest.mark.parametrize(
@@ -95,7 +94,7 @@ def test_a_credentials_file_that_is_none(nobody: Path, monkeypatch: pytest.Monke
 )
 def test_signs_of_credentials(cloud: dict[str, str], likely: bool) -> None:
     """Whether a sign-in is to be expected shows in the variables alone, without the library."""
-    assert google_sign_in.likely(cloud) is likely
+    assert GoogleSignIn(cloud).likely() is likely
 
 
 def test_gclouds_own_credentials_are_a_sign(tmp_path: Path) -> None:
@@ -103,6 +102,6 @@ def test_gclouds_own_credentials_are_a_sign(tmp_path: Path) -> None:
     kept = tmp_path / ".config" / "gcloud"
     kept.mkdir(parents=True)
     (kept / "application_default_credentials.json").write_text("{}")
-    assert google_sign_in.likely({"HOME": str(tmp_path)})
-    assert google_sign_in.likely({"CLOUDSDK_CONFIG": str(kept)})
-    assert not google_sign_in.likely({"HOME": str(tmp_path), "CLOUDSDK_CONFIG": str(tmp_path)})
+    assert GoogleSignIn({"HOME": str(tmp_path)}).likely()
+    assert GoogleSignIn({"CLOUDSDK_CONFIG": str(kept)}).likely()
+    assert not GoogleSignIn({"HOME": str(tmp_path), "CLOUDSDK_CONFIG": str(tmp_path)}).likely()

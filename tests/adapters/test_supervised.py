@@ -18,7 +18,7 @@ import pytest
 
 from accel_ci.adapters import supervised, transport
 from accel_ci.adapters.supervised import Deadlines, SupervisedRemote
-from accel_ci.adapters.transport import Session, Stdin
+from accel_ci.adapters.transport import Invocation, Session, Stdin
 from accel_ci.domain.errors import CancelledError, CloudError, ConfigurationError, ConnectionLostError
 from accel_ci.domain.machine import Machine, Worker
 from accel_ci.domain.workload import Caps, Package, Phase
@@ -51,6 +51,9 @@ class Liar:
 
     async def open(self, machine: Machine, worker: Worker, argv: Sequence[str], *, stdin: Stdin) -> Session:
         return await transport.spawn(["sh", "-c", self._text], stdin=stdin)
+
+    def shell(self, machine: Machine, worker: Worker, text: str, *, on_terminal: bool) -> Invocation:
+        return Invocation(argv=("sh", "-c", self._text))
 
     async def close(self) -> None:
         pass

@@ -10,7 +10,7 @@ from typing import Protocol
 from accel_ci.adapters.github_calls import Calls
 from accel_ci.adapters.github_rest import GitHubRest
 from accel_ci.domain.check import Check, Conclusion
-from accel_ci.domain.pullrequest import PullRequest, Role
+from accel_ci.domain.pullrequest import PullRequest, Push, Role
 from accel_ci.domain.queued import WorkflowJob, WorkflowRun
 from accel_ci.ports.github import GitHub
 from accel_ci_sim.wire import github as wire
@@ -40,6 +40,18 @@ class Setting(Protocol):
     def pull(self, number: int, *, fork: bool, labels: tuple[str, ...], files: tuple[str, ...]) -> None:
         """A pull request at SHA."""
 
+    def push(self, branch: str, sha: str, *, actor: str, at: float) -> None:
+        """Somebody pushed a branch of the repository."""
+
+    def review(self, number: int, author: str, sha: str, *, state: str) -> None:
+        """Somebody reviewed a commit."""
+
+    def comment(self, number: int, body: str) -> int:
+        """The id of somebody's comment."""
+
+    def reactions(self, comment: int) -> set[str]:
+        """Our reactions to a comment."""
+
     def labels(self, number: int) -> set[str]:
         """The pull request's labels."""
 
@@ -68,6 +80,22 @@ class Faked:
         )
         self.github.labels[number] = set(labels)
         self.github.files[number] = list(files)
+
+    def push(self, branch: str, sha: str, *, actor: str, at: float) -> None:
+        self.github.pushes[branch] = Push(sha=sha, at=at, actor=actor)
+
+    def review(self, number: int, author: str, sha: str, *, state: str) -> None:
+        approved = self.github.approvals.setdefault((number, sha), [])
+        if state == "APPROVED":
+            approved.append(author)
+        elif state != "COMMENTED":
+            approved.remove(author)
+
+    def comment(self, number: int, body: str) -> int:
+        return 9
+
+    def reactions(self, comment: int) -> set[str]:
+        return {each.value for each in self.github.reactions[comment]}
 
     def labels(self, number: int) -> set[str]:
         return self.github.labels[number]
@@ -103,6 +131,18 @@ class Wired:
 
     def pull(self, number: int, *, fork: bool, labels: tuple[str, ...], files: tuple[str, ...]) -> None:
         self.state.add_pull(number, head_sha=SHA, fork=fork, labels=labels).files = list(files)
+
+    def push(self, branch: str, sha: str, *, actor: str, at: float) -> None:
+        self.state.push(branch, sha, actor=actor, at=at)
+
+    def review(self, number: int, author: str, sha: str, *, state: str) -> None:
+        self.state.review(number, author, sha, state=state)
+
+    def comment(self, number: int, body: str) -> int:
+        return self.state.comment("ada", number, body).id
+
+    def reactions(self, comment: int) -> set[str]:
+        return {content for _, content in self.state.comments[comment].reactions}
 
     def labels(self, number: int) -> set[str]:
         return set(self.state.issue(number).labels)

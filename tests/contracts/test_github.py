@@ -8,7 +8,7 @@ import pytest
 
 from accel_ci.domain.check import Conclusion
 from accel_ci.domain.errors import ConfigurationError
-from accel_ci.domain.pullrequest import Role
+from accel_ci.domain.pullrequest import Push, Reaction, Role
 from tests.contracts import github_worlds
 from tests.contracts.github_worlds import NOW, SHA, WORLDS, Setting, check
 from tests.wire.github import description
@@ -160,3 +160,37 @@ def test_the_description_bites() -> None:
     )
     told = description.violations(bad)
     assert any("colour" in each for each in told) and any("$.number" in each for each in told)
+
+
+def test_the_newest_push_of_a_branch(setting: Setting) -> None:
+    """It says the commit, GitHub's own moment and who pushed; a branch that nobody pushed has none."""
+    setting.push("speed", "d" * 40, actor="bob", at=NOW - 500)
+    setting.push("speed", SHA, actor="ada", at=NOW - 100)
+    setting.push("other", "e" * 40, actor="bob", at=NOW - 1)
+    assert setting.github.last_push("speed") == Push(sha=SHA, at=NOW - 100, actor="ada")
+    assert setting.github.last_push("feature/#1 x") is None
+
+
+def test_who_approved_the_commit(setting: Setting) -> None:
+    """Only the newest decision of each counts, and only for this commit; a comment leaves an approval standing."""
+    setting.pull(5, fork=True, labels=(), files=())
+    for who, sha, state in (
+        ("ada", SHA, "APPROVED"),
+        ("ada", SHA, "COMMENTED"),
+        ("bob", "d" * 40, "APPROVED"),
+        ("cyd", SHA, "APPROVED"),
+        ("cyd", SHA, "CHANGES_REQUESTED"),
+        ("dan", SHA, "APPROVED"),
+        ("dan", SHA, "DISMISSED"),
+    ):
+        setting.review(5, who, sha, state=state)
+    assert setting.github.approvers(5, SHA) == ["ada"]
+
+
+def test_a_reaction(setting: Setting) -> None:
+    """The comment has our reaction; a second time changes nothing."""
+    setting.pull(5, fork=False, labels=(), files=())
+    comment = setting.comment(5, "/accel-ci help")
+    for _ in range(2):
+        setting.github.react(comment, Reaction.SEEN)
+    assert setting.reactions(comment) == {"eyes"}

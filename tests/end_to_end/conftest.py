@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from accel_ci.inputs import manifest
 from tests.end_to_end.runner import ROOT, SHIPPED, Runner, git
 from tests.end_to_end.terminal import Terminal
 
@@ -44,5 +45,7 @@ def runner(tmp_path: Path) -> Runner:
     git(repository, "commit", "-qm", "three tests")
     for name in SHIPPED:
         shutil.copytree(ROOT / name, tmp_path / "accel-ci" / name, ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copy(ROOT / "action.yml", tmp_path / "accel-ci/action.yml")
+    for path in ("action.yml", "provision/action.yml"):  # act does not know `$/`
+        text = (ROOT / path).read_text(encoding="utf-8")
+        (tmp_path / "accel-ci" / path).write_text(manifest.tagged(text), encoding="utf-8")
     return Runner(tmp_path)

@@ -14,6 +14,7 @@ from typing import Any
 import yaml
 
 from accel_ci.domain.record import RunRecord
+from tests.actions import uploads
 from tests.end_to_end.terminal import Terminal
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -49,6 +50,7 @@ class Runner:
             ),
             *("--action-offline-mode", "--pull=false", "--no-cache-server"),
             *("--local-repository", f"{self.base / 'server'}/org/accel-ci@v1={self.base / 'accel-ci'}"),
+            *uploads.mapped(self.base, server=str(self.base / "server")),
             *("--env", f"GITHUB_SERVER_URL={self.base / 'server'}", "--env", "GITHUB_REPOSITORY=org/hello"),
             *("--env", "GITHUB_RUN_ID=77", "--env", "GITHUB_REPOSITORY_ID=4711"),
             *(word for name, value in variables.items() for word in ("--env", f"{name}={value}")),

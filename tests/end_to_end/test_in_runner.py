@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from accel_ci.domain.verdict import Verdict
+from tests.actions import uploads
 from tests.end_to_end import runner as runners
 from tests.end_to_end.runner import Runner
 
@@ -21,6 +22,13 @@ def test_the_composed_form_tests_exactly_the_commit(runner: Runner) -> None:
     assert [artifact.name for artifact in record.artifacts] == ["version.txt"]
     assert record.cleanup is not None and record.cleanup.left == []
     assert "test_fail" in runners.summaries(done)
+    (uploaded,) = uploads.kept(runner.base).items()
+    assert uploaded == (
+        f"{record.identity.name}-tpu",
+        {"artifacts/w0/0001-version.txt", "log/run-w0.log", "record.json"},
+    )
+    assert record.artifact_url == uploads.ADDRESS
+    assert f"[Download files, log and record]({uploads.ADDRESS})" in runners.summaries(done)
     assert runner.terminal.machines() == []
 
 

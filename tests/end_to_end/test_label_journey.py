@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from accel_ci_sim.wire import github_shapes
 from tests.contracts import github_worlds
 from tests.contracts.github_worlds import Wired
 from tests.end_to_end import runner as runners
@@ -30,6 +31,7 @@ def _labeled(runner: Runner, github: Wired, *, label: str = LABEL) -> dict[str, 
     event = copy.deepcopy(description.event("pull_request.labeled"))
     event["label"]["name"] = label
     event["pull_request"]["head"]["sha"] = runner.sha
+    event["pull_request"]["updated_at"] = github_shapes.moment(github.clock.now())
     github.state.add_pull(event["number"], head_sha=runner.sha, labels=[label])
     return event
 

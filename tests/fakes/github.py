@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from accel_ci.domain.check import Check, Issue
 from accel_ci.domain.errors import AccelError, ConfigurationError
-from accel_ci.domain.pullrequest import PullRequest, Role
+from accel_ci.domain.pullrequest import PullRequest, Push, Reaction, Role
 from accel_ci.domain.queued import WorkflowJob, WorkflowRun
 
 
@@ -22,6 +22,9 @@ class FakeGitHub:
     pulls: dict[int, PullRequest] = field(default_factory=dict)
     files: dict[int, list[str]] = field(default_factory=dict)
     labels: dict[int, set[str]] = field(default_factory=dict)
+    pushes: dict[str, Push] = field(default_factory=dict)
+    approvals: dict[tuple[int, str], list[str]] = field(default_factory=dict)
+    reactions: dict[int, list[Reaction]] = field(default_factory=dict)
     all_checks: list[Check] = field(default_factory=list)
     comments: dict[int, dict[str, str]] = field(default_factory=dict)
     titles: dict[int, str] = field(default_factory=dict)
@@ -46,6 +49,18 @@ class FakeGitHub:
     def changed_files(self, number: int) -> Iterator[str]:
         self._asked("changed_files")
         yield from self.files.get(number, [])
+
+    def last_push(self, branch: str) -> Push | None:
+        self._asked("last_push")
+        return self.pushes.get(branch)
+
+    def approvers(self, number: int, sha: str) -> list[str]:
+        self._asked("approvers")
+        return self.approvals.get((number, sha), [])
+
+    def react(self, comment: int, reaction: Reaction) -> None:
+        self._writes("react")
+        self.reactions.setdefault(comment, []).append(reaction)
 
     def remove_label(self, number: int, label: str) -> None:
         self._writes("remove_label")

@@ -137,3 +137,22 @@ def test_options_of_a_backend_add_up() -> None:
     words = ["provision", "--accelerator", "v6e-1", "--options", "queued=true", "--options", "network=ci,subnetwork=us"]
     given = arguments.read(words, version="1").given
     assert parsing.parse(ProvisionInputs, given).options == {"queued": "true", "network": "ci", "subnetwork": "us"}
+
+
+def test_verbs_from_elsewhere_are_named(capsys: pytest.CaptureFixture[str]) -> None:
+    """A verb that another package brings is in the help and among the guesses, and is unknown without that package."""
+    elsewhere = {"sim": "Serve a simulated cloud."}
+    with pytest.raises(SystemExit):
+        arguments.read(["--help"], version="1", elsewhere=elsewhere)
+    assert "sim         Serve a simulated cloud." in capsys.readouterr().out
+    with pytest.raises(ConfigurationError) as caught:
+        arguments.read(["simm"], version="1", elsewhere=elsewhere)
+    assert caught.value.what_to_do == "did you mean `sim`?"
+    assert "sim" not in refused("sim").what_to_do
+
+
+def test_a_word_and_a_command() -> None:
+    """ssh takes a machine's name beside the options and a command after `--`, and needs neither."""
+    words = ("tpu://p/z/n", "--worker", "all", "--", "nvidia-smi", "-L")
+    assert read("ssh", *words) == Command("ssh", {"machine": "tpu://p/z/n", "worker": "all", "run": "nvidia-smi -L"})
+    assert read("ssh") == Command("ssh", {})

@@ -12,7 +12,7 @@ import pytest
 from accel_ci.domain import errors, trigger
 from accel_ci.domain.context import Context
 from accel_ci.domain.grant import Grant, Trust
-from accel_ci.domain.pullrequest import PullRequest, Role
+from accel_ci.domain.pullrequest import PullRequest, Push, Role
 from accel_ci.domain.trigger import Policy
 from accel_ci.usecases import gate
 from tests.fakes.github import FakeGitHub
@@ -23,6 +23,7 @@ LABELED = description.event("pull_request.labeled")
 PUSHED = description.event("pull_request.synchronize")
 NUMBER, HEAD = LABELED["number"], LABELED["pull_request"]["head"]["sha"]
 WHO = LABELED["sender"]["login"]
+LABELED_AT = trigger.moment(LABELED["pull_request"]["updated_at"])
 HERE = Context(
     repository="org/hello",
     repository_id=4711,
@@ -37,8 +38,11 @@ POLICY = Policy(label="bug", skip_words=("[skip accel-ci]",))
 
 
 def _fakes(**changed: Any) -> Fakes:
-    fakes, pull = Fakes(), {"title": "Speed it up", "head_sha": HEAD, "base_ref": "main", "fork": False} | changed
-    fakes.github = FakeGitHub(roles={WHO: Role.WRITE}, labels={NUMBER: {"bug", "docs"}})
+    facts = {"title": "Speed it up", "head_sha": HEAD, "base_ref": "main", "fork": False, "head_ref": "speed"}
+    fakes, pull = Fakes(), facts | changed
+    fakes.github = FakeGitHub(roles={WHO: Role.WRITE, "grace": Role.WRITE}, labels={NUMBER: {"bug", "docs"}})
+    fakes.github.pushes["speed"] = Push(sha=HEAD, at=LABELED_AT - 61, actor="grace")
+    fakes.github.approvals[NUMBER, HEAD] = ["grace"] if pull["fork"] else []
     fakes.github.pulls[NUMBER] = PullRequest(number=NUMBER, **pull)
     return fakes
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from accel_ci.domain import lease
 from accel_ci.domain.record import RunRecord
 from accel_ci.domain.verdict import Verdict
@@ -57,3 +59,22 @@ def test_reporting_twice_changes_nothing() -> None:
 def test_a_cancelled_job_without_a_verdict_is_cancelled() -> None:
     """What a person stopped is not blamed on the infrastructure."""
     assert report.report(Fakes().world, worlds.record(), cancelled=True).verdict is Verdict.CANCELLED
+
+
+@pytest.mark.parametrize(
+    ("written", "linked"),
+    [
+        (b"https://github.com/org/hello/actions/runs/77/artifacts/5\n", True),
+        (b"https://github.com/org/hello/actions/runs/77/artifacts/5) ![x](https://evil.example/x", False),
+        (b"javascript:alert(1)", False),
+        (b"\xff", False),
+    ],
+)
+def test_the_artifact_is_linked_to(written: bytes, linked: bool) -> None:
+    """Where collect's upload left an artifact's address, record and summary have it; anything else is left out."""
+    fakes = Fakes()
+    fakes.files.write("main/artifact-url", written)
+    record = _reported(fakes)
+    assert record.artifact_url == (written.decode(errors="replace").strip() if linked else "")
+    assert ("Download files, log and record" in fakes.job.summaries[0]) is linked
+    assert (b"Download files, log and record" in (fakes.files.read("main/report.html") or b"")) is linked

@@ -74,7 +74,7 @@ def _(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(cleanup, "_own", lambda world, key: [])
 
 
-@_bug("cleanup looks further before it deletes", "I-clean", within=1500)
+@_bug("cleanup looks further before it deletes", "I-clean", within=6000)
 def _(patch: pytest.MonkeyPatch) -> None:
     late = SimpleNamespace(send=lambda world, handle: True, found=release.found, end=release.end, pauses=release.pauses)
     patch.setattr(cleanup, "release", late)

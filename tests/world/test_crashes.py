@@ -32,7 +32,7 @@ class Stage:
 
     def __init__(self, aim: tuple[str, int, Fate] | None = None) -> None:
         site, nth, fate = aim or ("clock.now", 1_000_000, Fate.NONE)
-        self.simulation = Simulation(1, 0, rate=0.0, aim=Aim(sites.BY_NAME[site].number, nth, fate))
+        self.simulation = Simulation(1, 0, rate=0.0, aims=(Aim(sites.BY_NAME[site].number, nth, fate),))
         self.scene = self.simulation.scene
         self.scene.quiet_since = self.scene.schedule.now  # the judge need not wait for it
         self.files = Files(lambda name, content: None)

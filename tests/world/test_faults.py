@@ -10,7 +10,7 @@ def _fates(faults: Faults, calls: int, *, site: int = 1, allowed: tuple[Fate, ..
     met = []
     for _ in range(calls):
         faults.left -= 1
-        due = faults.left <= 0 or site == faults.aimed_site
+        due = faults.left <= 0 or site in faults.aimed
         met.append(faults.fate(site, allowed) if due else Fate.NONE)
     return met
 
@@ -43,14 +43,14 @@ def test_no_rate_no_faults() -> None:
 
 def test_an_aimed_fault_meets_exactly_its_call() -> None:
     """The third call of the site, once, and no call of another site."""
-    faults = Faults(dice.of(1, 1, "faults"), 0.0, Aim(site=7, nth=3, fate=Fate.LOSE))
+    faults = Faults(dice.of(1, 1, "faults"), 0.0, (Aim(site=7, nth=3, fate=Fate.LOSE),))
     assert _fates(faults, 10, site=1) == [Fate.NONE] * 10
     assert _fates(faults, 5, site=7) == [Fate.NONE, Fate.NONE, Fate.LOSE, Fate.NONE, Fate.NONE]
 
 
 def test_stopped_faults_stay_away() -> None:
     """Neither dice nor aim go on."""
-    faults = Faults(dice.of(1, 1, "faults"), 1.0, Aim(site=7, nth=1, fate=Fate.LOSE))
+    faults = Faults(dice.of(1, 1, "faults"), 1.0, (Aim(site=7, nth=1, fate=Fate.LOSE),))
     faults.stop()
     assert set(_fates(faults, 100, site=7)) == {Fate.NONE}
 

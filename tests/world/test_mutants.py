@@ -47,6 +47,6 @@ def test_violations_of_aimed_worlds_name_their_aim(
     next(mutant for mutant in BANK if mutant.name == "no expiry in the creation").patch(monkeypatch)
     tally = campaign.run(SEED, range(2), rate=0.0)
     campaign.complete(SEED, tally, rate=0.0)
-    aimed = next(found for found in tally.found if found.aim is not None)
+    aimed = next(found for found in tally.found if found.aims)
     assert program.replay_command(SEED, 0.0, aimed).count("--aim") == 1
     assert capsys.readouterr().out == ""

@@ -80,7 +80,7 @@ def test_without_faults_nobody_crashes() -> None:
 def test_an_aimed_fault_comes() -> None:
     """The first write of a document crashes in a world where documents are written."""
     site = sites.BY_NAME["files.write"].number
-    tally = Simulation(SEED, 3, rate=0.0, aim=Aim(site, 1, Fate.CRASH_AFTER)).tally()
+    tally = Simulation(SEED, 3, rate=0.0, aims=(Aim(site, 1, Fate.CRASH_AFTER),)).tally()
     assert tally.fated == {(site, Fate.CRASH_AFTER): 1}
 
 

@@ -10,13 +10,15 @@ from urllib.parse import quote
 from accel_ci.adapters.github_calls import Calls, RefusedError
 from accel_ci.domain import errors
 from accel_ci.domain.check import Check, Conclusion, Issue
-from accel_ci.domain.pullrequest import PullRequest, Role
+from accel_ci.domain.pullrequest import PullRequest, Push, Reaction, Role
 from accel_ci.domain.queued import WorkflowJob, WorkflowRun
 
 LOGIN = "github-actions[bot]"
 LABEL = "accel-ci"
 PULLS, CHECKS, ISSUES, ACTIONS = "pull-requests: write", "checks: write", "issues: write", "actions: write"
 READ_PULLS, READ_METADATA, READ_ACTIONS = "pull-requests: read", "metadata: read", "actions: read"
+READ_CONTENTS = "contents: read"
+DECISIONS = {"APPROVED", "CHANGES_REQUESTED", "DISMISSED"}  # a mere comment leaves an approval standing
 
 
 class GitHubRest:
@@ -46,11 +48,36 @@ class GitHubRest:
             fork=head["repo"] is None or head["repo"]["id"] != base["repo"]["id"],
             draft=bool(found.get("draft")),
             open=found["state"] == "open",
+            head_ref=head["ref"],
+            base_sha=base["sha"],
         )
 
     def changed_files(self, number: int) -> Iterator[str]:
         for file in self._calls.pages(f"/pulls/{number}/files", needs=READ_PULLS):
             yield file["filename"]
+
+    def last_push(self, branch: str) -> Push | None:
+        try:
+            found = self._calls.get("/activity", needs=READ_CONTENTS, ref=f"refs/heads/{branch}", per_page=1)
+        except RefusedError as error:
+            if error.status in (404, 422):  # an Enterprise Server that is too old, or a branch that is gone
+                return None
+            raise
+        for each in found:
+            actor = (each["actor"] or {}).get("login", "")
+            return Push(sha=each["after"], at=_seconds(each["timestamp"]), actor=actor)
+        return None
+
+    def approvers(self, number: int, sha: str) -> list[str]:
+        newest = dict[str, dict[str, Any]]()
+        for review in self._calls.pages(f"/pulls/{number}/reviews", needs=READ_PULLS):  # oldest first
+            if review["user"] and review["state"] in DECISIONS:
+                newest[review["user"]["login"]] = review
+        return [who for who, last in newest.items() if last["state"] == "APPROVED" and last["commit_id"] == sha]
+
+    def react(self, comment: int, reaction: Reaction) -> None:
+        body = {"content": reaction.value}
+        self._calls.post(f"/issues/comments/{comment}/reactions", needs=PULLS, body=body)
 
     def remove_label(self, number: int, label: str) -> None:
         try:

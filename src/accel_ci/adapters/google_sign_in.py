@@ -1,66 +1,166 @@
-"""Who we are to Google, and which project pays. No credential is made, kept or shown here."""
+"""Who we are to Google, and which project pays: keyless, by a token in a file, or by application default credentials."""
 
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping
+import hashlib
+from collections.abc import Callable, Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from accel_ci.adapters import google_exchange
+from accel_ci.adapters.google_exchange import SCOPE, Exchange
+from accel_ci.adapters.kept_token import KeptToken, Token
+from accel_ci.adapters.system_clock import SystemClock
 from accel_ci.domain import errors
 from accel_ci.formats import output
+from accel_ci.ports.clock import Clock
+from accel_ci.ports.files import Files
 
 if TYPE_CHECKING:
     from google.auth.credentials import Credentials
 
-SCOPE = "https://www.googleapis.com/auth/cloud-platform"
 TOKEN_FILE = "CLOUDSDK_AUTH_ACCESS_TOKEN_FILE"
+ADC_FILE = "GOOGLE_APPLICATION_CREDENTIALS"
 PROJECTS = ("CLOUDSDK_CORE_PROJECT", "GOOGLE_CLOUD_PROJECT")
-SIGNS = (TOKEN_FILE, *PROJECTS, "GOOGLE_APPLICATION_CREDENTIALS", "CLOUDSDK_AUTH_CREDENTIAL_FILE_OVERRIDE")
+SIGNS = (TOKEN_FILE, *PROJECTS, ADC_FILE, "CLOUDSDK_AUTH_CREDENTIAL_FILE_OVERRIDE")
+OF_PROJECT = ".iam.gserviceaccount.com"
 TOKEN_BYTES = 64 * 1024
-# google-auth counts a token as stale 225 s before its end, so the file is read again after 75 s at the latest.
-TOKEN_S = 300
+# google-auth counts a token as stale 225 s before its end, so it asks again after 75 s at the latest.
+STALE_S = 225.0
+TOKEN_S = 300.0
 
 
-def credentials(cloud: Mapping[str, str]) -> tuple[Credentials, str]:
-    """Credentials and the project that goes with them ("" when none is known), from the variables of `cloud`.
+class GoogleSignIn:
+    """One identity for everything that speaks to Google in this process; see ports.credentials.Credentials.
 
-    A file with an access token, as gcloud takes it, comes first; then application default credentials. Without the
-    library, or without any credentials: ConfigurationError.
+    With `provider` (and `account`, a service account to act as) it is the workflow's own, and no key exists anywhere. Else a
+    file with an access token, as gcloud takes it, comes first; then application default credentials. What outlives no job,
+    tokens made from an identity token, is kept in `files`.
     """
-    project = next((cloud[name] for name in PROJECTS if cloud.get(name)), "")
-    try:
-        if cloud.get(TOKEN_FILE):
-            return _from_file(Path(cloud[TOKEN_FILE])), project
-        return _default(project)
-    except ModuleNotFoundError as error:
-        raise errors.ConfigurationError(
-            "the library for Google Cloud is not installed", what_to_do="pip install 'accel-ci[tpu]'"
-        ) from error
 
+    def __init__(
+        self,
+        variables: Mapping[str, str],
+        *,
+        provider: str = "",
+        account: str = "",
+        files: Files | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        self._variables = variables
+        self._provider = provider
+        self._account = account
+        self._files = files
+        self._clock = clock or SystemClock()
 
-def likely(cloud: Mapping[str, str]) -> bool:
-    """True when there are signs of credentials: variables that lead to some, or gcloud's own file in the home directory."""
-    kept = cloud.get("CLOUDSDK_CONFIG") or f"{cloud.get('HOME', '')}/.config/gcloud"
-    return any(cloud.get(name) for name in SIGNS) or Path(kept, "application_default_credentials.json").is_file()
+    def credentials(self) -> tuple[Credentials, str]:
+        """google-auth's credentials, and the project that goes with them ("" when none is known).
 
-
-def _from_file(path: Path) -> Credentials:
-    """The token in the file is somebody else's to keep fresh; we only read it again now and then."""
-    from google.oauth2.credentials import Credentials as TokenCredentials
-
-    def read(request: Any, scopes: Any) -> tuple[str, dt.datetime]:
+        Without the library, or without any credentials: ConfigurationError. Whatever is wrong with an identity is told
+        by the first call that uses the credentials: AccessError, ConfigurationError or TransientError.
+        """
         try:
-            with path.open("rb") as file:
+            if self._provider:
+                return _renewing(self._from_kept), self._project or _project_of(self._account)
+            if self._variables.get(TOKEN_FILE):
+                return _renewing(self._from_file), self._project
+            return self._default()
+        except ModuleNotFoundError as error:
+            raise errors.ConfigurationError(
+                "the library for Google Cloud is not installed", what_to_do="pip install 'accel-ci[tpu]'"
+            ) from error
+
+    def likely(self) -> bool:
+        """True when credentials are to be expected: an identity provider, variables that lead to some, or gcloud's own file."""
+        home = self._variables.get("CLOUDSDK_CONFIG") or f"{self._variables.get('HOME', '')}/.config/gcloud"
+        return (
+            bool(self._provider)
+            or any(self._variables.get(name) for name in SIGNS)
+            or Path(home, "application_default_credentials.json").is_file()
+        )
+
+    def keep_fresh(self) -> str:
+        """See ports.credentials.Credentials."""
+        return "" if self._kept is None else self._kept.keep_fresh()
+
+    @property
+    def _project(self) -> str:
+        return next((self._variables[name] for name in PROJECTS if self._variables.get(name)), "")
+
+    @cached_property
+    def _kept(self) -> KeptToken | None:
+        """Where this identity's token is kept; None where nothing is: a person's own credentials need no help of ours."""
+        who = (self._provider, self._account) if self._provider else ("adc", self._variables.get(ADC_FILE, ""))
+        if self._files is None or (not self._provider and self._variables.get(TOKEN_FILE)):
+            return None
+        name = f"sign-in/{hashlib.sha256(repr(who).encode()).hexdigest()[:16]}.json"
+        make = self._exchange.token if self._provider else self._from_default
+        return KeptToken(self._files, name, clock=self._clock, make=make)
+
+    @cached_property
+    def _exchange(self) -> Exchange:
+        return Exchange(self._variables, provider=self._provider, account=self._account, clock=self._clock)
+
+    def _from_kept(self) -> tuple[str, float]:
+        token = self._exchange.token() if self._kept is None else self._kept.token()
+        return token.text, token.renew_at + STALE_S
+
+    def _from_file(self) -> tuple[str, float]:
+        """The token in the file is somebody else's to keep fresh; we only read it again now and then."""
+        try:
+            with open(self._variables[TOKEN_FILE], "rb") as file:
                 token = file.read(TOKEN_BYTES).decode("ascii").strip()
         except (OSError, ValueError) as error:
             raise _unreadable(f"cannot be read: {type(error).__name__}") from error
         if not token:
             raise _unreadable("is empty")
-        end = dt.datetime.now(dt.UTC) + dt.timedelta(seconds=TOKEN_S)
+        return token, 0.0
+
+    def _default(self) -> tuple[Credentials, str]:
+        """Application default credentials; those that are made from an identity token, through what is kept of them."""
+        if self._kept is not None and self._kept.known() is not None:
+            return _renewing(self._from_kept), self._project or self._kept.token().project
+        from google.auth import external_account
+
+        found, theirs = _found()
+        if self._kept is not None and isinstance(found, external_account.Credentials):
+            return _renewing(self._from_kept), self._project or theirs
+        return found, self._project or theirs
+
+    def _from_default(self) -> Token:
+        found, theirs = _found()
+        return google_exchange.refreshed(found, self._clock, project=theirs)
+
+
+def _found() -> tuple[Credentials, str]:
+    import google.auth
+    from google.auth import exceptions
+
+    try:
+        asking: Any = google_exchange.Asking()
+        found, theirs = google.auth.default(scopes=[SCOPE], request=asking)
+    except exceptions.GoogleAuthError as error:
+        raise errors.ConfigurationError(
+            f"no credentials for Google Cloud: {output.one_line(str(error), 300)}",
+            what_to_do="in a workflow set `workload-identity-provider`, see docs/sign-in.md;"
+            " on your computer gcloud auth application-default login",
+        ) from error
+    return found, theirs or ""
+
+
+def _renewing(read: Callable[[], tuple[str, float]]) -> Credentials:
+    """google-auth's credentials over whatever gives a token and the moment at which that is to be asked again."""
+    from google.oauth2.credentials import Credentials as TokenCredentials
+
+    def refresh(request: Any, scopes: Any) -> tuple[str, dt.datetime]:
+        token, until = read()
+        least = dt.datetime.now(dt.UTC) + dt.timedelta(seconds=TOKEN_S)
+        end = max(least, dt.datetime.fromtimestamp(until, dt.UTC))
         return token, end.replace(tzinfo=None)
 
-    return TokenCredentials(token=None, refresh_handler=read, scopes=[SCOPE])  # type: ignore[no-untyped-call]
+    return TokenCredentials(token=None, refresh_handler=refresh, scopes=[SCOPE])  # type: ignore[no-untyped-call]
 
 
 def _unreadable(how: str) -> Exception:
@@ -70,15 +170,9 @@ def _unreadable(how: str) -> Exception:
     return error
 
 
-def _default(project: str) -> tuple[Credentials, str]:
-    import google.auth
-    from google.auth import exceptions
-
-    try:
-        found, theirs = google.auth.default(scopes=[SCOPE])
-    except exceptions.GoogleAuthError as error:
-        raise errors.ConfigurationError(
-            f"no credentials for Google Cloud: {output.one_line(str(error), 300)}",
-            what_to_do="in a workflow use google-github-actions/auth; on your computer gcloud auth application-default login",
-        ) from error
-    return found, project or theirs or ""
+def _project_of(account: str) -> str:
+    """The project of a service account that somebody made, by its address; "" for Google's own accounts."""
+    name, _, domain = account.partition("@")[2].removesuffix(OF_PROJECT).partition(".")
+    if not account.endswith(OF_PROJECT):
+        return ""
+    return f"{domain}:{name}" if domain else name  # the project example.com:ci is written ci.example.com there

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from accel_ci.adapters import google_sign_in
 from accel_ci.adapters.every_backend import EveryBackend
+from accel_ci.adapters.google_sign_in import GoogleSignIn
 from accel_ci.adapters.local import LocalMachines
 from accel_ci.adapters.local_exec import LocalExec
 from accel_ci.adapters.ssh import Ssh
@@ -24,7 +24,7 @@ EVERY = "every"
 class Site:
     """What backends are made from: the directories that keep state on this computer and of this run, the environment
 
-    of commands, the variables that lead to clouds and credentials, and the project that the user named ("": none).
+    of commands, the variables that lead to clouds and credentials, and what the user named: project and identity.
     """
 
     state: str
@@ -32,6 +32,12 @@ class Site:
     environment: Mapping[str, str]
     cloud: Mapping[str, str] = field(default_factory=dict)
     project: str = ""
+    sign_in: GoogleSignIn | None = None
+
+    @property
+    def google(self) -> GoogleSignIn:
+        """Who we are to Google: the identity that was named, else whoever the variables say."""
+        return self.sign_in or GoogleSignIn(self.cloud)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,9 +59,9 @@ BACKENDS: Mapping[str, Backend] = {
         remote=lambda site: SupervisedRemote(LocalExec(site.environment)),
     ),
     "tpu": Backend(
-        machines=lambda site: TpuMachines(site.cloud, project=site.project),
+        machines=lambda site: TpuMachines(site.cloud, project=site.project, sign_in=site.google),
         remote=_over_ssh,
-        reachable=lambda site: google_sign_in.likely(site.cloud),
+        reachable=lambda site: site.google.likely(),
     ),
 }
 

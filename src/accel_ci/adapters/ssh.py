@@ -20,7 +20,7 @@ from collections.abc import Sequence
 from contextlib import AsyncExitStack, suppress
 
 from accel_ci.adapters import transport
-from accel_ci.adapters.transport import Session, Stdin
+from accel_ci.adapters.transport import Invocation, Session, Stdin
 from accel_ci.domain.errors import ConfigurationError
 from accel_ci.domain.machine import Machine, Worker
 
@@ -77,6 +77,19 @@ class Ssh:
         await self.connect(machine, worker)
         command = self._ssh(connection_name(machine, worker), worker)
         return await self._greeted(worker, command, remote_text(machine.root, argv), stdin=stdin)
+
+    def shell(self, machine: Machine, worker: Worker, text: str, *, on_terminal: bool) -> Invocation:
+        """OpenSSH on a connection of its own. With a terminal `~.` breaks it; without one the bytes pass as they are."""
+        if not os.path.exists(self._key_file):
+            raise ConfigurationError(
+                f"the key of {machine.name} is not here",
+                what_to_do="go where the machine was leased: keys never leave it",
+            )
+        name = connection_name(machine, worker)
+        self._write(name + ".hosts", known_hosts(worker))
+        person = ("-tt", "-e", "~") if on_terminal else ()
+        command = self._ssh(name, worker, *person, "-o", f"ConnectTimeout={self._connect_s:.0f}")
+        return Invocation(argv=(*command, f"cd -- {_place(machine.root)} 2>/dev/null; {text}"))
 
     async def connect(self, machine: Machine, worker: Worker) -> None:
         """Make the connection that later commands share, unless it is open; a shell has run over there then."""
@@ -153,9 +166,13 @@ def remote_text(root: str, argv: Sequence[str]) -> str:
 
     Without SSH_CLIENT: with it, every `bash -c` in there would read the user's ~/.bashrc again, and repeat its output.
     """
-    place = shlex.quote(root) if root.startswith("/") else f"~/{shlex.quote(root)}"
+    place = _place(root)
     there = f"cd -- {place} 2>/dev/null || mkdir -p -m 700 -- {place} && cd -- {place}"
     return f"unset SSH_CLIENT SSH_CONNECTION; {there} && exec {shlex.join(argv)}"
+
+
+def _place(root: str) -> str:
+    return shlex.quote(root) if root.startswith("/") else f"~/{shlex.quote(root)}"
 
 
 def connection_name(machine: Machine, worker: Worker) -> str:

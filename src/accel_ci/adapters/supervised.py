@@ -13,7 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TypeVar
 
-from accel_ci.adapters import attachment, frames, transport
+from accel_ci.adapters import attachment, frames, shell, transport
 from accel_ci.adapters.attachment import Deliver
 from accel_ci.adapters.landing import Landing
 from accel_ci.adapters.loop_thread import LoopThread
@@ -23,6 +23,7 @@ from accel_ci.domain.errors import CloudError, ConnectionLostError
 from accel_ci.domain.machine import Machine, Worker
 from accel_ci.domain.workload import Caps, Fetched, Package, Phase
 from accel_ci.ports.remote import Base, Beat, Ended, Event, Lost, Quiet
+from accel_ci.ports.shell import BROKEN
 
 T = TypeVar("T")
 
@@ -148,6 +149,31 @@ class SupervisedRemote:
     def public_key(self) -> str:
         """See ports.remote.Remote."""
         return self._transport.public_key()
+
+    def enter(self, machine: Machine, worker: Worker, command: str) -> int:
+        """The exit code of a shell on the worker, or of the command, on our own stdin and stdout; 255: no connection."""
+        on_terminal, text = shell.on_terminal(), shell.in_source(command)
+        return shell.attended(self._transport.shell(machine, worker, text, on_terminal=on_terminal))
+
+    def broadcast(
+        self, machine: Machine, workers: Sequence[Worker], command: str, *, deliver: Callable[[int, bytes], None]
+    ) -> list[int]:
+        """The exit codes of the command on these workers at once; `deliver` gets (worker, output), stderr among it.
+
+        Whoever is lost raises ConnectionLostError, once the others are over.
+        """
+        argv = ("sh", "-c", f"exec 2>&1 </dev/null; {shell.in_source(command)}")
+
+        async def tell(worker: Worker) -> int:
+            async with transport.session(self._transport, machine, worker, argv=argv) as opened:
+                while data := await opened.stdout.read(transport.BUFFER):
+                    deliver(worker.index, data)
+                code = await opened.process.wait()
+                if code == BROKEN:
+                    raise transport.lost(worker, await opened.why())
+                return code
+
+        return self._on_each(workers, tell)
 
     def _on_each(self, workers: Sequence[Worker], work: Callable[[Worker], Awaitable[T]]) -> list[T]:
         return self._loop.run(_on_each(workers, work))

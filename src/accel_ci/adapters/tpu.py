@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import shlex
 import time
-from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
 
 from accel_ci.adapters import tpu_errors, tpu_nodes, tpu_options, tpu_queued
+from accel_ci.adapters.google_sign_in import GoogleSignIn
 from accel_ci.adapters.tpu_api import TpuApi
 from accel_ci.adapters.tpu_nodes import Place
 from accel_ci.domain import accelerators
@@ -36,8 +37,17 @@ class _Asked:
 class TpuMachines:
     """Machines of one project. The handle tpu://<project>/<zone>/<name> stands for the node and its queued resource."""
 
-    def __init__(self, cloud: Mapping[str, str], *, project: str = "") -> None:
-        self._api = TpuApi(cloud, project=project)
+    def __init__(
+        self,
+        cloud: Mapping[str, str],
+        *,
+        project: str = "",
+        sign_in: GoogleSignIn | None = None,
+        api: TpuApi | None = None,
+        threads: Callable[[int], Executor] = ThreadPoolExecutor,
+    ) -> None:
+        self._api = api or TpuApi(cloud, project=project, sign_in=sign_in)
+        self._threads = threads
         self._asked: dict[str, _Asked] = {}
 
     def capabilities(self) -> Capabilities:
@@ -91,7 +101,7 @@ class TpuMachines:
         project = self._api.project
         places = [Place(project, zone, key.name) for zone in zones or accelerators.zones(tpu_options.BACKEND)]
         self._api.connect()
-        pool = ThreadPoolExecutor(AT_ONCE)
+        pool = self._threads(AT_ONCE)
         try:
             looks = [pool.submit(self._seen, place) for place in places]
             silent = [error for look in looks if (error := look.exception())]

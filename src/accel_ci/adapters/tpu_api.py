@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from accel_ci.adapters import google_sign_in, tpu_errors, tpu_nodes
+from accel_ci.adapters import tpu_errors, tpu_nodes
+from accel_ci.adapters.google_sign_in import GoogleSignIn
 from accel_ci.adapters.tpu_errors import Refusal
 from accel_ci.adapters.tpu_nodes import Attributes, Place
 from accel_ci.domain.errors import AccessError, ConfigurationError, TransientError
@@ -35,9 +36,10 @@ class TpuApi:
     What may be repeated without harm is asked three times at most; what makes something, once.
     """
 
-    def __init__(self, cloud: Mapping[str, str], *, project: str = "") -> None:
+    def __init__(self, cloud: Mapping[str, str], *, project: str = "", sign_in: GoogleSignIn | None = None) -> None:
         self._cloud = cloud
         self._project = project
+        self._sign_in = sign_in or GoogleSignIn(cloud)
 
     @cached_property
     def project(self) -> str:
@@ -72,7 +74,7 @@ class TpuApi:
 
     @cached_property
     def _signed_in(self) -> tuple[Any, str]:
-        return google_sign_in.credentials(self._cloud)
+        return self._sign_in.credentials()
 
     def create_node(self, place: Place, node: Mapping[str, Any]) -> str | None:
         """The name of the operation that makes the node; None when one of that name exists."""
@@ -215,7 +217,7 @@ def _asked(call: Callable[[], Answer], *, unless: str = "") -> Answer | None:
             raise _unanswered(error) from error
         raise AccessError(
             f"the credentials for Google Cloud are refused: {output.one_line(str(error), 300)}",
-            what_to_do="sign in again; in a workflow, give the job `id-token: write`",
+            what_to_do="sign in again; see docs/sign-in.md",
         ) from error
     # Whatever requests raises is an OSError; the rest is how the library trips over answers that are none of Google's.
     except (OSError, GoogleAuthError, ParseError, UnicodeDecodeError, AttributeError) as error:

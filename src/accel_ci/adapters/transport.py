@@ -8,6 +8,7 @@ import signal
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
 from typing import IO, Protocol
 
 from accel_ci.domain.errors import ConfigurationError, ConnectionLostError
@@ -21,11 +22,23 @@ FAREWELL_S = 2.0
 Stdin = int | IO[bytes]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Invocation:
+    """A program of this computer to be run on our own stdin, stdout and stderr; None: our directory, our environment."""
+
+    argv: tuple[str, ...]
+    cwd: str | None = None
+    environment: Mapping[str, str] | None = None
+
+
 class Transport(Protocol):
     """A way to a worker. Its commands run in our directory of the worker, which is made when it is missing."""
 
     async def open(self, machine: Machine, worker: Worker, argv: Sequence[str], *, stdin: Stdin) -> Session:
         """Run exactly `argv` over there, connecting when needed; ConnectionLostError names a worker out of reach."""
+
+    def shell(self, machine: Machine, worker: Worker, text: str, *, on_terminal: bool) -> Invocation:
+        """What runs the shell text there for a person; ConnectionLostError for a worker that cannot be reached at all."""
 
     async def close(self) -> None:
         """End every connection; no process and no file of the transport is left."""

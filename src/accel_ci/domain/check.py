@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -54,6 +55,12 @@ def external_id(run_id: int, attempt: int) -> str:
 def of_run(run_id: int) -> str:
     """What the external ids of all attempts of a run begin with."""
     return f"accel-ci:{run_id}:"
+
+
+def run_of(check: Check) -> int | None:
+    """The run that wrote the check; None when it is not one of ours."""
+    found = re.fullmatch(r"accel-ci:([0-9]{1,20}):[0-9]{1,9}", check.external_id)
+    return int(found[1]) if found else None
 
 
 def conclusion(given: Verdict) -> Conclusion:

@@ -132,7 +132,9 @@ def _number(environ: Mapping[str, str], name: str, *, default: int | None = None
 
 
 def _pull_request(event: Mapping[str, Any]) -> int | None:
-    part = event.get("pull_request")
+    part, issue = event.get("pull_request"), event.get("issue")
+    if isinstance(issue, dict) and isinstance(issue.get("pull_request"), dict):  # a comment on a pull request
+        part = issue
     number = part.get("number") if isinstance(part, dict) else None
     return number if isinstance(number, int) else None
 

@@ -27,14 +27,19 @@ class Trust(StrEnum):
 
 
 class Grant(BaseModel):
-    """The permission for one commit, bound to a run; later attempts of the run may use it until `expires_at`."""
+    """The permission for one commit, bound to a run; later attempts of the run may use it until `expires_at`.
+
+    `base_sha` is what the pull request asked to be merged into; None and "" without a pull request.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     version: int = 1
     repository_id: int
     run_id: int
+    pull_request: int | None = None
     sha: Sha
+    base_sha: str = Field(default="", pattern=f"^({SHA})?$")
     trust: Trust
     actor: str
     evidence: str
@@ -87,7 +92,8 @@ def checked(text: str, context: Context, *, now: float) -> Grant | None:
         raise errors.ConfigurationError(
             f"the grant is malformed ({error.error_count()} mistakes)", what_to_do="pass the gate's output unchanged"
         ) from None
-    if (grant.repository_id, grant.run_id) != (context.repository_id, context.run_id):
+    bound = (grant.repository_id, grant.run_id, grant.pull_request)
+    if bound != (context.repository_id, context.run_id, context.pull_request):
         raise errors.ConfigurationError(
             "the grant belongs to another run", what_to_do="pass the grant of this run's gate"
         )

@@ -22,7 +22,10 @@ class Role(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PullRequest:
-    """The facts that gate decides on. `fork`: the head is in another repository, or in none any more."""
+    """The facts that gate decides on. `fork`: the head is in another repository, or in none any more.
+
+    `head_ref` and `base_ref` are branch names, which whoever opened it chose.
+    """
 
     number: int
     title: str
@@ -31,3 +34,22 @@ class PullRequest:
     fork: bool
     draft: bool = False
     open: bool = True
+    head_ref: str = ""
+    base_sha: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Push:
+    """When a branch came to its commit, by GitHub's clock (seconds since 1970), and who did that."""
+
+    sha: str
+    at: float
+    actor: str
+
+
+class Reaction(StrEnum):
+    """The answer to a comment that costs nobody a notification; GitHub's own names."""
+
+    SEEN = "eyes"
+    DONE = "rocket"
+    REFUSED = "-1"

@@ -169,6 +169,9 @@ class RunRecord(_Part):
     exit_code: int | None = Field(None, description="The command's own exit code (first failing worker's).")
     tests: TestFacts | None = Field(None, description="null when no report of tests was found.")
     artifacts: list[Artifact] = []
+    artifact_url: str = Field(
+        "", description="Where files, log and record can be had; empty when they were not uploaded."
+    )
     cleanup: CleanupFacts | None = None
     cost: Cost | None = None
 

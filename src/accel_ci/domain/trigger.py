@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from accel_ci.domain import grant, pattern
@@ -17,7 +18,8 @@ from accel_ci.domain.pullrequest import PullRequest, Role
 class Policy:
     """What the repository's owner allows; empty `branches` and `paths` allow all.
 
-    `until_push`: on pull requests from the repository itself the label stays until new commits come.
+    `until_push`: on pull requests from the repository itself the label stays until new commits come. `quiet_s`: how
+    long a commit must have been there before a label without other evidence counts. `max_running` 0: no limit.
     """
 
     label: str = "run-tpu-tests"
@@ -26,16 +28,29 @@ class Policy:
     drafts: bool = False
     skip_words: tuple[str, ...] = ()
     until_push: bool = False
+    quiet_s: float = 60.0
+    max_running: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """Somebody set the label: on which pull request, seeing which commit, and who."""
+    """Somebody set the label or commented: on which pull request, when, and who.
+
+    `sha` is the commit of the event, or as much of it as a comment (its id in `comment`) named; "": the newest one.
+    """
 
     number: int
     sha: str
     actor: str
     person: bool
+    at: float
+    comment: int | None = None
+    rerun: bool = False
+
+    @property
+    def named(self) -> bool:
+        """True when a person wrote which commit is meant."""
+        return self.comment is not None and bool(self.sha)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,7 +91,21 @@ def read(event: Mapping[str, Any], policy: Policy) -> Request | Pushed | Nothing
     if _part(event, "label").get("name") != policy.label:
         return Nothing(why=f"another label than {policy.label!r} was set")
     sender = _part(event, "sender")
-    return Request(number=number, sha=sha, actor=str(sender.get("login", "")), person=sender.get("type") == "User")
+    return Request(
+        number=number,
+        sha=sha,
+        actor=str(sender.get("login", "")),
+        person=sender.get("type") == "User",
+        at=moment(pull.get("updated_at")),  # setting the label is the update
+    )
+
+
+def moment(text: object) -> float:
+    """Seconds since 1970 of a moment as GitHub writes it; 0.0, long ago, for anything else."""
+    try:
+        return datetime.fromisoformat(str(text)).timestamp()
+    except (ValueError, OverflowError):
+        return 0.0
 
 
 def _labels(pull: Mapping[str, Any]) -> list[object]:
@@ -93,17 +122,14 @@ def refused(
     request: Request, policy: Policy, *, pull: PullRequest, role: Role, changed: Iterable[str]
 ) -> Refusal | None:
     """Why not, or None when the commit is allowed. `changed` is only looked at when the policy names paths."""
-    again = f"set the label `{policy.label}` again"
+    again = repeat(request, policy)
     if not request.person or not role.may_write:
-        return Refusal(
-            why="whoever set the label may not write to this repository", what_to_do=f"let a maintainer {again}"
-        )
+        return Refusal(why="whoever asked may not write to this repository", what_to_do=f"let a maintainer {again}")
     if not pull.open:
         return Refusal(why="the pull request is closed", what_to_do=f"open it and {again}")
-    if pull.head_sha != request.sha:
-        return Refusal(
-            why="the code changed after the label was set", what_to_do=f"look at the new commits and {again}"
-        )
+    if not pull.head_sha.startswith(request.sha):
+        why = "that is not the newest commit" if request.named else "the code changed after the label was set"
+        return Refusal(why=why, what_to_do=f"look at the new commits and {again}")
     if pull.draft and not policy.drafts:
         return Refusal(why="the pull request is a draft", what_to_do=f"mark it ready for review and {again}")
     if policy.branches and not _any(pull.base_ref, policy.branches):
@@ -115,20 +141,27 @@ def refused(
     return None
 
 
+def repeat(request: Request, policy: Policy) -> str:
+    """How the one who asked can ask again, without naming a commit that nobody has looked at."""
+    return f"set the label `{policy.label}` again" if request.comment is None else "comment `/accel-ci run <sha>` again"
+
+
 def skipped(text: str, policy: Policy) -> bool:
     """True when the text holds one of the policy's skip words, in whatever case."""
     return any(word.lower() in text.lower() for word in policy.skip_words)
 
 
-def granted(context: Context, request: Request, *, pull: PullRequest, role: Role, label: str, now: float) -> Grant:
-    """The grant for the commit that was seen when the label was set."""
+def granted(context: Context, request: Request, *, pull: PullRequest, evidence: str, now: float) -> Grant:
+    """The grant for the commit that was decided on, with the evidence that a person saw it."""
     return Grant(
         repository_id=context.repository_id,
         run_id=context.run_id,
-        sha=request.sha,
+        pull_request=request.number,
+        sha=pull.head_sha,
+        base_sha=pull.base_sha,
         trust=Trust.FORK if pull.fork else Trust.TRUSTED,
         actor=request.actor,
-        evidence=f"label {label} on pull request #{pull.number} by {request.actor} ({role.value})",
+        evidence=evidence,
         expires_at=int(now) + grant.LIFETIME_S,
     )
 

@@ -24,15 +24,16 @@ class Command:
     given: Mapping[str, str]
 
 
-def read(argv: Sequence[str], *, version: str) -> Command:
+def read(argv: Sequence[str], *, version: str, elsewhere: Mapping[str, str] | None = None) -> Command:
     """The command of these words; what follows `--` is the command to run. ConfigurationError when they make none.
 
     Options that no action has are handed on as inputs, so that parse names them together with all other mistakes.
-    `--help` and `--version` print and end the process with 0, as argparse does.
+    `--help` and `--version` print and end the process with 0, as argparse does. `elsewhere` are verbs that others
+    read, with what they do: they are named where all are.
     """
     options, run = _split(argv)
-    _known_verb(options)
-    namespace, rest = parser(version=version).parse_known_args(options)
+    _known_verb(options, elsewhere or {})
+    namespace, rest = parser(version=version, elsewhere=elsewhere or {}).parse_known_args(options)
     given = {entry.name: text for entry, text in _texts(namespace)} | _strangers(rest)
     if run:
         if "run" in given:
@@ -41,14 +42,16 @@ def read(argv: Sequence[str], *, version: str) -> Command:
     return Command(namespace.verb, given)
 
 
-def parser(*, version: str) -> argparse.ArgumentParser:
-    """The parser of all verbs."""
+def parser(*, version: str, elsewhere: Mapping[str, str]) -> argparse.ArgumentParser:
+    """The parser of all verbs; those from elsewhere are only named."""
     # No abbreviations: a new input must not change what an old command line means.
     top = _Parser(prog="accel-ci", description=DESCRIPTION, allow_abbrev=False)
     top.add_argument("--version", action="version", version=f"accel-ci {version}")
     verbs = top.add_subparsers(dest="verb", metavar="VERB", required=True, title="verbs")
     for verb, model in models.COMMAND_LINE.items():
         _add(verbs, verb, model)
+    for verb, summary in elsewhere.items():
+        verbs.add_parser(verb, help=summary)
     return top
 
 
@@ -61,14 +64,20 @@ class _Parser(argparse.ArgumentParser):
 
 def _add(verbs: Any, verb: str, model: type[Inputs]) -> None:
     summary = (model.__doc__ or "").split("\n", 1)[0]
-    command = " -- COMMAND ..." if "run" in model.model_fields else f" [{model.bare.upper()}]" if model.bare else ""
-    usage = f"accel-ci {verb} [options]{command}"
+    usage = f"accel-ci {verb} [options]{_words(model)}"
     options = verbs.add_parser(verb, help=summary, description=summary, usage=usage, allow_abbrev=False)
     for entry in declaration.inputs(model):
         if entry.name == model.bare:
             options.add_argument(entry.field, nargs="?", metavar=entry.name.upper(), help=entry.help)
         else:
             _option(options, entry)
+
+
+def _words(model: type[Inputs]) -> str:
+    """What stands beside the options: a word of its own, the command."""
+    bare = f" [{model.bare.upper()}]" if model.bare else ""
+    run = model.model_fields.get("run")
+    return bare + ("" if run is None else " -- COMMAND ..." if run.is_required() else " [-- COMMAND ...]")
 
 
 def _option(options: argparse.ArgumentParser, entry: Input) -> None:
@@ -90,11 +99,11 @@ def _split(argv: Sequence[str]) -> tuple[list[str], list[str]]:
     return words[:mark], words[mark + 1 :]
 
 
-def _known_verb(options: Sequence[str]) -> None:
+def _known_verb(options: Sequence[str], elsewhere: Mapping[str, str]) -> None:
     # argparse would list all verbs and guess none.
     verb = next((word for word in options if not word.startswith("-")), None)
-    if verb is not None and verb not in models.COMMAND_LINE:
-        verbs = tuple(models.COMMAND_LINE)
+    verbs = (*models.COMMAND_LINE, *elsewhere)
+    if verb is not None and verb not in verbs:
         raise ConfigurationError(
             f"`{fields.shown(verb)}` is not a verb",
             what_to_do=fields.meant(verb, verbs) or f"use one of {', '.join(verbs)}",

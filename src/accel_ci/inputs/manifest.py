@@ -16,6 +16,8 @@ JOURNEY = models.JourneyInputs.verb
 PUBLISHED = tuple(verb for verb in models.ACTIONS if verb != JOURNEY)
 IN_PLACE = ("action.yml", "container/action.yml")
 INTERNAL = "../internal/"
+# `$/` is the very commit that the user pinned; GitHub Enterprise Server, runners before 2.336.0 and act do not know it.
+SELF, NAMED = "uses: $/", ("uses: org/accel-ci/", "@v1 # zizmor: ignore[unpinned-uses] our own release")
 COMMAND = "python tools/generate.py"
 START, END = "<!-- inputs: written by tools/generate.py -->", "<!-- end of inputs -->"
 _BLOCK = re.compile(r"^(?:inputs|outputs):.*\n(?: .*\n|\n)*", re.MULTILINE)
@@ -34,10 +36,13 @@ def sources() -> tuple[str, ...]:
 def generated(texts: Mapping[str, str]) -> dict[str, str]:
     """Every file that is generated, in whole or in part, as it should be: text by path; `texts` are the `sources()`."""
     files = {path: definition(texts[path], models.JourneyInputs) for path in IN_PLACE}
+    files["ghes/action.yml"] = for_old_runners(files["action.yml"], "action.yml", up="")
     for verb in PUBLISHED:
         source, model = f"actions/{verb}/action.yml", models.ACTIONS[verb]
         files[source] = definition(texts[source], model)
         files[f"{verb}/action.yml"] = face(files[source], source)
+        if SELF in files[source]:
+            files[f"ghes/{verb}/action.yml"] = for_old_runners(files[source], source, up="../")
         files[f"{verb}/README.md"] = readme(texts[f"{verb}/README.md"], model)
     files |= {f"docs/reference/{verb}.md": reference(model) for verb, model in models.ACTIONS.items()}
     return files | {"docs/reference/README.md": index()}
@@ -56,6 +61,20 @@ def definition(text: str, model: type[Inputs]) -> str:
 def face(text: str, source: str) -> str:
     """The published copy of a definition, one directory higher: only the way to the shared scripts differs."""
     return f"# Written by {COMMAND} from {source}.\n" + text.replace(INTERNAL, "../actions/internal/")
+
+
+def for_old_runners(text: str, source: str, *, up: str) -> str:
+    """The copy below ghes/ of a definition: it names its nested action with a tag; `up` leads from its face to the root."""
+    here, below = f"$GITHUB_ACTION_PATH/{up}", f"$GITHUB_ACTION_PATH/../{up}"
+    return f"# Written by {COMMAND} from {source}.\n" + tagged(
+        text.replace(INTERNAL, "../actions/internal/").replace(here, below)
+    )
+
+
+def tagged(text: str) -> str:
+    """The text with the nested actions named by repository and tag."""
+    before, after = NAMED
+    return re.sub(re.escape(SELF) + r"(\S+)", rf"{before}\1{after}", text)
 
 
 def readme(text: str, model: type[Inputs]) -> str:
@@ -109,7 +128,8 @@ def _command_line() -> str:
         known = declaration.inputs(models.ACTIONS[verb]) if verb in models.ACTIONS else ()
         more = [entry for entry in declaration.inputs(model) if entry not in known]
         if more:
-            form = f"[{model.bare.upper()}]" if model.bare else f"--{more[0].name} ..."
+            command = " [-- COMMAND]" if model.bare and "run" in model.model_fields else ""
+            form = f"[{model.bare.upper()}]{command}" if model.bare else f"--{more[0].name} ..."
             parts.append(f"`accel-ci {verb} {form}`: {_summary(model)}\n\n{_inputs(more)}")
     return "\n".join([*parts, ""])
 
@@ -159,7 +179,7 @@ _HOW_VALUES_ARE_WRITTEN = """## How values are written
 All values are texts; an empty text means the default. Every mistake is reported at once, before anything costs money.
 
 - **accelerator type**: a family and a count, `v6e-8` or `l4-1`; `local` is this computer, `local-4` four workers on it.
-- **duration**: hours, minutes, seconds: `1h30m`, `30m`, `90s`. A number alone is refused.
+- **duration**: hours, minutes, seconds: `1h30m`, `30m`, `90s`; `20m + 25m` adds up. A number alone is refused.
 - **size**: `500KiB`, `100MiB`, `1GiB`. Units count in 1024s.
 - **boolean**: `true`, `yes`, `on`; `false`, `no`, `off`; in any case.
 - **list**: separated by commas or new lines.

@@ -70,6 +70,15 @@ class GateInputs(Inputs):
             "A pull request with one of these in its title, or a push with one in its message, is not run.",
         )
     )
+    # Time for a person to see that the commit is another one than that which they looked at.
+    quiet_period: Annotated[int, Duration("60s", "24h")] = given(
+        "60s",
+        "Pull requests: how long a commit must have been there before a label alone is enough; "
+        "an approval of the commit or a comment that names it counts at once; forks need one of these.",
+    )
+    max_running: Annotated[int, Count(0, 1000)] = given(
+        "0", "Pull requests: how many runs of this workflow may go on at a time (needs `actions: read`); 0: any number."
+    )
     check: vocabulary.Check = given("accel-ci")
 
 
@@ -89,10 +98,6 @@ class MachineInputs(Inputs):
     )
     # A fifth to a half of the price, and a run that the cloud ends is never held against the code.
     spot: Annotated[bool, Boolean()] = given("true", "Take a cheaper machine that the cloud may take back at any time.")
-    # Boot 10m, setup 10m and run 20m at their longest, and 5m to bring files back.
-    ttl: Annotated[int, Duration("10s", "24h")] = given(
-        "45m", "How long the machine may live from its request on, whatever happens."
-    )
 
     @classmethod
     def completed(cls, given: Mapping[str, str]) -> Mapping[str, str]:
@@ -116,6 +121,10 @@ class ProvisionInputs(MachineInputs):
     }
     rules: ClassVar[tuple[Rule, ...]] = (*MachineInputs.rules, Rule(("ttl", "boot_timeout"), _outlives_boot))
 
+    # Boot 10m, setup 10m and run 20m at their longest, and 5m to bring files back.
+    ttl: Annotated[int, Duration("10s", "24h")] = given(
+        "45m", "How long the machine may live from its request on, whatever happens."
+    )
     boot_timeout: Annotated[int, Duration("1s", "1h")] = given(
         "10m", "The most time for one zone to give a machine that answers."
     )
@@ -194,6 +203,9 @@ class CollectInputs(Inputs):
         "directory": vocabulary.DIRECTORY,
         "files": "How many files came back.",
         "refused": "How many files matched but were refused.",
+        "log": "The directory on the runner with the whole output of each phase and worker.",
+        "record": "The path on the runner of the run's record as it is by now, a JSON document.",
+        "artifact": "The name of the run's artifact that holds the files, the log and the record.",
     }
     rules: ClassVar[tuple[Rule, ...]] = (Rule(("max_file_size", "max_total_size"), _one_fits),)
 
@@ -201,6 +213,10 @@ class CollectInputs(Inputs):
     max_file_size: Annotated[int, Size("100GiB")] = given("100MiB", "The largest file; larger ones are refused.")
     max_total_size: Annotated[int, Size("100GiB")] = given("1GiB", "The size of all files of one worker together.")
     max_files: Annotated[int, Count(1, 100_000)] = given("1000", "The most files of one worker.")
+    # For the action's own upload step; the program has no use for it.
+    retention_days: Annotated[int, Count(0, 400)] = given(
+        "0", "How many days GitHub keeps the artifact; `0`: as the repository's settings say, 90 unless changed."
+    )
     slot: vocabulary.Slot = given("")
 
     def caps(self) -> Caps:
@@ -267,15 +283,7 @@ class ReapQueuedInputs(Inputs):
     dry_run: vocabulary.DryRun = given("false")
 
 
-# Only the journey knows all of these limits; between separate steps the supervisor ends what outlives the lease.
-def _covers(ttl: int, timeout: int, setup: str) -> str:
-    parts = {"boot": _of(ProvisionInputs, "boot_timeout"), "setup": _of(RunRemoteInputs, "setup_timeout")}
-    if not setup:
-        del parts["setup"]
-    parts["timeout"] = timeout
-    needed = sum(parts.values())
-    spelled = " + ".join(f"{name} {quantities.duration(limit)}" for name, limit in parts.items())
-    return "" if ttl >= needed else f"is shorter than what it must cover: {spelled} = {quantities.duration(needed)}"
+RETURN_S = 300  # to bring files back, and to give the machine back
 
 
 def _of(model: type[Inputs], field: str) -> int:
@@ -294,19 +302,18 @@ class JourneyInputs(MachineInputs):
         "record": vocabulary.RECORD,
         "html": vocabulary.HTML,
     }
-    rules: ClassVar[tuple[Rule, ...]] = (*MachineInputs.rules, Rule(("ttl", "timeout", "setup"), _covers))
-
     run: vocabulary.Run
     setup: vocabulary.Setup = given("")
     timeout: vocabulary.Timeout = given("20m")
     paths: vocabulary.Paths = given("")
     label: vocabulary.Label = given("run-tpu-tests")
+    check: vocabulary.Check = given("accel-ci")
     workload_identity_provider: vocabulary.Provider = given("")
     service_account: vocabulary.ServiceAccount = given("")
 
     def gate(self) -> GateInputs:
         """What the journey says to gate."""
-        return GateInputs(label=self.label)
+        return GateInputs(label=self.label, check=self.check)
 
     def provision(self) -> ProvisionInputs:
         """What the journey says to provision."""
@@ -315,10 +322,16 @@ class JourneyInputs(MachineInputs):
             backend=self.backend,
             zones=self.zones,
             spot=self.spot,
-            ttl=self.ttl,
+            ttl=self.lifetime_s,
             workload_identity_provider=self.workload_identity_provider,
             service_account=self.service_account,
         )
+
+    @property
+    def lifetime_s(self) -> int:
+        """Seconds that the machine may live: boot, setup and run at their longest, and the way back."""
+        boot, setup = _of(ProvisionInputs, "boot_timeout"), _of(RunRemoteInputs, "setup_timeout")
+        return boot + setup + self.timeout + RETURN_S
 
     def run_remote(self) -> RunRemoteInputs:
         """What the journey says to run-remote."""
@@ -353,12 +366,32 @@ class AttachInputs(Inputs):
     )
 
 
+class SshInputs(Inputs):
+    """Open a shell on a leased machine, or run a command there."""
+
+    verb = "ssh"
+    bare = "machine"
+
+    machine: Annotated[str, Pattern("machine", r"[A-Za-z0-9][A-Za-z0-9:/._-]{0,250}", "tpu://my-project/zone/name")] = (
+        given("", "Its handle or name, or the name of its run; empty: what this job, or this directory, leased last.")
+    )
+    worker: Annotated[str, Pattern("worker", r"all|[0-9]{1,4}", "all")] = given(
+        "0", "Which worker of a slice; with `all` the command runs on all of them at once."
+    )
+    run: Annotated[str, Text()] = given("", "The command, shell text run in the repository; empty: a shell.")
+    slot: vocabulary.Slot = given("")
+
+
 class ListInputs(Inputs):
     """Name the machines of this repository that exist now."""
 
     verb = "list"
+    rules: ClassVar[tuple[Rule, ...]] = (vocabulary.SIGN_IN,)
 
     backend: vocabulary.Backend = given(AUTO, vocabulary.SEARCHED)
+    project: vocabulary.Project = given("")
+    workload_identity_provider: vocabulary.Provider = given("")
+    service_account: vocabulary.ServiceAccount = given("")
 
 
 class AcceleratorsInputs(Inputs):
@@ -384,4 +417,4 @@ ACTIONS = _by_verb(
     ReapQueuedInputs,
     JourneyInputs,
 )
-COMMAND_LINE = {**ACTIONS, **_by_verb(RunInputs, AttachInputs, ListInputs, AcceleratorsInputs)}
+COMMAND_LINE = {**ACTIONS, **_by_verb(RunInputs, AttachInputs, ListInputs, SshInputs, AcceleratorsInputs)}

@@ -67,7 +67,12 @@ class Count(Syntax):
 
 
 def seconds(text: str) -> int:
-    """The seconds of a duration such as `1h30m`; FieldError for anything else."""
+    """The seconds of a duration such as `1h30m`, or of a sum such as `20m + 25m`; FieldError for anything else."""
+    # Expressions in workflows cannot add: `${{ inputs.timeout }} + 25m` can.
+    return sum(_seconds(part.strip()) for part in text.split("+"))
+
+
+def _seconds(text: str) -> int:
     parts = _DURATION.fullmatch(text)
     if not text or parts is None:
         unit = f"say the unit: `{text}m` or `{text}s`" if re.fullmatch("[0-9]{1,5}", text) else ""

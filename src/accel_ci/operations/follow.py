@@ -37,6 +37,7 @@ class _Following:
     interruption: str = ""
     stopped: bool = False
     reattached: int = 0
+    trouble: str = ""
 
     @property
     def pending(self) -> list[int]:
@@ -116,6 +117,7 @@ def _attached(world: World, state: _Following, *, deadline: float) -> None:
     offsets = {worker: state.offsets[worker] for worker in state.pending}
     with contextlib.closing(world.remote.attach(state.machine, state.phase, offsets)) as events:
         for event in events:
+            _keep_fresh(world, state)
             if not _take(world, state, event) or world.clock.now() >= deadline:
                 return
 
@@ -148,6 +150,14 @@ def _keep(world: World, state: _Following, event: remote.Output) -> None:
     world.files.append(log_name(state.slot, state.phase.name, event.worker), fresh)
     state.offsets[event.worker] = known + len(fresh)
     world.job.stream(state.sanitizers[event.worker].feed(fresh))
+
+
+def _keep_fresh(world: World, state: _Following) -> None:
+    """Nothing here speaks to the cloud for hours, and cleanup may have to in the minutes after a cancel."""
+    trouble = world.credentials.keep_fresh() if world.credentials else ""
+    if trouble and trouble != state.trouble:
+        world.job.warning("sign-in", f"what cleanup needs could not be renewed yet: {trouble}")
+        state.trouble = trouble
 
 
 def _end_siblings(world: World, state: _Following, worker: int) -> None:

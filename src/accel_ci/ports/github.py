@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Protocol
 
 from accel_ci.domain.check import Check, Issue
-from accel_ci.domain.pullrequest import PullRequest, Role
+from accel_ci.domain.pullrequest import PullRequest, Push, Reaction, Role
 from accel_ci.domain.queued import WorkflowJob, WorkflowRun
 
 
@@ -25,6 +25,15 @@ class GitHub(Protocol):
 
     def changed_files(self, number: int) -> Iterator[str]:
         """The paths that the pull request changes, page by page as they are asked for; GitHub tells 3,000 at most."""
+
+    def last_push(self, branch: str) -> Push | None:
+        """The newest change of the repository's own branch; None when GitHub does not tell."""
+
+    def approvers(self, number: int, sha: str) -> list[str]:
+        """Whose newest review approves exactly this commit of the pull request; anybody may have written it."""
+
+    def react(self, comment: int, reaction: Reaction) -> None:
+        """The comment has our reaction."""
 
     def remove_label(self, number: int, label: str) -> None:
         """The pull request lacks the label from now on; fine when it did before."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from accel_ci.ports.clock import Clock
+from accel_ci.ports.credentials import Credentials
 from accel_ci.ports.entropy import Entropy
 from accel_ci.ports.files import Files
 from accel_ci.ports.github import GitHub
@@ -17,7 +18,10 @@ from accel_ci.ports.sources import Sources
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class World:
-    """One implementation of each port; `github` is None where there is no GitHub, or no token to speak to it."""
+    """One implementation of each port; `github` is None where there is no GitHub, or no token to speak to it, and
+
+    `credentials` where nothing that we sign in to has to be kept alive.
+    """
 
     machines: Machines
     remote: Remote
@@ -28,3 +32,4 @@ class World:
     clock: Clock
     entropy: Entropy
     github: GitHub | None = None
+    credentials: Credentials | None = None

@@ -35,8 +35,9 @@ def section(record: RunRecord) -> str:
 
 
 def _links(record: RunRecord) -> list[str]:
-    url = record.identity.url
-    return [f"[Log and files of this run]({url})"] if url.startswith("https://") else []
+    told = (("Log of this run", record.identity.url), ("Files, log and record", record.artifact_url))
+    links = [f"[{text}]({url})" for text, url in told if url.startswith("https://")]
+    return [" · ".join(links)] if links else []
 
 
 def comment(sections: Sequence[tuple[str, str]]) -> str:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 
 from accel_ci.domain.record import CleanupFacts, RunRecord
+
+ARTIFACT_NAME = 120  # ours: file systems take 255 bytes, and the download adds .zip
 
 
 def provision(record: RunRecord) -> Mapping[str, str]:
@@ -25,14 +28,30 @@ def run_remote(record: RunRecord) -> Mapping[str, str]:
     }
 
 
-def collect(record: RunRecord, *, directory: str) -> Mapping[str, str]:
-    """directory, and how many files came back or were refused."""
+def upload(record: RunRecord, *, directory: str, log: str, document: str) -> Mapping[str, str]:
+    """What the action uploads when collect is over, however it ended: three places on the runner, and the artifact's name."""
+    return {"directory": directory, "log": log, "record": document, "artifact": artifact(record)}
+
+
+def artifact(record: RunRecord) -> str:
+    """The name of the run's artifact: the run's own, which no matrix sibling has, and for people job, matrix values, slot."""
+    identity = record.identity
+    words = re.findall(r"[A-Za-z0-9._]+", f"{identity.job} {_values(identity.instance)} {identity.slot}")
+    return "-".join([identity.name, *words])[:ARTIFACT_NAME].rstrip("-")
+
+
+def _values(instance: str) -> str:
+    try:
+        matrix, _ = json.loads(instance or "[{},0]")
+        return " ".join(str(value) for value in matrix.values())
+    except (ValueError, TypeError, AttributeError):
+        return instance
+
+
+def collect(record: RunRecord) -> Mapping[str, str]:
+    """How many files came back or were refused."""
     refused = sum(bool(artifact.refused) for artifact in record.artifacts)
-    return {
-        "directory": directory,
-        "files": str(len(record.artifacts) - refused),
-        "refused": str(refused),
-    }
+    return {"files": str(len(record.artifacts) - refused), "refused": str(refused)}
 
 
 def cleanup(facts: CleanupFacts) -> Mapping[str, str]:

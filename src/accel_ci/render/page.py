@@ -26,7 +26,7 @@ _STATES = {True: "good", False: "bad", None: "warn"}
 def render(record: RunRecord) -> str:
     """A complete HTML document."""
     title = f"{story.headline(record)} · {record.identity.repository}"
-    parts = [_tests(record.tests), _time(record), _machine(record), _files(record.artifacts)]
+    parts = [_tests(record.tests), _time(record), _machine(record), _files(record)]
     parts += [_cleanup(record), _repeat(record)]
     return f"""<!DOCTYPE html>
 <html lang="en">
@@ -178,12 +178,14 @@ def _machine(record: RunRecord) -> str:
     return _section("Machine", f'<dl class="facts">{rows}</dl>')
 
 
-def _files(artifacts: Sequence[Artifact]) -> str:
+def _files(record: RunRecord) -> str:
+    artifacts, url = record.artifacts, record.artifact_url
+    download = f"<p>{_link(url, 'Download files, log and record')}</p>" if url else ""
     if not artifacts:
-        return ""
+        return _section("Files", download) if download else ""
     head = "<tr><th>file</th><th>worker</th><th>size</th><th>sha256</th></tr>"
     table = f"<table><thead>{head}</thead><tbody>{''.join(map(_file, artifacts[:MAX_ROWS]))}</tbody></table>"
-    return _section("Files", _unshown(table, len(artifacts) - MAX_ROWS, "file"))
+    return _section("Files", download + _unshown(table, len(artifacts) - MAX_ROWS, "file"))
 
 
 def _file(artifact: Artifact) -> str:

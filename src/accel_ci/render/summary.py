@@ -42,7 +42,7 @@ def _document(record: RunRecord, detail: Detail) -> str:
 
 def story_of_the_run(record: RunRecord, detail: Detail) -> list[str]:
     """The parts that tell where time and money went, what came back, what was left, and how to do it again."""
-    parts = [*_time(record, detail), *_machine(record), *_artifacts(record.artifacts, detail)]
+    parts = [*_time(record, detail), *_machine(record), *_files(record, detail)]
     return [*parts, *_cleanup(record, detail), *_repeat(record)]
 
 
@@ -142,6 +142,13 @@ def _machine(record: RunRecord) -> list[str]:
     return ["### Machine", _table(["", ""], rows)]
 
 
+def _files(record: RunRecord, detail: Detail) -> list[str]:
+    url = record.artifact_url
+    download = [f"[Download files, log and record]({url})"] if url.startswith("https://") else []
+    listed = _artifacts(record.artifacts, detail)
+    return ["### Files", *download, *listed] if download or listed else []
+
+
 def _artifacts(artifacts: Sequence[Artifact], detail: Detail) -> list[str]:
     if not artifacts:
         return []
@@ -154,7 +161,7 @@ def _artifacts(artifacts: Sequence[Artifact], detail: Detail) -> list[str]:
         ]
         for each in artifacts
     ]
-    return ["### Files", _cut_table(["file", "worker", "size", "sha256"], rows, detail.rows, "file")]
+    return [_cut_table(["file", "worker", "size", "sha256"], rows, detail.rows, "file")]
 
 
 def _cleanup(record: RunRecord, detail: Detail) -> list[str]:

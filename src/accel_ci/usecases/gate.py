@@ -5,17 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from accel_ci.domain import check, errors, grant, trigger
+from accel_ci.domain import check, errors, evidence, grant, slash, trigger
 from accel_ci.domain.check import Check
 from accel_ci.domain.context import Context
 from accel_ci.domain.grant import Grant
+from accel_ci.domain.pullrequest import PullRequest, Reaction
+from accel_ci.domain.slash import Command
 from accel_ci.domain.trigger import Nothing, Policy, Pushed, Refusal, Request
 from accel_ci.formats import markup
 from accel_ci.ports.github import GitHub
 from accel_ci.ports.world import World
 
 MARKER = "gate"
-EVENT = "pull_request_target"
+LABELS = "pull_request_target"
+COMMENTS = "issue_comment"
+APPROVERS = 10  # anybody may approve a public repository's pull request, and each one's role costs a call
 
 
 def gate(
@@ -23,10 +27,12 @@ def gate(
 ) -> Grant | None:
     """The grant for the event's commit, its check pending; None when the event asks for nothing or is refused.
 
-    Both are outputs. ConfigurationError when the event gives no grant and nobody set a label either.
+    Both are outputs. ConfigurationError when the event gives no grant and nobody asked for one either.
     """
-    if context.event == EVENT:
-        given = _labelled(world, context, event=event, policy=policy)
+    if context.event == LABELS:
+        given = _labelled(world, context, event=event, policy=policy, check_name=check_name)
+    elif context.event == COMMENTS:
+        given = _commented(world, context, event=event, policy=policy, check_name=check_name)
     else:
         given = _direct(world, context, event=event, policy=policy)
     if given is None:
@@ -48,7 +54,9 @@ def _direct(world: World, context: Context, *, event: Mapping[str, Any], policy:
     return given
 
 
-def _labelled(world: World, context: Context, *, event: Mapping[str, Any], policy: Policy) -> Grant | None:
+def _labelled(
+    world: World, context: Context, *, event: Mapping[str, Any], policy: Policy, check_name: str
+) -> Grant | None:
     match trigger.read(event, policy):
         case Nothing(why=why):
             world.job.log(f"nothing to do: {why}")
@@ -63,21 +71,104 @@ def _labelled(world: World, context: Context, *, event: Mapping[str, Any], polic
             _refuse(world, github, number, refusal=refusal)
             return None
         case Request() as request:
-            return _decided(world, context, request, policy=policy)
+            return _decided(world, context, request, policy=policy, check_name=check_name)
 
 
-def _decided(world: World, context: Context, request: Request, *, policy: Policy) -> Grant | None:
+def _commented(
+    world: World, context: Context, *, event: Mapping[str, Any], policy: Policy, check_name: str
+) -> Grant | None:
+    match slash.read(event):
+        case Nothing(why=why):
+            world.job.log(f"nothing to do: {why}")
+        case Request() as request:
+            return _decided(world, context, request, policy=policy, check_name=check_name)
+        case Command() as command:
+            _obey(world, context, command, check_name=check_name)
+    return None
+
+
+def _decided(world: World, context: Context, request: Request, *, policy: Policy, check_name: str) -> Grant | None:
     github = _github(world)
     pull = github.pull_request(request.number)
     role = github.role(request.actor)
     changed = github.changed_files(request.number)
-    refusal = trigger.refused(request, policy, pull=pull, role=role, changed=changed)
-    if refusal is not None or pull.fork or not policy.until_push:
+    refusal = trigger.refused(request, policy, pull=pull, role=role, changed=changed) or _too_many(
+        github, context, request, policy=policy
+    )
+    shown = "" if refusal else _shown(github, request, pull, policy=policy, check_name=check_name)
+    if not refusal and not shown:
+        refusal = evidence.lacking(request, pull, policy)
+    if request.comment is None and (refusal or pull.fork or not policy.until_push):
         github.remove_label(request.number, policy.label)  # one label is one decision on one commit
+    if request.comment is not None:
+        _react(world, github, request.comment, Reaction.REFUSED if refusal else Reaction.DONE)
     if refusal is not None:
         _refuse(world, github, request.number, refusal=refusal)
         return None
-    return trigger.granted(context, request, pull=pull, role=role, label=policy.label, now=world.clock.now())
+    told = evidence.asked(request, policy, role=role.value, shown=shown)
+    return trigger.granted(context, request, pull=pull, evidence=told, now=world.clock.now())
+
+
+def _too_many(github: GitHub, context: Context, request: Request, *, policy: Policy) -> Refusal | None:
+    if not policy.max_running:
+        return None
+    workflow = github.run(context.run_id).workflow
+    others = sum(run.id != context.run_id for run in github.waiting_runs(workflow))
+    if others < policy.max_running:
+        return None
+    return Refusal(
+        why=f"{others} runs are going on, and {policy.max_running} may",
+        what_to_do=f"wait until one has ended, then {trigger.repeat(request, policy)}",
+    )
+
+
+def _shown(github: GitHub, request: Request, pull: PullRequest, *, policy: Policy, check_name: str) -> str:
+    """What shows that the commit was looked at, the cheapest question first; "" when nothing does."""
+    if request.named:
+        return f"{request.actor} named the commit"
+    # Only our own app's check counts, and it was put there by an earlier grant for this very commit.
+    if any(check.run_of(each) for each in github.checks(pull.head_sha, check_name)):
+        return "it was granted before"
+    if request.rerun:
+        return ""
+    if not pull.fork:
+        push = github.last_push(pull.head_ref)
+        told = evidence.of_push(request, push, head=pull.head_sha, quiet_s=policy.quiet_s)
+        if told:
+            return told
+    for who in github.approvers(request.number, pull.head_sha)[:APPROVERS]:
+        if github.role(who).may_write:
+            return f"{who} approved the commit"
+    return ""
+
+
+def _obey(world: World, context: Context, command: Command, *, check_name: str) -> None:
+    github = _github(world)
+    if not command.person or not github.role(command.actor).may_write:
+        _react(world, github, command.comment, Reaction.REFUSED)
+    elif command.verb == "cancel":
+        _cancel(world, context, github, command, check_name=check_name)
+    else:
+        title = "Commands" if command.verb else "Not understood"
+        github.put_comment(command.number, MARKER, f"### {title}\n\n{slash.usage()}\n")
+        _react(world, github, command.comment, Reaction.SEEN if command.verb else Reaction.REFUSED)
+
+
+def _cancel(world: World, context: Context, github: GitHub, command: Command, *, check_name: str) -> None:
+    known = github.checks(github.pull_request(command.number).head_sha, check_name)
+    pending = {check.run_of(each) for each in known if each.conclusion is None}
+    runs = sorted(run_id for run_id in pending if run_id and run_id != context.run_id)
+    for run_id in runs:
+        github.cancel(run_id)
+    world.job.notice("gate", f"asked to end: {', '.join(map(str, runs))}" if runs else "nothing to end")
+    _react(world, github, command.comment, Reaction.DONE if runs else Reaction.REFUSED)
+
+
+def _react(world: World, github: GitHub, comment: int, reaction: Reaction) -> None:
+    try:
+        github.react(comment, reaction)
+    except errors.CloudError as error:
+        world.job.warning("gate", f"no reaction to the comment: {error}; {error.what_to_do}")
 
 
 def _github(world: World) -> GitHub:

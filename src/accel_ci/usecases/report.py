@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from accel_ci.domain.record import Cost, MachineFacts, RunRecord
 from accel_ci.domain.verdict import Verdict
 from accel_ci.operations import publish, reach, records
@@ -10,6 +12,8 @@ from accel_ci.ports.world import World
 from accel_ci.render import page, summary
 
 DEFAULT = Publication()
+UPLOADED = "artifact-url"
+ADDRESS = re.compile(r"https?://[A-Za-z0-9.:-]+/[A-Za-z0-9._/-]+/actions/runs/[0-9]+/artifacts/[0-9]+")
 
 
 def report(
@@ -27,6 +31,7 @@ def report(
     if record.ended_at is None:
         record.ended_at = world.clock.now()
     record.cost = _cost(record.machine, until=record.ended_at)
+    record.artifact_url = _artifact_url(world, record.identity.slot)
     records.save(world.files, record)
     world.files.write(records.place(record.identity.slot, "report.html"), page.render(record).encode())
     world.job.summary(summary.render(record))
@@ -34,6 +39,12 @@ def report(
     reach.retried(world, lambda: world.history.keep(record.identity.name, document), what="history")
     publish.publish(world, record, publication)
     return record
+
+
+def _artifact_url(world: World, slot: str) -> str:
+    """Where collect's own upload step wrote that the artifact is; "" for anything but such an address."""
+    told = (world.files.read(records.place(slot, UPLOADED)) or b"").decode(errors="replace").strip()
+    return told if ADDRESS.fullmatch(told) else ""
 
 
 def _cost(machine: MachineFacts | None, *, until: float) -> Cost:

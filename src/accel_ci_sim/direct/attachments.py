@@ -27,7 +27,7 @@ def guarded(process: Process, attach: Attach) -> Attach:
         calls[number] += 1
         count(mine, number)
         faults.left -= 1
-        fate = process.fate(site) if faults.left <= 0 or number == faults.aimed_site else Fate.NONE
+        fate = process.fate(site) if faults.left <= 0 or number in faults.aimed else Fate.NONE
         return Fate.FAIL if fate not in CRASHES and site.port in scene.down else fate
 
     def events(machine: Machine, phase: Phase, offsets: Mapping[int, int]) -> Generator[remote.Event, None, None]:

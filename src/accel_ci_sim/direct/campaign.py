@@ -28,12 +28,12 @@ def complete(seed: int, tally: Tally, *, rate: float) -> None:
         for world in list(tally.callers.get(site, ())):
             if tally.fated[site, fate]:
                 break
-            tally.add(Simulation(seed, world, rate=rate, aim=Aim(site, 1, fate)).tally())
+            tally.add(Simulation(seed, world, rate=rate, aims=(Aim(site, 1, fate),)).tally())
 
 
-def one(seed: int, world: int, *, rate: float, aim: Aim | None = None) -> tuple[Tally, list[str]]:
+def one(seed: int, world: int, *, rate: float, aims: tuple[Aim, ...] = ()) -> tuple[Tally, list[str]]:
     """The figures of one world, and its timeline for people."""
-    simulation = Simulation(seed, world, rate=rate, aim=aim, readable=True)
+    simulation = Simulation(seed, world, rate=rate, aims=aims, readable=True)
     tally = simulation.tally()
     return tally, simulation.scene.timeline.lines or []
 

@@ -3,26 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import accel_ci
 from accel_ci import journey
 from accel_ci.domain import lease
 from accel_ci.domain.record import Identity, RunRecord, Target
-from accel_ci.domain.workload import Caps
+from accel_ci.domain.runkey import RunKey
+from accel_ci.domain.workload import Caps, CommitSource
 from accel_ci.operations import records
 from accel_ci.ports.world import World
 from accel_ci.usecases import cleanup, collect, provision, report, run_remote
 from accel_ci_sim.direct.launcher import Launcher
-from accel_ci_sim.direct.plans import Form, RunPlan
+from accel_ci_sim.direct.layers import Layer
+from accel_ci_sim.direct.plans import REPOSITORY, Form
 from accel_ci_sim.direct.process import Outcome
 from accel_ci_sim.direct.runs import Run
+from accel_ci_sim.world.machine import State
 from accel_ci_sim.world.runner import Runner
 from accel_ci_sim.world.schedule import Actor
 
 MOST_RESUMES = 6
-ALWAYS = frozenset({"collect", "cleanup", "report"})
-CLEANING = frozenset({"cleanup", "journey"})
+ALWAYS = frozenset({"collect", "cleanup", "report", "post"})
+CLEANING = frozenset({"cleanup", "journey", "post"})
 
 
 class CiJob:
@@ -33,6 +37,7 @@ class CiJob:
         self._scene = launcher.scene
         self._run = run
         self._plan = run.plan
+        self._work = replace(run.plan.work, source=CommitSource(repository=REPOSITORY, sha=run.sha))
         self._tell_over = over
         self._tell_ended = ended
         self._runner = Runner(launcher.scene.schedule)
@@ -42,7 +47,12 @@ class CiJob:
         """Let the job start when its plan says so, and its mishaps take their course."""
         schedule, mishaps = self._scene.schedule, self._plan.mishaps
         schedule.spawn(self._live, delay_s=self._plan.begins_s)
-        coming = ((mishaps.cancel_s, self._cancel), (mishaps.lose_s, self._lose), (mishaps.kill_s, self._runner.kill))
+        coming = (
+            (mishaps.cancel_s, self._cancel),
+            (mishaps.lose_s, self._lose),
+            (mishaps.kill_s, self._runner.kill),
+            (mishaps.keep_s, self._keep),
+        )
         for seconds, mishap in coming:
             if seconds is not None:
                 schedule.after(self._plan.begins_s + seconds, mishap)
@@ -52,65 +62,114 @@ class CiJob:
             self._journey(actor)
         else:
             self._steps(actor)
+        if self._plan.mishaps.post and Layer.POST in self._scene.layers:
+            self._clean(actor, "post")
         self._finish()
         self._run.living = False
         self._tell_ended()
 
     def _journey(self, actor: Actor) -> None:
-        plan = journey.Plan(order=self._plan.order, work=self._plan.work, paths=self._plan.paths, caps=Caps())
+        plan = journey.Plan(
+            order=self._plan.order,
+            work=self._work,
+            paths=self._plan.paths,
+            caps=Caps(),
+            publication=self._plan.publication,
+        )
         for _ in range(MOST_RESUMES):
             outcome = self._step(
                 actor, "journey", lambda world: journey.run(world, self._record(world), self._run.key, plan=plan)
             )
-            if outcome.ended:
-                self._told()
             resume_s = self._plan.mishaps.resume_s
-            if outcome.ended or resume_s is None or self._runner.cancelled or self._runner.lost:
+            if outcome.ended or resume_s is None or self._runner.cancelled or self._runner.dead:
                 return
             self._scene.schedule.pause(actor, resume_s)
 
     def _steps(self, actor: Actor) -> None:
-        plan, key = self._plan, self._run.key
-        ready = self._step(
-            actor,
-            "provision",
-            lambda world: provision.provision(world, self._record(world), key, order=plan.order),
-        )
-        if ready.done and not self._runner.cancelled:
-            self._step(actor, "run-remote", lambda world: run_remote.run_remote(world, plan.work, slot=key.slot))
-        if plan.paths:
-            self._step(actor, "collect", lambda world: collect.collect(world, plan.paths, caps=Caps(), slot=key.slot))
-        self._step(actor, "cleanup", lambda world: cleanup.cleanup(world, key, owner=lease.of_job(key)))
-        told = self._step(
-            actor,
-            "report",
-            lambda world: report.report(world, self._record(world), cancelled=self._runner.cancelled),
-        )
-        if told.ended:
-            self._told()
+        slots = self._plan.slots
+        ready = [self._provisioned(actor, slot) for slot in slots]
+        for slot in slots if all(ready) else ():
+            if not self._runner.cancelled:
+                self._run_remote(actor, slot)
+        for slot in slots if self._plan.paths else ():
+            self._collect(actor, slot)
+        if Layer.STEP in self._scene.layers:
+            self._clean(actor, "cleanup")
+        for slot in slots:
+            self._report(actor, slot)
 
-    def _step(self, actor: Actor, role: str, body: Callable[[World], Any]) -> Outcome:
+    def _provisioned(self, actor: Actor, slot: str) -> bool:
+        if self._runner.cancelled:
+            return False
+        key = replace(self._run.key, slot=slot)
+
+        def body(world: World) -> RunRecord:
+            return provision.provision(world, self._record(world, slot), key, order=self._plan.order)
+
+        return self._step(actor, "provision", body, slot=slot).done
+
+    def _run_remote(self, actor: Actor, slot: str) -> None:
+        self._step(actor, "run-remote", lambda world: run_remote.run_remote(world, self._work, slot=slot), slot=slot)
+
+    def _collect(self, actor: Actor, slot: str) -> None:
+        def body(world: World) -> RunRecord:
+            return collect.collect(world, self._plan.paths, caps=Caps(), slot=slot)
+
+        self._step(actor, "collect", body, slot=slot)
+
+    def _clean(self, actor: Actor, role: str) -> None:
+        key = self._run.key
+        self._step(actor, role, lambda world: cleanup.cleanup(world, key, owner=lease.of_job(key)))
+
+    def _report(self, actor: Actor, slot: str) -> None:
+        def body(world: World) -> RunRecord:
+            cancelled = self._runner.cancelled
+            return report.report(
+                world, self._record(world, slot), cancelled=cancelled, publication=self._plan.publication
+            )
+
+        self._step(actor, "report", body, slot=slot)
+
+    def _step(self, actor: Actor, role: str, body: Callable[[World], Any], *, slot: str = "") -> Outcome:
         """How the step's process ended; crashed, too, when there is no runner left to start it."""
-        if self._runner.lost:
+        if self._runner.dead:
             return Outcome(crashed=True)
-        process = self._launcher.process(actor, role=role, run=self._run.name)
+        process = self._launcher.process(actor, role=role, run=self._run.name, slot=slot)
         self._runner.starts(process, always=role in ALWAYS)
+        judge = self._launcher.judge
         outcome = process.live(self._launcher.ports(process, self._run.files), body)
-        if role in CLEANING and outcome.ended:
-            self._launcher.judge.cleanup_ended(process, lease.of_job(self._run.key), error=outcome.error)
+        if role in CLEANING and outcome.ended and Layer.STEP in self._scene.layers:
+            judge.cleanup_ended(process, lease.of_job(self._run.key), error=outcome.error)
+        if role in ("journey", "report") and outcome.ended:
+            judge.reported(self._run, process)
         return outcome
 
-    def _told(self) -> None:
-        self._run.reported = True
-        self._launcher.judge.reported(self._run)
-
-    def _record(self, world: World) -> RunRecord:
+    def _record(self, world: World, slot: str = "") -> RunRecord:
         """The record so far, or a new one: what the command line does before a use case."""
-        return records.find(world.files, self._run.key.slot) or fresh(self._plan, now=world.clock.now())
+        key = replace(self._run.key, slot=slot)
+        return records.find(world.files, slot) or fresh(self._run, key, now=world.clock.now())
 
     def _cancel(self) -> None:
         if not self._over:
             self._runner.cancel(patient=self._plan.mishaps.patient)
+            if self._plan.mishaps.force_s is not None and not self._plan.mishaps.patient:
+                self._scene.schedule.after(self._plan.mishaps.force_s, self._force)
+
+    def _force(self) -> None:
+        if not self._over:
+            self._scene.timeline.tell(self._run.name, "force-cancelled")
+            self._run.forced = True
+            self._runner.force()
+
+    def _keep(self) -> None:
+        """A person wants to look at the machine for a while."""
+        scene = self._scene
+        until = int(scene.schedule.now + self._plan.mishaps.kept_for_s)
+        for machine in scene.cloud.alive():
+            if machine.request.asker == self._run.name and machine.state is State.READY:
+                scene.cloud.annotate(*machine.place, {"accel-ci-keep-until": str(until)})
+                machine.kept_at = scene.schedule.now
+                scene.timeline.tell(self._run.name, f"{machine.request.name} is to be kept for a while")
 
     def _lose(self) -> None:
         """GitHub hears nothing of the runner any more. A zombie goes on all the same."""
@@ -127,9 +186,9 @@ class CiJob:
             self._tell_over(self._run)
 
 
-def fresh(plan: RunPlan, *, now: float) -> RunRecord:
+def fresh(run: Run, key: RunKey, *, now: float) -> RunRecord:
     """The record of a run that begins."""
-    context, key, work = plan.context, plan.context.key(), plan.work
+    plan, context, work = run.plan, run.plan.context, run.plan.work
     return RunRecord(
         accel_ci=accel_ci.__version__,
         identity=Identity(
@@ -140,7 +199,12 @@ def fresh(plan: RunPlan, *, now: float) -> RunRecord:
             attempt=context.attempt,
             job=context.job,
             instance=context.instance,
-            sha=context.sha,
+            slot=key.slot,
+            event=context.event,
+            actor=context.actor,
+            sha=run.sha,
+            ref=context.ref,
+            pull_request=context.pull_request,
         ),
         target=Target(
             backend=plan.order.spec.backend,

@@ -18,6 +18,7 @@ from accel_ci_sim.world.faults import CRASHES, LONGEST_DELAY_S, Fate
 Call = Callable[..., Any]
 LANDS_ANYWAY = 0.3
 _CREATE = sites.BY_NAME["machines.begin_create"].number
+_TPU_CREATES = frozenset(sites.BY_NAME[f"tpu.create_{what}"].number for what in ("node", "queued"))
 _APPEND = sites.BY_NAME["files.append"].number
 
 
@@ -38,6 +39,12 @@ class _Guarded:
 def port(process: Process, name: str, real: Any) -> Any:
     """The port as this process gets it: the same methods, each behind a fate."""
     return _Guarded(process, name, real)
+
+
+def intercept(process: Process, name: str, real: Any) -> None:
+    """Put a fate before each of the object's own calls that are sites of the port `name`; the rest stays."""
+    for site in sites.OF_PORT[name]:
+        setattr(real, site.method, _made(process, site, real))
 
 
 def _made(process: Process, site: Site, real: Any) -> Call:
@@ -74,7 +81,7 @@ def _guarded(process: Process, site: Site, method: Call) -> Call:
         calls[number] += 1
         count(mine, number)
         faults.left -= 1
-        if faults.left > 0 and number != faults.aimed_site:
+        if faults.left > 0 and number not in faults.aimed:
             if latency_s:
                 process.pause(latency_s)
                 if down and (site.port in down or site.name in down):
@@ -111,7 +118,9 @@ def _delay(process: Process, fate: Fate) -> float:
 def _leave_behind(process: Process, site: Site, call: functools.partial[Any]) -> None:
     """What a call that never came back may still do: a creation lands later, an append was written in part."""
     scene = process.scene
-    if site.number == _CREATE and dice.chance(scene.dice, LANDS_ANYWAY):
+    # What begin_create does on Cloud TPU are calls of its own, which can land late themselves.
+    creates = {_CREATE} if scene.cloud.weather.service == "sim" else _TPU_CREATES
+    if site.number in creates and dice.chance(scene.dice, LANDS_ANYWAY):
         scene.schedule.after(scene.dice.uniform(0.1, LANDS_WITHIN_S), lambda: _land(call))
     if site.number == _APPEND:
         name, content = call.args

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from accel_ci_sim.world.machine import Machine
 
-SCHEME = "sim"
-
-
 def of(there: Machine) -> str:
-    """sim://zone/name"""
-    return f"{SCHEME}://{there.request.zone}/{there.request.name}"
+    """sim://zone/name, or tpu://project/zone/name."""
+    return f"{there.request.base}{there.request.zone}/{there.request.name}"
 
 
 def place(handle: str) -> tuple[str, str]:
     """Zone and name of a handle."""
-    zone, name = handle.removeprefix(f"{SCHEME}://").split("/")
+    _, zone, name = handle.rsplit("/", 2)
     return zone, name
 
 

@@ -154,17 +154,19 @@ class Judge:
         key, slot = document["identity"]["name"], document["identity"]["slot"] or "main"
         phases = [phase for phase, command in (("setup", run.plan.work.setup), ("run", run.plan.work.run)) if command]
         nonces = {phase: run.files.documents.get(f"{slot}/nonce-{phase}", b"").decode() for phase in phases}
-        theirs = [machine for machine in self.scene.cloud.machines if machine.request.asker == run.name]
         if not any(
             all(_proven(worker, phase, key=key, nonce=nonces[phase]) for worker in machine.workers for phase in phases)
-            for machine in theirs
+            for machine in self._hosts(run)
         ):
             self._broken("I-pass", f"{run.name} passed without an end record with exit code 0 on every worker")
 
     def _phases(self, run: Run, log: str) -> Iterable[Running | None]:
         phase, worker = log.rsplit("/", 1)[1].removesuffix(".log").rsplit("-w", 1)
-        theirs = [machine for machine in self.scene.cloud.machines if machine.request.asker == run.name]
-        return [machine.workers[int(worker)].phases.get(phase) for machine in theirs]
+        return [machine.workers[int(worker)].phases.get(phase) for machine in self._hosts(run)]
+
+    def _hosts(self, run: Run) -> list[Machine]:
+        """The run's machines that had workers: a queued resource has none."""
+        return [each for each in self.scene.cloud.machines if each.request.asker == run.name and each.workers]
 
     def _broken(self, rule: str, what: str) -> None:
         violation = Violation(rule, what, self.scene.schedule.now - EPOCH)

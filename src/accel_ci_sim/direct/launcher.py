@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from accel_ci.ports.world import World
-from accel_ci_sim.direct import guard
+from accel_ci_sim.direct import guard, tpu_machines
 from accel_ci_sim.direct.clock import Clock
 from accel_ci_sim.direct.entropy import Entropy
 from accel_ci_sim.direct.files import Files
@@ -16,6 +18,7 @@ from accel_ci_sim.direct.remote import Remote
 from accel_ci_sim.direct.scene import Scene
 from accel_ci_sim.direct.sources import Sources
 from accel_ci_sim.world.schedule import Actor
+from accel_ci_sim.world.tpu_sky import TpuSky
 
 
 class Launcher:
@@ -34,7 +37,7 @@ class Launcher:
     def ports(self, process: Process, documents: Files) -> World:
         """All ports as this process gets them."""
         real = {
-            "machines": Machines(process),
+            "machines": self._machines(process),
             "remote": Remote(process, documents),
             "sources": Sources(documents),
             "job": Job(),
@@ -44,3 +47,7 @@ class Launcher:
             "entropy": self._entropy,
         }
         return World(**{name: guard.port(process, name, each) for name, each in real.items()})
+
+    def _machines(self, process: Process) -> Any:
+        sky = self.scene.cloud
+        return tpu_machines.over(process, sky) if isinstance(sky, TpuSky) else Machines(process)

@@ -11,19 +11,27 @@ from accel_ci.domain.machine import MachineSpec
 from accel_ci.domain.verdict import Verdict
 from accel_ci.domain.workload import CommitSource, Work
 from accel_ci.operations.acquire import Order
+from accel_ci.operations.publish import Publication
+from accel_ci_sim.direct.mishaps import Mishaps
 from accel_ci_sim.world import dice
 from accel_ci_sim.world.dice import Dice
+from accel_ci_sim.world.weather import Weather
 from accel_ci_sim.world.worker import Script
 
 Scripts = tuple[Mapping[str, Script], ...]  # worker -> phase -> script
-REPOSITORY_ID = 7
+REPOSITORY, REPOSITORY_ID = "org/thing", 7
 SHA = "5" * 40
+BASE_SHA = "b" * 40  # what a pull request's workflow runs on: never what is tested
+PULL = 3
+SECRET = "canary-3f9d2c"
 FOREVER_S = 1e6
+TPUS = {1: "v6e-1", 4: "v6e-16"}  # by workers
 PASSED_RESULTS = (
     b'{"event":"start","version":1}\n{"event":"case","name":"t.py::t","outcome":"passed","duration_s":0.1}\n'
     b'{"event":"end","exit_status":0,"counts":{"passed":1}}\n'
 )
 FAILED_RESULTS = PASSED_RESULTS.replace(b"passed", b"failed")
+EVENTS = ("", "", "pull_request_target", "push")
 
 
 class Form(StrEnum):
@@ -34,26 +42,8 @@ class Form(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Mishaps:
-    """What happens to the job from outside, in seconds after its start; None: never. A calm run has only `kill_s`.
-
-    `cancel_s`: the user cancels; `patient`: with Ctrl-C, so that no SIGKILL follows SIGINT.
-    `lose_s`: the runner is lost; `zombie`: only GitHub believes so.
-    `kill_s`: SIGKILL for the client; `resume_s`: somebody starts it again that much later, as long as it crashes.
-    """
-
-    cancel_s: float | None = None
-    patient: bool = False
-    lose_s: float | None = None
-    zombie: bool = False
-    kill_s: float | None = None
-    resume_s: float | None = None
-    cleanup_job: bool = True
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class RunPlan:
-    """One run: identity, form, order, work, what its commands do, and its mishaps."""
+    """One job: identity, form, order, work, what its commands do, and its mishaps. It has one machine for each slot."""
 
     context: Context
     form: Form
@@ -63,12 +53,18 @@ class RunPlan:
     paths: tuple[str, ...]
     mishaps: Mishaps
     begins_s: float
+    slots: tuple[str, ...] = ("",)
 
     @property
     def name(self) -> str:
         """run.attempt/job and the matrix instance, for readers."""
         context = self.context
         return f"{context.run_id}.{context.attempt}/{context.job}{context.instance}"
+
+    @property
+    def publication(self) -> Publication:
+        """How the run is shown on GitHub."""
+        return Publication(siblings=self.context.siblings, workflow=self.context.workflow)
 
     def again(self) -> RunPlan:
         """The next attempt of the same run, undisturbed."""
@@ -96,42 +92,90 @@ def _deserved(script: Script, limit_s: float) -> Verdict:
     return Verdict.PASSED if script.good else Verdict.FAILED
 
 
-def draw(stream: Dice, zones: tuple[str, ...], *, calm: bool) -> list[RunPlan]:
-    """The runs of one world: usually one, sometimes matrix siblings, sometimes another run beside it."""
-    first = _run(stream, zones, calm=calm, run_id=stream.randrange(100, 1000), instance="")
+def draw(stream: Dice, sky: Weather, *, calm: bool) -> list[RunPlan]:
+    """The jobs of one world: one, or several slots in it, or matrix siblings, or a reusable workflow called twice,
+
+    or another run beside it.
+    """
+    first = _run(stream, sky, calm=calm, run_id=stream.randrange(100, 1000))
     shape = stream.random()
-    if shape < 0.7:
+    if shape < 0.6:
         return [first]
-    if shape < 0.85:  # matrix siblings
-        return [replace(first, context=replace(first.context, instance=f"[{index}]")) for index in range(2)]
-    other = _run(stream, zones, calm=calm, run_id=first.context.run_id + 1, instance="")
+    if shape < 0.68:
+        return [replace(first, form=Form.STEPS, slots=("a", "b"), context=replace(first.context, event=""))]
+    if shape < 0.85:  # siblings
+        twice = shape >= 0.8  # the calls of a reusable workflow are no matrix, and have no check of the whole
+        context = replace(first.context, siblings=1 if twice else 2, event="" if twice else first.context.event)
+        instances = ('[{"n":"%s"},%d]' % ("ab"[index], index) for index in range(2))
+        return [replace(first, context=replace(context, instance=each)) for each in instances]
+    other = _run(stream, sky, calm=calm, run_id=first.context.run_id + 1)
     return [first, replace(other, begins_s=stream.uniform(0.0, 40.0))]
 
 
-def _run(stream: Dice, zones: tuple[str, ...], *, calm: bool, run_id: int, instance: str) -> RunPlan:
-    workers = stream.choice((1, 1, 1, 1, 2, 3))
+def _run(stream: Dice, sky: Weather, *, calm: bool, run_id: int) -> RunPlan:
     form = stream.choice(tuple(Form))
-    spec = MachineSpec(
-        backend="sim", accelerator="sim-1", zones=zones, workers=workers, boot_limit_s=600.0 if calm else 60.0
-    )
-    work = Work(
-        source=CommitSource(repository="org/thing", sha=SHA),
-        run="python -m pytest",
-        setup="pip install ." if dice.chance(stream, 0.4) else "",
-        limit_s=stream.choice((60.0,) * 18 + (20.0,) * 10 + (400.0,)),
-        setup_limit_s=30.0,
-    )
+    spec = _spec(stream, sky, calm=calm)
     return RunPlan(
-        context=Context(
-            repository="org/thing", repository_id=REPOSITORY_ID, run_id=run_id, job="tpu", instance=instance, sha=SHA
-        ),
+        context=context(run_id, event=stream.choice(EVENTS)),
         form=form,
         order=Order(spec=spec, ttl_s=3600.0 if calm else stream.choice((3600.0, 1200.0, 600.0, 60.0))),
-        work=work,
-        scripts=tuple({"setup": _script(stream, 10.0), "run": _script(stream, 40.0)} for _ in range(workers)),
+        work=work(
+            setup="pip install ." if dice.chance(stream, 0.4) else "",
+            limit_s=stream.choice((60.0,) * 18 + (20.0,) * 10 + (400.0,)),
+        ),
+        scripts=tuple({"setup": _script(stream, 10.0), "run": _script(stream, 40.0)} for _ in range(spec.workers)),
         paths=("out/**",) if dice.chance(stream, 0.5) else (),
         mishaps=_calm_mishaps(stream, form) if calm else _mishaps(stream, form),
         begins_s=0.0,
+    )
+
+
+def context(run_id: int, *, event: str) -> Context:
+    """Where the job runs; "" for `event` is a terminal."""
+    pull = event == "pull_request_target"
+    return Context(
+        repository=REPOSITORY,
+        repository_id=REPOSITORY_ID,
+        run_id=run_id,
+        job="tpu",
+        event=event,
+        actor="ada",
+        sha=BASE_SHA if pull else SHA,
+        ref="refs/heads/main",
+        pull_request=PULL if pull else None,
+        head_sha=SHA if pull else "",
+        workflow="tests.yml",
+    )
+
+
+def work(*, setup: str = "", limit_s: float = 60.0) -> Work:
+    """What is done on the machine, with a secret that must be seen nowhere else."""
+    return Work(
+        source=CommitSource(repository=REPOSITORY, sha=SHA),
+        run="python -m pytest",
+        setup=setup,
+        limit_s=limit_s,
+        setup_limit_s=30.0,
+        environment={"TOKEN": SECRET},
+    )
+
+
+def _spec(stream: Dice, sky: Weather, *, calm: bool) -> MachineSpec:
+    tpu = sky.service != "sim"
+    workers = stream.choice((1, 1, 1, 1, 1, 4) if tpu else (1, 1, 1, 1, 2, 3))
+    return spec(sky, workers=workers, boot_limit_s=600.0 if calm else 60.0)
+
+
+def spec(sky: Weather, *, workers: int = 1, boot_limit_s: float = 60.0) -> MachineSpec:
+    """Such a machine of the world's cloud."""
+    tpu = sky.service != "sim"
+    return MachineSpec(
+        backend="tpu" if tpu else "sim",
+        accelerator=TPUS[workers] if tpu else "sim-1",
+        zones=sky.zones,
+        workers=workers,
+        boot_limit_s=boot_limit_s,
+        options={"queued": "true"} if sky.service == "queued" else {},
     )
 
 
@@ -163,16 +207,22 @@ def _calm_mishaps(stream: Dice, form: Form) -> Mishaps:
 
 
 def _mishaps(stream: Dice, form: Form) -> Mishaps:
-    def sometimes(probability: float) -> float | None:
-        return stream.uniform(0.0, 80.0) if dice.chance(stream, probability) else None
+    def sometimes(probability: float, longest_s: float = 80.0) -> float | None:
+        return stream.uniform(0.0, longest_s) if dice.chance(stream, probability) else None
 
     resumes = form is Form.JOURNEY and dice.chance(stream, 0.5)
     return Mishaps(
-        cancel_s=sometimes(0.12),
+        cancel_s=sometimes(0.15),
+        force_s=sometimes(0.15, 30.0),
         patient=resumes,
         lose_s=sometimes(0.15),
         zombie=dice.chance(stream, 0.5),
         kill_s=sometimes(0.1) if form is Form.JOURNEY else None,
         resume_s=stream.uniform(1.0, 400.0) if resumes else None,
+        post=dice.chance(stream, 0.9),
         cleanup_job=dice.chance(stream, 0.9),
+        keep_s=sometimes(0.04),
+        kept_for_s=stream.uniform(30.0, 5000.0),
+        push_s=sometimes(0.1, 10.0),
+        label=stream.choice(("",) * 12 + ("stranger", "other", "closed")),
     )

@@ -89,7 +89,7 @@ class Process:
     def fate(self, site: Site) -> Fate:
         """What becomes of the present call of this process."""
         scene = self.scene
-        fate = scene.faults.fate(site.number, site.fates)
+        fate = scene.faults.fate(site.number, site.fates, role=self.role)
         if fate is not Fate.NONE:
             scene.fated[site.number, fate] += 1
             scene.timeline.tell(self.name, f"{site.name} meets: {fate.value}")

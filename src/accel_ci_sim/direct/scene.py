@@ -12,6 +12,7 @@ from accel_ci_sim.world.dice import Dice
 from accel_ci_sim.world.faults import Fate, Faults
 from accel_ci_sim.world.schedule import Schedule
 from accel_ci_sim.world.timeline import Timeline
+from accel_ci_sim.world.tpu_sky import TpuSky
 
 
 @dataclass(slots=True)
@@ -21,7 +22,7 @@ class Scene:
     dice: Dice
     schedule: Schedule
     timeline: Timeline
-    cloud: Cloud
+    cloud: Cloud | TpuSky
     faults: Faults
     sweep_period_s: float
     runs: dict[str, Run] = field(default_factory=dict)

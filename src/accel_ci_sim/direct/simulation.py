@@ -25,6 +25,7 @@ from accel_ci_sim.world.faults import CRASHES, Aim, Fate, Faults
 from accel_ci_sim.world.machine import Machine, Request
 from accel_ci_sim.world.schedule import Actor, Schedule
 from accel_ci_sim.world.timeline import Timeline
+from accel_ci_sim.world.tpu_sky import TpuSky
 from accel_ci_sim.world.worker import Script
 
 SWEEP_PERIODS_S = (120.0, 900.0)
@@ -35,21 +36,24 @@ _DISTANT = tuple(number for number in _AIMS if sites.SITES[number].latency_s)
 
 
 class Simulation:
-    """One world, made from seed and number alone; `aim` replaces the fault that it would aim by itself."""
+    """One world, made from seed and number alone; `aims` replace the fault that it would aim by itself."""
 
-    def __init__(self, seed: int, number: int, *, rate: float, aim: Aim | None = None, readable: bool = False) -> None:
+    def __init__(
+        self, seed: int, number: int, *, rate: float, aims: tuple[Aim, ...] = (), readable: bool = False
+    ) -> None:
         stream = dice.of(seed, number, "world")
         period_s = stream.choice(SWEEP_PERIODS_S)
-        self._number, self._aim = number, aim
+        self._number, self._aims = number, aims
         self._calm = dice.chance(stream, CALM)
         sky = weather.calm(stream) if self._calm else weather.rough(stream, sites.FAILING)
-        drawn = plans.draw(stream, sky.zones, calm=self._calm)
+        drawn = plans.draw(stream, sky, calm=self._calm)
+        kind = Cloud if sky.service == "sim" else TpuSky
         schedule = Schedule()
         self.scene = Scene(
             dice=stream,
             schedule=schedule,
             timeline=Timeline(schedule, readable=readable),
-            cloud=Cloud(schedule, sky, dice.of(seed, number, "cloud"), scripts=self._scripts, hear=self._heard),
+            cloud=kind(schedule, sky, dice.of(seed, number, "cloud"), scripts=self._scripts, hear=self._heard),
             faults=self._faults(dice.of(seed, number, "faults"), rate, drawn),
             sweep_period_s=period_s,
         )
@@ -68,7 +72,7 @@ class Simulation:
             scene.schedule.after(begins, partial(self._outage, service, down=True))
             scene.schedule.after(ends, partial(self._outage, service, down=False))
         scene.schedule.run()
-        survivable = self._aim is None or self._aim.fate not in CRASHES
+        survivable = not any(aim.fate in CRASHES for aim in self._aims)
         for run in scene.runs.values():
             self.judge.over(run, calm=self._calm and survivable)
             scene.timeline.mix(str(run.verdict).encode())
@@ -137,7 +141,7 @@ class Simulation:
         if self._calm and any(plan.mishaps.resume_s is None for plan in drawn):
             kinds = faults.DISTURBANCES
             aim = Aim(stream.choice(_DISTANT), _nth(stream), stream.choice(kinds))
-        return Faults(stream, rate, self._aim or (aim if rate else None), kinds=kinds)
+        return Faults(stream, rate, self._aims or ((aim,) if rate else ()), kinds=kinds)
 
     def _figures(self) -> Tally:
         scene = self.scene
@@ -151,7 +155,7 @@ class Simulation:
             fated=scene.fated,
             verdicts=Counter(str(run.verdict) for run in scene.runs.values()),
             callers={number: [self._number] for number in called},
-            found=[Found(self._number, self._aim, violation) for violation in self.judge.violations],
+            found=[Found(self._number, self._aims, violation) for violation in self.judge.violations],
             trace=hash((self._number, scene.timeline.hash)),
         )
 

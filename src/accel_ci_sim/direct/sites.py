@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
+from accel_ci.adapters.tpu_api import TpuApi
 from accel_ci.domain import errors
 from accel_ci.ports.clock import Clock
 from accel_ci.ports.entropy import Entropy
@@ -16,8 +18,26 @@ from accel_ci.ports.sources import Sources
 from accel_ci_sim.world import faults
 from accel_ci_sim.world.faults import Fate
 
+class Requests(Protocol):
+    """The verbs of GitHub's API."""
+
+    def get(self) -> None:
+        """Look."""
+
+    def post(self) -> None:
+        """Make."""
+
+    def patch(self) -> None:
+        """Change."""
+
+    def delete(self) -> None:
+        """Remove."""
+
+
 PORTS: dict[str, type] = {
     "machines": Machines,
+    "tpu": TpuApi,
+    "github": Requests,
     "remote": Remote,
     "sources": Sources,
     "job": Job,
@@ -26,12 +46,13 @@ PORTS: dict[str, type] = {
     "clock": Clock,
     "entropy": Entropy,
 }
-LATENCY_S = {"machines": 0.2, "remote": 0.1, "sources": 0.5, "history": 0.3}
+NO_CALLS = frozenset({"tpu.client", "tpu.connect", "tpu.project"})
+LATENCY_S = {"machines": 0.2, "tpu": 0.1, "github": 0.2, "remote": 0.1, "sources": 0.5, "history": 0.3}
 ERRORS: dict[str, type[errors.TransientError]] = {"remote": errors.ConnectionLostError}
 ON_THIS_COMPUTER = frozenset({"machines.capabilities", "machines.release_command", "remote.public_key"})
 UNUSED = frozenset(  # no use case calls these yet
     {
-        "machines.capabilities", "machines.annotate", "machines.console_tail",
+        "machines.capabilities", "machines.annotate", "machines.console_tail", "tpu.set_labels",
         "job.notice", "job.error", "job.mask", "job.output", "history.names", "history.read",
     }
 )  # fmt: skip
@@ -58,7 +79,12 @@ class Site:
 
 
 def _sites() -> tuple[Site, ...]:
-    names = [(port, method) for port, kind in PORTS.items() for method in vars(kind) if not method.startswith("_")]
+    names = [
+        (port, method)
+        for port, kind in PORTS.items()
+        for method in vars(kind)
+        if not method.startswith("_") and f"{port}.{method}" not in NO_CALLS
+    ]
     return tuple(_site(number, port, method) for number, (port, method) in enumerate(names))
 
 
@@ -74,6 +100,7 @@ FAILING = (
     "machines",
     "remote",
     "remote",
+    "github",
     *(f"machines.{name}" for name in ("find", "released", "release")),
 )
 BY_NAME = {site.name: site for site in SITES}

@@ -25,10 +25,10 @@ class Violation:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A violation and the world that shows it, with the aim that it needs if it is not the world's own."""
+    """A violation and the world that shows it, with the aims that it needs if they are not the world's own."""
 
     world: int
-    aim: Aim | None
+    aims: tuple[Aim, ...]
     violation: Violation
 
 

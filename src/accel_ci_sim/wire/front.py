@@ -14,6 +14,7 @@ from pydantic import ValidationError
 
 from accel_ci_sim.wire import compute_service, knob_file, peers, routing, tpu_render
 from accel_ci_sim.wire.http_server import Answer, LostReplyError, Request
+from accel_ci_sim.wire.identity_service import IdentityService
 from accel_ci_sim.wire.knob_file import KnobFile
 from accel_ci_sim.wire.tpu_service import TpuService
 from accel_ci_sim.world import dice, tpu_knobs, tpu_status
@@ -27,8 +28,17 @@ PATIENCE_S = 0.25  # an answer waits so long for its operation: what is instant 
 class Front:
     """What answers requests. Everything happens in one asyncio loop, so nothing needs a lock."""
 
-    def __init__(self, cloud: TpuCloud, service: TpuService, knobs: KnobFile, *, log: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        cloud: TpuCloud,
+        service: TpuService,
+        knobs: KnobFile,
+        *,
+        identity: IdentityService,
+        log: Callable[[str], None],
+    ) -> None:
         self._cloud = cloud
+        self._identity = identity
         self._knobs = knobs
         self._log = log
         self._waiting: dict[Operation, asyncio.Event] = {}
@@ -68,7 +78,7 @@ class Front:
         try:
             if dice.chance(self._dice, knobs.error_rate):
                 raise tpu_status.unavailable()
-            document = await self._call(request)
+            answer = self._identity.answer(request) or Answer(200, await self._call(request))
         except RefusedError as refusal:
             return _error(refusal.status)
         except Exception:
@@ -77,9 +87,10 @@ class Front:
         if dice.chance(self._dice, knobs.lost_reply_rate):
             self._log(f"{request.method} {request.path} done, reply lost")
             raise LostReplyError
-        return Answer(200, document)
+        return answer
 
     async def _call(self, request: Request) -> Any:
+        self._identity.admit(request)
         for prefix, routes in self._apis.items():
             if request.path.startswith(prefix):
                 found = routing.routed(routes, request, request.path.removeprefix(prefix))

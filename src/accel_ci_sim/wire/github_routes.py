@@ -68,6 +68,26 @@ def _files(asked: Asked) -> Answer:
     return 200, Listing([shapes.file(path) for path in asked.world.pull(asked.number()).files])
 
 
+def _reviews(asked: Asked) -> Answer:
+    asked.world.allow(asked.token, "pull_requests:read")
+    pull = asked.world.pull(asked.number())
+    return 200, Listing([shapes.review(asked.world, each, number=pull.number) for each in pull.reviews])
+
+
+def _activity(asked: Asked) -> Answer:
+    asked.world.allow(asked.token, "contents:read")
+    branch = asked.query.get("ref", "").removeprefix("refs/heads/")
+    found = [each for each in reversed(asked.world.activity) if branch in ("", each.branch)]
+    return 200, Listing([shapes.activity(each) for each in found])
+
+
+def _react(asked: Asked) -> Answer:
+    asked.world.allow(asked.token, "issues:write", "pull_requests:write")
+    content = str(asked.body.get("content"))
+    new = asked.world.react(asked.token.login, asked.number(), content)
+    return 201 if new else 200, shapes.reaction(asked.token.login, content, at=asked.world.now())
+
+
 def _add_labels(asked: Asked) -> Answer:
     asked.world.allow(asked.token, "issues:write", "pull_requests:write")
     issue = asked.world.issue(asked.number())
@@ -210,6 +230,9 @@ _ROUTES: tuple[tuple[str, str, Handler], ...] = (
     ("GET", "/collaborators/([^/]+)/permission", _permission),
     ("GET", "/pulls/([^/]+)", _pull),
     ("GET", "/pulls/([^/]+)/files", _files),
+    ("GET", "/pulls/([^/]+)/reviews", _reviews),
+    ("GET", "/activity", _activity),
+    ("POST", "/issues/comments/([^/]+)/reactions", _react),
     ("POST", "/issues/([^/]+)/labels", _add_labels),
     ("DELETE", "/issues/([^/]+)/labels/([^/]+)", _remove_label),
     ("GET", "/issues/([^/]+)/comments", _comments),

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from importlib import resources
 from typing import Any
 
-from accel_ci_sim.world.github import CheckRun, Comment, GitHubWorld, Issue, Job, Pull, Run
+from accel_ci_sim.world.github import Activity, CheckRun, Comment, GitHubWorld, Issue, Job, Pull, Review, Run
 
 WEB = "https://github.com"
 API = "https://api.github.com"  # the server puts its own address in its place
@@ -59,7 +59,7 @@ def pull(world: GitHubWorld, told: Pull) -> dict[str, Any]:
     """A pull request."""
     shape = _like("pull", number=told.number, title=told.title, draft=told.draft, state=told.state)
     shape |= {"url": f"{_api(world)}/pulls/{told.number}", "issue_url": f"{_api(world)}/issues/{told.number}"}
-    shape["head"] |= {"sha": told.head_sha}
+    shape["head"] |= {"sha": told.head_sha, "ref": told.head_ref}
     shape["base"] |= {"ref": told.base_ref}
     shape["base"]["repo"] |= {"id": world.repository_id, "full_name": world.repository}
     shape |= {"labels": [label(name) for name in world.issue(told.number).labels], "requested_teams": []}
@@ -73,6 +73,32 @@ def pull(world: GitHubWorld, told: Pull) -> dict[str, Any]:
 def file(path: str) -> dict[str, Any]:
     """A changed file."""
     return _like("file", filename=path)
+
+
+def review(world: GitHubWorld, told: Review, *, number: int) -> dict[str, Any]:
+    """A review of a pull request."""
+    url = f"{WEB}/{world.repository}/pull/{number}#pullrequestreview-{told.id}"
+    shape = _like("review", id=told.id, user=_user(told.author), state=told.state, commit_id=told.sha, html_url=url)
+    return shape | {"submitted_at": moment(told.at), "pull_request_url": f"{_api(world)}/pulls/{number}"}
+
+
+def activity(told: Activity) -> dict[str, Any]:
+    """A change of a branch; written out, for GitHub's example is not as GitHub's own schema says."""
+    return {
+        "id": told.id,
+        "node_id": f"PSH_{told.id}",
+        "before": told.before,
+        "after": told.after,
+        "ref": f"refs/heads/{told.branch}",
+        "timestamp": moment(told.at),
+        "activity_type": "push",
+        "actor": _user(told.actor),
+    }
+
+
+def reaction(author: str, content: str, *, at: float) -> dict[str, Any]:
+    """A reaction to a comment."""
+    return _like("reaction", user=_user(author), content=content, created_at=moment(at))
 
 
 def label(name: str) -> dict[str, Any]:

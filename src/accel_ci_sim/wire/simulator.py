@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import fcntl
+import math
 import os
 import secrets
 import shutil
+import time
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -17,6 +19,7 @@ from accel_ci_sim.wire import environment, http_server, loopback, machine, proce
 from accel_ci_sim.wire.environment import Site
 from accel_ci_sim.wire.front import Front
 from accel_ci_sim.wire.hosts import LoopbackHosts
+from accel_ci_sim.wire.identity_service import IdentityService
 from accel_ci_sim.wire.knob_file import KnobFile
 from accel_ci_sim.wire.real_time import RealTime
 from accel_ci_sim.wire.tpu_service import TpuService
@@ -84,7 +87,9 @@ class Simulator:
         knobs = KnobFile(plan.directory / "knobs.json")
         knobs.changed()
         cloud = TpuCloud(RealTime(), hosts, knobs.knobs)
-        front = Front(cloud, TpuService(cloud, TpuQueue(cloud)), knobs, log=lambda text: _say(log, text))
+        identity = IdentityService(plan.project, lambda: knobs.knobs, now=time.time)
+        service = TpuService(cloud, TpuQueue(cloud))
+        front = Front(cloud, service, knobs, identity=identity, log=lambda text: _say(log, text))
         server = await http_server.serve(front.answer, HOST, plan.port)
         closing.callback(server.close)
         looking = asyncio.create_task(_look(front))
@@ -96,8 +101,13 @@ class Simulator:
             ssh_port=addresses.port,
             project=plan.project,
             zone=plan.zone,
+            provider=identity.provider,
+            account=identity.account,
+            bearer=identity.bearer,
         )
-        environment.write(self.site, plan.env_file, token=f"ya29.simulated-{secrets.token_hex(16)}")
+        token = f"ya29.simulated-{secrets.token_hex(16)}"
+        identity.state.grant(token, "user:you@example.com", expires_at=math.inf)
+        environment.write(self.site, plan.env_file, token=token)
 
 
 async def _look(front: Front) -> None:

@@ -33,43 +33,64 @@ LONGEST_DELAY_S = 20.0
 
 @dataclass(frozen=True, slots=True)
 class Aim:
-    """One fault that surely comes when there are so many calls: the `nth` (from 1) call of the site meets `fate`."""
+    """One fault that surely comes when there are so many calls: the `nth` (from 1) call of the site meets `fate`.
+
+    With a `role` only the calls of processes of that role count.
+    """
 
     site: int
     nth: int
     fate: Fate
+    role: str = ""
 
 
 class Faults:
-    """Fates by the dice, of `kinds`, at a rate per call, and one by aim. `left` counts the calls until the next."""
+    """Fates by the dice, of `kinds`, at a rate per call, and some by aim, at the sites `aimed`.
 
-    __slots__ = ("_dice", "_kinds", "_rate", "aim", "aimed_site", "left", "to_aim")
+    `left` counts the calls until the next one by the dice.
+    """
 
-    def __init__(self, dice: Dice, rate: float, aim: Aim | None = None, *, kinds: tuple[Fate, ...] = MIXED) -> None:
+    __slots__ = ("_dice", "_kinds", "_pending", "_rate", "aimed", "left")
+
+    def __init__(
+        self, dice: Dice, rate: float, aims: tuple[Aim, ...] = (), *, kinds: tuple[Fate, ...] = MIXED
+    ) -> None:
         self._dice = dice
         self._rate = rate
         self._kinds = kinds
-        self.aim = aim
-        self.aimed_site = aim.site if aim else -1
-        self.to_aim = aim.nth if aim else 0
+        self._pending = {aim: aim.nth for aim in aims}
+        self.aimed = frozenset(aim.site for aim in aims)
         self.left = self._gap()
 
-    def fate(self, site: int, allowed: tuple[Fate, ...]) -> Fate:
-        """The fate of the present call, which is due by dice or may be the one aimed at; `none` very often."""
-        if site == self.aimed_site:
-            self.to_aim -= 1
-            if not self.to_aim and self.aim is not None:
-                self.aimed_site = -1
-                return self.aim.fate if self.aim.fate in allowed else Fate.NONE
+    def fate(self, site: int, allowed: tuple[Fate, ...], *, role: str = "") -> Fate:
+        """The fate of the present call, which is due by dice or may be one aimed at; `none` very often."""
+        hit = self._aimed_at(site, role) if site in self.aimed else None
+        if hit is not None:
+            return hit.fate if hit.fate in allowed else Fate.NONE
         if self.left > 0:
             return Fate.NONE
         self.left = self._gap()
         drawn = self._dice.choice(self._kinds)
         return drawn if drawn in allowed else Fate.NONE
 
+    @property
+    def some(self) -> bool:
+        """True while the dice may bring one."""
+        return self._rate > 0
+
     def stop(self) -> None:
         """No faults from now on."""
-        self._rate, self.left, self.aimed_site = 0.0, NEVER, -1
+        self._rate, self.left, self.aimed = 0.0, NEVER, frozenset()
+        self._pending.clear()
+
+    def _aimed_at(self, site: int, role: str) -> Aim | None:
+        for aim in [each for each in self._pending if each.site == site and each.role in ("", role)]:
+            self._pending[aim] -= 1
+            if not self._pending[aim]:
+                del self._pending[aim]
+                self.aimed = frozenset(each.site for each in self._pending)
+                return aim
+        return None
 
     def _gap(self) -> int:
         """How many calls from now the next fault comes: geometric, so that a call without one costs no dice."""

@@ -11,6 +11,8 @@ Thing = TypeVar("Thing")
 BOT = "github-actions[bot]"
 BODY_LIMIT = 65_536
 TEXT_LIMIT = 65_535
+LOOKED_AT_S = 3600.0  # how long a new pull request's commit was there for people to look at
+REACTIONS = frozenset({"+1", "-1", "laugh", "confused", "heart", "hooray", "rocket", "eyes"})
 ENDED = frozenset({"success", "failure", "timed_out", "cancelled", "neutral", "skipped", "action_required", "stale"})
 
 
@@ -55,6 +57,31 @@ class Pull:
     draft: bool = False
     state: str = "open"
     files: list[str] = field(default_factory=list)
+    head_ref: str = "speed"
+    reviews: list[Review] = field(default_factory=list)
+
+
+@dataclass(slots=True, kw_only=True)
+class Review:
+    """Somebody's review of one commit of a pull request; states as GitHub writes them."""
+
+    id: int
+    author: str
+    sha: str
+    state: str = "APPROVED"
+    at: float = 0.0
+
+
+@dataclass(slots=True, kw_only=True)
+class Activity:
+    """A change of a branch, by the server's clock."""
+
+    id: int
+    branch: str
+    before: str
+    after: str
+    actor: str
+    at: float
 
 
 @dataclass(slots=True, kw_only=True)
@@ -81,6 +108,7 @@ class Comment:
     author: str
     body: str
     at: float = 0.0
+    reactions: list[tuple[str, str]] = field(default_factory=list)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -152,6 +180,7 @@ class GitHubWorld:
         self.comments: dict[int, Comment] = {}
         self.checks: dict[int, CheckRun] = {}
         self.runs: dict[int, Run] = {}
+        self.activity: list[Activity] = []
         self.faults: list[Fault] = []
         self.remaining = 1000
         self.resets_at = 0.0
@@ -166,9 +195,36 @@ class GitHubWorld:
     def add_pull(self, number: int, *, head_sha: str, fork: bool = False, labels: Iterable[str] = ()) -> Pull:
         """A new pull request with its issue."""
         source = self.repository_id + 1 if fork else self.repository_id
+        if not fork:
+            self.push("speed", head_sha, actor="ada", at=self.now() - LOOKED_AT_S)
         self.pulls[number] = Pull(number=number, head_sha=head_sha, head_repository_id=source)
         self.issues[number] = Issue(number=number, author="ada", labels=list(labels), is_pull=True, at=self.now())
         return self.pulls[number]
+
+    def push(self, branch: str, sha: str, *, actor: str, at: float | None = None) -> None:
+        """The branch of this repository is at the commit, from `at` on (now), and so are its pull requests."""
+        before = next((each.after for each in reversed(self.activity) if each.branch == branch), "0" * 40)
+        moment = self.now() if at is None else at
+        new = Activity(id=self.fresh_id(), branch=branch, before=before, after=sha, actor=actor, at=moment)
+        self.activity.append(new)
+        for pull in self.pulls.values():
+            if pull.head_ref == branch and pull.head_repository_id == self.repository_id:
+                pull.head_sha = sha
+
+    def review(self, number: int, author: str, sha: str, *, state: str = "APPROVED") -> None:
+        """Somebody reviewed this commit of the pull request."""
+        new = Review(id=self.fresh_id(), author=author, sha=sha, state=state, at=self.now())
+        self.pull(number).reviews.append(new)
+
+    def react(self, author: str, comment_id: int, content: str) -> bool:
+        """True when the reaction is new."""
+        comment = _known(self.comments, comment_id)
+        if content not in REACTIONS:
+            raise ApiError(422, "Validation Failed")
+        new = (author, content) not in comment.reactions
+        if new:
+            comment.reactions.append((author, content))
+        return new
 
     def who(self, token: str) -> Token:
         """The token's owner; every request counts against the rate limit."""

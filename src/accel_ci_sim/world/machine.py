@@ -23,7 +23,7 @@ class State(StrEnum):
 class Request:
     """What a client asks for. `ends_at` is the native lifetime limit, None where the cloud has none.
 
-    `asker` is the truth about who asked, for the judge of the world: no client sees it.
+    `asker` is the truth about who asked, for the judge of the world: no client sees it. `base` begins the handle.
     """
 
     name: str
@@ -34,6 +34,7 @@ class Request:
     request_id: str
     ends_at: float | None
     asker: str = ""
+    base: str = "sim://"
 
 
 @dataclass(slots=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
@@ -41,6 +41,16 @@ class Knobs(BaseModel):
     lost_reply_rate: Chance = Field(
         0.0, description="chance that it is done and the connection breaks before the answer"
     )
+    sign_in_required: bool = Field(False, description="calls need an access token that this simulator made (401)")
+    sign_in_s: Number = Field(3600.0, description="how long new access tokens live")
+    sign_in_refused: tuple[Literal["github", "google", "account"], ...] = Field(
+        (),
+        description="who refuses: `github` makes no identity token, `google` no exchange, `account` is nobody's to act as",
+    )
+    identity_condition: str = Field(
+        "", description="the identity provider's attribute condition; empty: any job gets in"
+    )
+    identity_claims: dict[str, str] = Field({}, description="claims of the job, such as `repository_id` and `ref`")
 
     @field_validator("boot_s", "stop_s", "delete_s", "queue_s", "latency_s")
     @classmethod

@@ -41,7 +41,8 @@ class Hosts(Protocol):
 class NodeLife:
     """The nodes that exist, by name; `ledger` has every one there ever was.
 
-    `on_turn` hears of every change of state, `on_lost` of each node that will not be READY again, `on_gone` of its end.
+    `on_land` hears of each new node, `on_turn` of every change of state, `on_lost` of each node that will not be READY
+    again, `on_gone` of its end.
     """
 
     def __init__(self, time: Time, hosts: Hosts, knobs: Knobs) -> None:
@@ -49,6 +50,7 @@ class NodeLife:
         self.dice = dice.of(knobs.seed, 0, "tpu")
         self.nodes: dict[str, Node] = {}
         self.ledger: list[Node] = []
+        self.on_land: Callable[[Node], None] = lambda node: None
         self.on_turn: Callable[[Node], None] = lambda node: None
         self.on_lost: Callable[[Node], None] = lambda node: None
         self.on_gone: Callable[[Node], None] = lambda node: None
@@ -108,6 +110,7 @@ class NodeLife:
         )
         self.nodes[name] = node
         self.ledger.append(node)
+        self.on_land(node)
         return node
 
     def boot(

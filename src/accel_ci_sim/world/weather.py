@@ -11,17 +11,24 @@ from accel_ci_sim.world.dice import Dice
 LONGEST_LISTING_LAG_S = 15.0
 LONGEST_RELEASE_S = 240.0
 LATENESS_S = 30.0
+SERVICES = ("sim", "sim", "tpu", "queued")
+ZONES = {
+    "sim": ("us-a-1", "us-a-2", "eu-b-1", "as-c-1"),
+    "tpu": ("us-central1-b", "us-east5-a", "us-east5-b", "europe-west4-a"),
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Weather:
     """Probabilities per machine or request, and ranges in seconds. A calm cloud has all of them at 0 but the times.
 
+    `service`: `sim`, a cloud as our port sees clouds; `tpu`, Cloud TPU nodes below our own adapter; `queued`, its queue.
     `native_limit`: the cloud ends machines by itself. `remembers`: it knows a request that it saw before.
     `outages`: when a service, or one kind of call to it, is down, from and to.
     """
 
     zones: tuple[str, ...]
+    service: str = "sim"
     native_limit: bool
     remembers: bool
     boot_s: tuple[float, float] = (1.0, 20.0)
@@ -40,14 +47,20 @@ class Weather:
 
 def calm(stream: Dice) -> Weather:
     """A cloud that has everything and does what it says, in some zones."""
-    return Weather(zones=_zones(stream), native_limit=dice.chance(stream, 0.5), remembers=dice.chance(stream, 0.5))
+    service = stream.choice(SERVICES)
+    native = service == "sim" and dice.chance(stream, 0.5)
+    return Weather(
+        zones=_zones(stream, service), service=service, native_limit=native, remembers=dice.chance(stream, 0.5)
+    )
 
 
 def rough(stream: Dice, services: Sequence[str]) -> Weather:
     """A cloud on an ordinary bad day, when one of the services may be down for a while."""
-    native = dice.chance(stream, 0.5)
+    service = stream.choice(SERVICES)
+    native = service == "sim" and dice.chance(stream, 0.5)
     return Weather(
-        zones=_zones(stream),
+        zones=_zones(stream, service),
+        service=service,
         native_limit=native,
         remembers=native,
         listing_lag_s=stream.choice((0.0, 2.0, LONGEST_LISTING_LAG_S)),
@@ -68,6 +81,6 @@ def _outage(stream: Dice) -> tuple[float, float]:
     return begins, begins + stream.choice((5.0, 60.0, 200.0, 400.0))
 
 
-def _zones(stream: Dice) -> tuple[str, ...]:
-    every = ("us-a-1", "us-a-2", "eu-b-1", "as-c-1")
+def _zones(stream: Dice, service: str) -> tuple[str, ...]:
+    every = ZONES["sim" if service == "sim" else "tpu"]
     return every[: stream.choice((1, 2, 3, 3, 4))]
