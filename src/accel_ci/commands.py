@@ -12,7 +12,6 @@ from accel_ci.domain.context import Context
 from accel_ci.domain.grant import Grant
 from accel_ci.domain.lease import Owner
 from accel_ci.domain.record import RunRecord
-from accel_ci.domain.runkey import RunKey
 from accel_ci.domain.verdict import OnInfrastructure, Verdict
 from accel_ci.inputs import models, parsing
 from accel_ci.inputs.models import CleanupInputs, ListInputs, ProvisionInputs, RunInputs
@@ -103,7 +102,7 @@ def cleanup_(call: Call) -> int:
             facts = cleanup.sweep(world, here.repository_id, grace_s=SWEEP_GRACE_S, dry_run=inputs.dry_run)
         else:
             key = here.key()
-            facts = cleanup.cleanup(world, key, owner=_owner(inputs, key), dry_run=inputs.dry_run)
+            facts = cleanup.cleanup(world, key, owner=_owner(inputs, here), dry_run=inputs.dry_run)
     call.tell(outputs.cleanup(facts))
     return 0
 
@@ -116,10 +115,10 @@ def _cloud(inputs: ProvisionInputs | CleanupInputs | ListInputs) -> Cloud:
     )
 
 
-def _owner(inputs: CleanupInputs, key: RunKey) -> Owner:
+def _owner(inputs: CleanupInputs, here: Context) -> Owner:
     if inputs.for_ or inputs.mode == "run":
-        return lease.of_run(key, jobs=inputs.for_)
-    return lease.of_job(key)
+        return lease.of_run(here.key(), jobs=tuple(map(here.job_of, inputs.for_)))
+    return lease.of_job(here.key())
 
 
 def report_(call: Call) -> int:

@@ -70,11 +70,11 @@ def test_booleans_are_switches() -> None:
 
 def test_unknown_options_are_told_with_the_other_mistakes() -> None:
     """An option that no action has is handed on, so that one report names it beside all other mistakes."""
-    command = read("run", "--zne", "us-central1-b", "--spott=yes", "--ttl", "x", "--", "pytest")
-    assert command.given == {"zne": "", "spott": "", "ttl": "x", "run": "pytest"}
+    command = read("run", "--zne", "us-central1-b", "--spott=yes", "--timeout", "x", "--", "pytest")
+    assert command.given == {"zne": "", "spott": "", "timeout": "x", "run": "pytest"}
     with pytest.raises(ConfigurationError) as caught:
         parsing.parse(RunInputs, command.given)
-    assert [mistake.name for mistake in caught.value.mistakes] == ["zne", "spott", "accelerator", "ttl"]
+    assert [mistake.name for mistake in caught.value.mistakes] == ["zne", "spott", "accelerator", "timeout"]
 
 
 def test_options_are_not_abbreviated() -> None:
@@ -106,8 +106,8 @@ def test_verbs_are_known() -> None:
 
 def test_a_missing_value_is_a_mistake_of_the_command_line() -> None:
     """What argparse cannot read ends as our own error, not as a process that leaves."""
-    error = refused("run", "--ttl")
-    assert str(error) == "the command line cannot be read: argument --ttl: expected one argument"
+    error = refused("run", "--timeout")
+    assert str(error) == "the command line cannot be read: argument --timeout: expected one argument"
     assert (error.exit_code, error.what_to_do) == (2, "see `accel-ci run --help`")
 
 

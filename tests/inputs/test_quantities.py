@@ -20,7 +20,7 @@ def refused(syntax: Syntax, text: str) -> FieldError:
 
 
 @pytest.mark.parametrize(
-    ("text", "seconds"), [("30m", 1800), ("1h30m", 5400), ("90s", 90), ("1h0m5s", 3605), ("24h", 86400), (" 10s ", 10)]
+    ("text", "seconds"), [("30m", 1800), ("1h30m", 5400), ("90s", 90), ("1h0m5s", 3605), ("24h", 86400), (" 10s ", 10), ("20m + 25m", 2700)]
 )
 def test_durations_are_seconds(text: str, seconds: int) -> None:
     """Hours, minutes and seconds, in this order, add up to seconds."""
@@ -33,6 +33,8 @@ def test_durations_are_seconds(text: str, seconds: int) -> None:
         ("30", "is not a duration", "say the unit: `30m` or `30s`"),
         ("1.5h", "is not a duration", "write something like `90s`, `30m` or `1h30m`"),
         ("30M", "is not a duration", "write something like `90s`, `30m` or `1h30m`"),
+        ("20 + 25m", "is not a duration", "say the unit: `20m` or `20s`"),
+        ("20m+", "is not a duration", "write something like `90s`, `30m` or `1h30m`"),
         ("30m1h", "is not a duration", "write something like `90s`, `30m` or `1h30m`"),
         ("-5m", "is not a duration", "write something like `90s`, `30m` or `1h30m`"),
         ("", "is not a duration", "write something like `90s`, `30m` or `1h30m`"),

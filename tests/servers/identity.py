@@ -24,6 +24,7 @@ class IdentityServer:
         self.requests: list[Request] = []
         self.broken: dict[str, list[int]] = {}
         self.service = IdentityService("sim-project", lambda: self.knobs, now=clock.now)
+        self._serving = serving
         self._server = serving.run(http_server.serve(self._answer, "127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{http_server.port_of(self._server)}"
 
@@ -52,6 +53,9 @@ class IdentityServer:
 
     def close(self) -> None:
         """Listen no longer."""
+        self._serving.run(self._shut())
+
+    async def _shut(self) -> None:
         self._server.close()
 
     async def _answer(self, request: Request) -> Answer:

@@ -105,6 +105,16 @@ def test_a_push_just_before_the_click_is_not_run(push: Push | None, granted: boo
     assert "run-tpu-tests" not in _github(fakes).labels[NUMBER]
 
 
+def test_without_the_permission_to_see_pushes_a_label_alone_is_not_enough() -> None:
+    """The warning names the permission; an approval still counts."""
+    fakes = _fakes()
+    _github(fakes).denied["last_push"] = errors.AccessError("no", what_to_do="contents: read")
+    assert _label(fakes) is None
+    assert "contents: read" in fakes.job.of_kind("warning")[0]
+    _github(fakes).approvals[NUMBER, HEAD] = ["ada"]
+    assert _label(fakes) is not None
+
+
 def test_a_longer_quiet_period() -> None:
     """The period is a setting, and what to do names it."""
     fakes = _fakes()

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from accel_ci.domain import errors
+from accel_ci.domain import errors, runkey
 from accel_ci.domain.runkey import RunKey
 
 
@@ -16,7 +16,8 @@ from accel_ci.domain.runkey import RunKey
 class Context:
     """The run in its CI's own terms. `event` is "" outside GitHub Actions; `sha` "" where no commit is known.
 
-    `head_sha` is the pull request's commit when the event was made; `siblings` counts the matrix that the job is in.
+    `head_sha` is the pull request's commit when the event was made; `siblings` counts the matrix that the job is in;
+    `call` tells calls of one reusable workflow apart, "" outside of them.
     """
 
     repository: str
@@ -35,11 +36,16 @@ class Context:
     head_sha: str = ""
     workflow: str = ""
     siblings: int = 1
+    call: str = ""
 
     @property
     def on_github(self) -> bool:
         """True inside a GitHub Actions job."""
         return bool(self.event)
+
+    def job_of(self, job: str) -> str:
+        """A job of the workflow file that we are in, named so that other calls of that file have other jobs."""
+        return f"{job}@{self.call}" if self.call else job
 
     def key(self, *, slot: str = "") -> RunKey:
         """The run key of this job's machine in `slot`, first try."""
@@ -48,7 +54,7 @@ class Context:
             repository=self.repository,
             run_id=self.run_id,
             attempt=self.attempt,
-            job=self.job,
+            job=self.job_of(self.job),
             instance=self.instance,
             slot=slot,
         )
@@ -83,6 +89,7 @@ def of_github(environ: Mapping[str, str], event: Mapping[str, Any]) -> Context:
         head_sha=_head_sha(event),
         workflow=environ.get("GITHUB_WORKFLOW", ""),
         siblings=_siblings(environ),
+        call=_call(environ),
     )
 
 
@@ -105,6 +112,15 @@ def _instance(environ: Mapping[str, str]) -> str:
     if not matrix:
         return ""
     return json.dumps([matrix, strategy.get("job-index", 0)], sort_keys=True, separators=(",", ":"))
+
+
+def _call(environ: Mapping[str, str]) -> str:
+    """A digest of what a reusable workflow was called with.
+
+    GitHub tells a called job nothing else of its caller: its job id, matrix and strategy are those of the called file.
+    """
+    called = environ.get("ACCEL_CI_CALL", "")
+    return runkey.short_digest(called) if called else ""
 
 
 def _siblings(environ: Mapping[str, str]) -> int:

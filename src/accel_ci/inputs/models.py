@@ -302,6 +302,7 @@ class JourneyInputs(MachineInputs):
         "record": vocabulary.RECORD,
         "html": vocabulary.HTML,
     }
+
     run: vocabulary.Run
     setup: vocabulary.Setup = given("")
     timeout: vocabulary.Timeout = given("20m")

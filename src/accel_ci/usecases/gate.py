@@ -9,7 +9,7 @@ from accel_ci.domain import check, errors, evidence, grant, slash, trigger
 from accel_ci.domain.check import Check
 from accel_ci.domain.context import Context
 from accel_ci.domain.grant import Grant
-from accel_ci.domain.pullrequest import PullRequest, Reaction
+from accel_ci.domain.pullrequest import PullRequest, Push, Reaction
 from accel_ci.domain.slash import Command
 from accel_ci.domain.trigger import Nothing, Policy, Pushed, Refusal, Request
 from accel_ci.formats import markup
@@ -95,7 +95,7 @@ def _decided(world: World, context: Context, request: Request, *, policy: Policy
     refusal = trigger.refused(request, policy, pull=pull, role=role, changed=changed) or _too_many(
         github, context, request, policy=policy
     )
-    shown = "" if refusal else _shown(github, request, pull, policy=policy, check_name=check_name)
+    shown = "" if refusal else _shown(world, github, request, pull=pull, policy=policy, check_name=check_name)
     if not refusal and not shown:
         refusal = evidence.lacking(request, pull, policy)
     if request.comment is None and (refusal or pull.fork or not policy.until_push):
@@ -122,7 +122,9 @@ def _too_many(github: GitHub, context: Context, request: Request, *, policy: Pol
     )
 
 
-def _shown(github: GitHub, request: Request, pull: PullRequest, *, policy: Policy, check_name: str) -> str:
+def _shown(
+    world: World, github: GitHub, request: Request, *, pull: PullRequest, policy: Policy, check_name: str
+) -> str:
     """What shows that the commit was looked at, the cheapest question first; "" when nothing does."""
     if request.named:
         return f"{request.actor} named the commit"
@@ -132,7 +134,7 @@ def _shown(github: GitHub, request: Request, pull: PullRequest, *, policy: Polic
     if request.rerun:
         return ""
     if not pull.fork:
-        push = github.last_push(pull.head_ref)
+        push = _last_push(world, github, pull.head_ref)
         told = evidence.of_push(request, push, head=pull.head_sha, quiet_s=policy.quiet_s)
         if told:
             return told
@@ -140,6 +142,14 @@ def _shown(github: GitHub, request: Request, pull: PullRequest, *, policy: Polic
         if github.role(who).may_write:
             return f"{who} approved the commit"
     return ""
+
+
+def _last_push(world: World, github: GitHub, branch: str) -> Push | None:
+    try:
+        return github.last_push(branch)
+    except errors.AccessError as error:
+        world.job.warning("gate", f"nobody tells when the commit came: {error}; {error.what_to_do}")
+        return None
 
 
 def _obey(world: World, context: Context, command: Command, *, check_name: str) -> None:

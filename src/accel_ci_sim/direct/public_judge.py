@@ -1,0 +1,121 @@
+"""The rules about what people see on GitHub, and about whose code may run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from accel_ci.domain import check
+from accel_ci.domain.grant import Grant
+from accel_ci.domain.verdict import Verdict
+from accel_ci_sim.direct.plans import PULL, SECRET
+from accel_ci_sim.direct.runs import Run
+from accel_ci_sim.direct.scene import Scene
+from accel_ci_sim.direct.verdict_judge import VerdictJudge
+from accel_ci_sim.world.github import CheckRun
+
+BAD = ("failed", "timed-out")
+
+
+@dataclass(slots=True)
+class PublicJudge:
+    """I4 on GitHub, I5, I6, I7 and I8 over one world."""
+
+    scene: Scene
+    verdicts: VerdictJudge
+
+    def wrote(self) -> None:
+        """After every request that changes something: I4, no success without proof; I8, no secret."""
+        world = self.scene.github
+        for shown in world.checks.values():
+            if shown.conclusion == "success" and not self._deserved(shown):
+                self._broken("I4", f"check {shown.name} of {shown.external_id} is green without an end record")
+        texts = [*(each.body for each in world.comments.values()), *(each.body for each in world.issues.values())]
+        texts += [text or "" for shown in world.checks.values() for text in shown.output.values()]
+        if any(SECRET in text for text in texts):
+            self._broken("I8", "the secret is on GitHub")
+
+    def granted(self, given: Grant | None, *, label: str, heads: set[str]) -> None:
+        """I7: only what a maintainer labelled, and only the commit that was there: `heads` while the gate looked."""
+        if given is None:
+            return
+        if label:
+            self._broken("I7", f"a grant although the label is wrong: {label}")
+        if given.sha not in heads:
+            self._broken("I7", f"a grant for {given.sha[:8]}, but the head was {', '.join(head[:8] for head in heads)}")
+
+    def starts(self, run: str, source: str | None) -> None:
+        """I7: the code on a worker is the granted commit's."""
+        if source != self.scene.runs[run].sha:
+            self._broken("I7", f"{run} starts the code of {source}, not that of {self.scene.runs[run].sha[:8]}")
+
+    def reported(self, run: Run, slot: str, *, complete: bool) -> None:
+        """I4, I5 and I6, when a report came to its end and said that it could write all; not while another one writes."""
+        context = run.plan.context
+        if not context.event or not complete:
+            return
+        self._check(run, slot)
+        if self.scene.reporting > 1:
+            return
+        if context.pull_request is not None:
+            self._one_comment()
+        else:
+            self._issue(run, slot)
+
+    def _check(self, run: Run, slot: str) -> None:
+        context = run.plan.context
+        name = check.instance_name(check.NAME, context.instance)
+        mark = check.external_id(context.run_id, context.attempt)
+        shown = [
+            each for each in self.scene.github.checks.values() if (each.name, each.external_id) == (name, mark)
+        ]
+        wanted = check.conclusion(Verdict(run.verdicts[slot])).value
+        if not shown or {each.conclusion for each in shown} != {wanted}:
+            told = [each.conclusion for each in shown]
+            self._broken("I4", f"{run.name}: its check {name} says {told}, its verdict is {run.verdicts[slot]}")
+
+    def _one_comment(self) -> None:
+        bodies = [each.body for each in self.scene.github.comments.values() if each.number == PULL]
+        for marker in ("report", "gate"):
+            mine = sum(body.startswith(f"<!-- accel-ci {marker}") for body in bodies)
+            if mine > 1:
+                self._broken("I5", f"{mine} comments of {marker}")
+
+    def _issue(self, run: Run, slot: str) -> None:
+        context = run.plan.context
+        name = check.instance_name(check.NAME, context.instance)
+        open_ones = [
+            each
+            for each in self.scene.github.issues.values()
+            if each.state == "open" and not each.is_pull and name in f"{each.title}\n{each.body}"
+        ]
+        verdict = run.verdicts[slot]
+        wanted = 1 if verdict in BAD else 0 if verdict == "passed" else None
+        if wanted is not None and len(open_ones) != wanted:
+            self._broken("I6", f"{run.name} {verdict}, and {len(open_ones)} issues are open for {name}")
+
+    def _deserved(self, shown: CheckRun) -> bool:
+        """True when every job that the check stands for has proven its pass; a whole stands for all of its run's."""
+        theirs = [run for run in self.scene.runs.values() if shown.external_id.startswith(_mark(run))]
+        mine = [run for run in theirs if check.instance_name(check.NAME, run.plan.context.instance) == shown.name]
+        if mine:
+            return any(self._passed(run) for run in mine if _attempt(run) == shown.external_id)
+        instances = {run.plan.context.instance for run in theirs}
+        return all(
+            any(self._passed(run) for run in theirs if run.plan.context.instance == instance) for instance in instances
+        )
+
+    def _passed(self, run: Run) -> bool:
+        return any(verdict == "passed" and self.verdicts.proven(run, slot) for slot, verdict in run.verdicts.items())
+
+    def _broken(self, rule: str, what: str) -> None:
+        self.scene.broken(rule, what)
+
+
+def _mark(run: Run) -> str:
+    return check.of_run(run.plan.context.run_id)
+
+
+def _attempt(run: Run) -> str:
+    return check.external_id(run.plan.context.run_id, run.plan.context.attempt)
+
+

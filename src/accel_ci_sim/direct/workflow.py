@@ -1,0 +1,144 @@
+"""A workflow run: the gate, its jobs, the cleanup job on another runner, and somebody who runs it again."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+from accel_ci.domain import lease
+from accel_ci.domain.grant import Grant
+from accel_ci.domain.trigger import Policy
+from accel_ci.usecases import cleanup, gate
+from accel_ci_sim.direct import files
+from accel_ci_sim.direct.ci_job import CiJob
+from accel_ci_sim.direct.launcher import Launcher
+from accel_ci_sim.direct.layers import Layer
+from accel_ci_sim.direct.plans import PULL, SHA
+from accel_ci_sim.direct.process import Process
+from accel_ci_sim.direct.runs import Run
+from accel_ci_sim.world import dice
+from accel_ci_sim.world.schedule import Actor
+
+RERUN, RERUN_LOST = 0.15, 0.6  # of the workflow runs of the others
+PUSHED = "6" * 40
+POLICY = Policy()
+
+
+class Workflows:
+    """All workflow runs of a world. `rest` hears when none goes on any more."""
+
+    def __init__(self, launcher: Launcher, *, reruns: bool, rest: Callable[[], None]) -> None:
+        self._launcher = launcher
+        self._scene = launcher.scene
+        self._reruns = reruns
+        self._rest = rest
+        self._going = Counter[tuple[int, int]]()  # jobs not over yet
+        self._pushed = False
+
+    @property
+    def over(self) -> bool:
+        """True when GitHub takes all of them for over, and nothing of their jobs goes on."""
+        return not self._going and not any(run.living for run in self._scene.runs.values())
+
+    def begin(self, jobs: Sequence[Run], *, gated: bool = True) -> None:
+        """Let a workflow run begin: with its gate, unless only failed jobs are run again."""
+        self._going[jobs[0].workflow] = len(jobs)
+        self._scene.runs.update((job.name, job) for job in jobs)
+        if gated and jobs[0].plan.context.event:
+            self._scene.schedule.spawn(lambda actor: self._gated(actor, jobs))
+        else:
+            self._start(jobs)
+
+    def _start(self, jobs: Sequence[Run]) -> None:
+        for job in jobs:
+            CiJob(self._launcher, job, over=self._job_over, ended=self._rest).begin()
+
+    def _gated(self, actor: Actor, jobs: Sequence[Run]) -> None:
+        scene, mishaps, first = self._scene, jobs[0].plan.mishaps, jobs[0]
+        heads = {scene.github.pulls[PULL].head_sha}
+        if mishaps.push_s is not None and not self._pushed:
+            self._pushed = True
+            scene.schedule.after(mishaps.push_s, partial(self._push, heads))
+        process = self._launcher.process(actor, role="gate", run=first.name)
+        event = labelled(mishaps.label)
+        scene.github.pulls[PULL].state = "closed" if mishaps.label == "closed" else "open"
+
+        def body(world: Any) -> Grant | None:
+            return gate.gate(world, first.plan.context, event=event, policy=POLICY)
+
+        outcome = process.live(self._launcher.ports(process, files.unwatched()), body)
+        given: Grant | None = outcome.value
+        if first.plan.context.pull_request is not None:
+            self._launcher.judge.public.granted(given, label=mishaps.label, heads=heads)
+        if given is None:
+            self._skip(jobs)
+        for job in jobs if given is not None else ():
+            job.grant = given
+        if given is not None:
+            self._start(jobs)
+
+    def _skip(self, jobs: Sequence[Run]) -> None:
+        """The gate said no, or did not live to say anything: no job of the run begins."""
+        for job in jobs:
+            job.living = False
+        del self._going[jobs[0].workflow]
+        self._scene.completed[jobs[0].workflow] = self._scene.schedule.now
+        self._rest()
+
+    def _push(self, heads: set[str]) -> None:
+        heads.add(PUSHED)
+        self._scene.github.push("speed", PUSHED, actor="mallory")
+        self._scene.timeline.tell("mallory", "pushes another commit")
+
+    def _job_over(self, run: Run) -> None:
+        """A job is over as far as GitHub knows. The cleanup job follows the last of them, on another runner."""
+        scene = self._scene
+        scene.timeline.tell(run.name, "job over")
+        self._going[run.workflow] -= 1
+        if self._going[run.workflow]:
+            return
+        forced = any(each.forced for each in scene.runs.values() if each.workflow == run.workflow)
+        if run.plan.mishaps.cleanup_job and not forced and Layer.JOB in scene.layers:
+            scene.schedule.spawn(lambda actor: self._cleanup_job(actor, run), delay_s=scene.dice.uniform(10.0, 40.0))
+        else:
+            self._workflow_over(run)
+
+    def _cleanup_job(self, actor: Actor, run: Run) -> None:
+        """A job of the same run, so with a key of its own; `for:` names the jobs, or it is for all of them."""
+        process: Process = self._launcher.process(actor, role="cleanup-job", run=run.name)
+        key = replace(run.key, job="cleanup", instance="")
+        owner = lease.of_run(key, jobs=(run.key.job,) if dice.chance(self._scene.dice, 0.5) else ())
+        world = self._launcher.ports(process, files.unwatched())
+        outcome = process.live(world, lambda world: cleanup.cleanup(world, key, owner=owner))
+        if outcome.ended:
+            self._launcher.judge.cleanup_ended(process, owner, error=outcome.error)
+        self._workflow_over(run)
+
+    def _workflow_over(self, run: Run) -> None:
+        """Somebody may re-run all jobs, or those that failed, once."""
+        scene = self._scene
+        del self._going[run.workflow]
+        scene.completed[run.workflow] = scene.schedule.now
+        wish = RERUN if run.plan.mishaps.lose_s is None else RERUN_LOST
+        jobs = [each for each in scene.runs.values() if each.workflow == run.workflow]
+        if self._reruns and run.plan.context.attempt == 1 and dice.chance(scene.dice, wish):
+            everything = dice.chance(scene.dice, 0.5)
+            chosen = [each for each in jobs if everything or each.verdict != "passed"]
+            again = [Run(each.plan.again(), self._launcher.judge.verdicts.recorded, grant=each.grant) for each in chosen]
+            if again:
+                return self.begin(again, gated=everything)
+        self._rest()
+
+
+def labelled(wrong: str) -> dict[str, Any]:
+    """The event of a label: a maintainer's, unless something is `wrong` with it."""
+    sender = "stranger" if wrong == "stranger" else "ada"
+    return {
+        "action": "labeled",
+        "label": {"name": "size/XL" if wrong == "other" else POLICY.label},
+        "sender": {"login": sender, "type": "User"},
+        "pull_request": {"number": PULL, "head": {"sha": SHA}, "labels": [{"name": POLICY.label}]},
+    }
