@@ -1,6 +1,6 @@
 # Recipes name no absolute path, so that a checkout whose path has spaces works.
 .DEFAULT_GOAL := help
-.PHONY: help setup test check lint types imports scripts audit fresh demo simulate bench lock clean
+.PHONY: help setup test check lint types imports scripts audit fresh image-test demo simulate bench lock clean
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 PYTHON := .venv/bin/python
@@ -11,7 +11,7 @@ SEED ?= 1
 unexport PYTHONDONTWRITEBYTECODE PYTHONHOME PYTHONPATH
 
 help:  ## Say what can be made
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' Makefile
 
 setup:  ## Make .venv from the lock (needs Python 3.11 or newer); quick when nothing changed
 	@python="$$(bash actions/internal/setup/python.sh)" && "$$python" -I tools/develop.py
@@ -48,6 +48,9 @@ fresh: setup
 
 demo: setup  ## The whole journey on a simulated TPU; DEMO=v6e-16 for a slice, DEMO=local for this computer
 	tools/demo.sh
+
+image-test: setup  ## Build the container image and try it (root; needs buildah and debootstrap); see docs/container.md
+	$(PYTHON) tools/image_test.py
 
 simulate: setup  ## Crash simulation: make simulate WORLDS=20000 SEED=7
 	$(PYTHON) -m accel_ci_sim simulate --worlds $(WORLDS) --seed $(SEED) --jobs "$$(getconf _NPROCESSORS_ONLN)"

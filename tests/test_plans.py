@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+
 from accel_ci import plans
+from accel_ci.domain.errors import ConfigurationError
+from accel_ci.domain.grant import Grant, Trust
 from accel_ci.inputs import models, parsing
 from tests.usecases.worlds import HERE
 
@@ -17,14 +21,43 @@ def test_the_gates_policy_is_what_its_inputs_say() -> None:
     assert (policy.drafts, policy.until_push, policy.skip_words) == (True, True, ("[skip accel-ci]",))
 
 
-def test_a_run_that_left_nothing_is_about_the_pull_requests_commit() -> None:
-    """Where provision never began, report looks for the check on the pull request's commit, not on the base branch's."""
-    event = replace(HERE, event="pull_request_target", head_sha="c" * 40, pull_request=5)
-    assert plans.nothing(event, slot="", now=0.0).identity.sha == "c" * 40
-    assert plans.nothing(HERE, slot="", now=0.0).identity.sha == HERE.sha
+GRANT = Grant(
+    repository_id=HERE.repository_id, run_id=HERE.run_id, sha="d" * 40, trust=Trust.FORK, actor="eve", evidence="label",
+    expires_at=1,
+)  # fmt: skip
+
+
+def test_a_run_that_left_nothing_is_about_the_granted_commit() -> None:
+    """Where provision never began, the check is looked for on the granted commit, else on the pull request's.
+
+    The commit of a job that an issue's comment started is the base branch's: then there is none to speak of.
+    """
+    labelled = replace(HERE, event="pull_request_target", head_sha="c" * 40, pull_request=5)
+    commented = replace(HERE, event="issue_comment")
+    found = [plans.nothing(labelled, GRANT, slot="", now=0.0), plans.nothing(labelled, None, slot="", now=0.0)]
+    found += [plans.nothing(commented, None, slot="", now=0.0), plans.nothing(HERE, None, slot="", now=0.0)]
+    assert [record.identity.sha for record in found] == ["d" * 40, "c" * 40, "", HERE.sha]
+    assert found[0].identity.trust == "fork"
 
 
 def test_how_a_run_is_shown() -> None:
     """The matrix's size and the workflow come from the job, the rest from the inputs."""
     how = plans.publication(replace(HERE, siblings=4, workflow="Nightly"), name="tpu", failure_issue=False)
     assert (how.check, how.siblings, how.workflow, how.failure_issue) == ("tpu", 4, "Nightly", False)
+
+
+@pytest.mark.parametrize("option", ["machine-account=ci@p.iam.gserviceaccount.com", "sudo=true"])
+def test_what_only_our_own_code_may_have(option: str) -> None:
+    """A fork's machine has no account of its own and no sudo, whatever the workflow says; a trusted commit's may."""
+    inputs = parsing.parse(models.ProvisionInputs, {"accelerator": "v6e-1", "options": option})
+    with pytest.raises(ConfigurationError, match=option.split("=")[0]):
+        plans.order(inputs, plans.begun(HERE, inputs, GRANT, now=0.0))
+    trusted = GRANT.model_copy(update={"trust": Trust.TRUSTED})
+    for permission in (trusted, None):
+        assert plans.order(inputs, plans.begun(HERE, inputs, permission, now=0.0)).spec.options
+
+
+def test_a_stranger_may_be_told_that_there_is_no_sudo() -> None:
+    """`sudo=false` is the default said aloud."""
+    inputs = parsing.parse(models.ProvisionInputs, {"accelerator": "v6e-1", "options": "sudo=false"})
+    assert plans.order(inputs, plans.begun(HERE, inputs, GRANT, now=0.0)).ttl_s == 2700.0

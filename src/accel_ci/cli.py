@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+import gc
 import os
-import signal
 import sys
-from collections.abc import Sequence
-from types import FrameType
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
-from accel_ci import __version__, commands, wiring
-from accel_ci.commands import Call
-from accel_ci.domain.errors import AccelError, CancelledError, ConfigurationError, Family
-from accel_ci.inputs import arguments, parsing
+from accel_ci import __version__
+from accel_ci.adapters.stop_signals import StopSignals
+from accel_ci.domain.errors import AccelError, ConfigurationError, Family
 from accel_ci.ports.job import Job
 
+COLLECT_AFTER = 200_000  # new objects that hold others
 PLUGINS = "accel_ci.verbs"
 SIMULATOR = "sim"
 SIMULATES = "Serve a simulated cloud on this computer, to try everything for free (`sim serve --help`)."
@@ -35,22 +35,47 @@ def main(argv: Sequence[str] | None = None) -> int:
     environ = dict(os.environ)
     for name in POPPED:  # nothing that we start may inherit them
         os.environ.pop(name, None)
-    job = wiring.job(environ)
+    with _little_collecting():
+        from accel_ci import wiring
+
+        job, stop = wiring.job(environ), StopSignals()
+        try:
+            stop.listen()
+            return _called(list(sys.argv[1:] if argv is None else argv), environ, job=job, stop=stop)
+        except AccelError as error:
+            stop.settle()
+            _explain(job, error)
+            return error.exit_code
+        except Exception as error:
+            stop.settle()
+            _confess(job, error)
+            return AccelError.exit_code
+        finally:
+            stop.settle()
+
+
+def _called(words: Sequence[str], environ: dict[str, str], *, job: Job, stop: StopSignals) -> int:
+    from accel_ci import commands
+    from accel_ci.inputs import arguments, parsing
+
+    if words[:1] == [SIMULATOR]:
+        return _simulator(words[1:])
+    elsewhere = {} if words and words[0] in commands.VERBS else _elsewhere()
+    command = arguments.read(words, version=__version__, elsewhere=elsewhere)
+    given = parsing.from_json(environ.get("ACCEL_CI_INPUTS") or "{}") | dict(command.given)
+    return commands.VERBS[command.verb](commands.Call(given=given, environ=environ, job=job, stop=stop))
+
+
+@contextmanager
+def _little_collecting() -> Iterator[None]:
+    """Collect garbage rarely: what is imported is none, and looking through it is a quarter of a short process's time."""
+    usual = gc.get_threshold()
+    gc.set_threshold(COLLECT_AFTER, *usual[1:])
     try:
-        _listen_to_signals()
-        words = list(sys.argv[1:] if argv is None else argv)
-        if words[:1] == [SIMULATOR]:
-            return _simulator(words[1:])
-        elsewhere = {} if words and words[0] in commands.VERBS else _elsewhere()
-        command = arguments.read(words, version=__version__, elsewhere=elsewhere)
-        given = parsing.from_json(environ.get("ACCEL_CI_INPUTS") or "{}") | dict(command.given)
-        return commands.VERBS[command.verb](Call(given=given, environ=environ, job=job))
-    except AccelError as error:
-        _explain(job, error)
-        return error.exit_code
-    except Exception as error:
-        _confess(job, error)
-        return AccelError.exit_code
+        yield
+    finally:
+        gc.freeze()  # or the interpreter looks through all of it once more before it ends
+        gc.set_threshold(*usual)
 
 
 def _elsewhere() -> dict[str, str]:
@@ -68,22 +93,6 @@ def _simulator(words: Sequence[str]) -> int:
         code: int = verb.load()(words)
         return code
     raise ConfigurationError("the simulator is not installed", what_to_do="pip install 'accel-ci[sim]'")
-
-
-def _listen_to_signals() -> None:
-    """The first SIGINT or SIGTERM cancels; those that follow find us cleaning up already."""
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, _cancel)
-
-
-def _cancel(number: int, frame: FrameType | None) -> None:
-    for each in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(each, _ignore)  # not SIG_IGN: processes that we start would inherit that
-    raise CancelledError(f"{signal.Signals(number).name} asked us to stop", what_to_do="run it again when you want to")
-
-
-def _ignore(number: int, frame: FrameType | None) -> None:
-    """Cancelled already."""
 
 
 def _explain(job: Job, error: AccelError) -> None:

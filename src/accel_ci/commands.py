@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 from accel_ci import journey, plans, wiring
 from accel_ci.adapters import one_client
-from accel_ci.domain import accelerators, grant, lease, verdict
+from accel_ci.adapters.stop_signals import StopSignals
+from accel_ci.domain import accelerators, errors, grant, lease, verdict
 from accel_ci.domain.context import Context
 from accel_ci.domain.grant import Grant
 from accel_ci.domain.lease import Owner
@@ -15,7 +17,7 @@ from accel_ci.domain.record import RunRecord
 from accel_ci.domain.verdict import OnInfrastructure, Verdict
 from accel_ci.inputs import models, parsing
 from accel_ci.inputs.models import CleanupInputs, ListInputs, ProvisionInputs, RunInputs
-from accel_ci.operations import records
+from accel_ci.operations import publish, records
 from accel_ci.ports.job import Job
 from accel_ci.ports.world import World
 from accel_ci.render import catalogue, outputs, terminal
@@ -23,15 +25,17 @@ from accel_ci.usecases import cleanup, collect, gate, provision, reap_queued, re
 from accel_ci.wiring import Cloud
 
 SWEEP_GRACE_S = 3600.0
+COLLECT_S = 60.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
-    """What a verb is called with: texts by input name, the environment, and the job to talk to."""
+    """What a verb is called with: texts by input name, the environment, the job to talk to, and who may stop us."""
 
     given: Mapping[str, str]
     environ: Mapping[str, str]
     job: Job
+    stop: StopSignals
 
     def tell(self, values: Mapping[str, str]) -> None:
         """Hand these values to later steps."""
@@ -62,7 +66,7 @@ def provision_(call: Call) -> int:
         wiring.remember(call.environ, here, given=call.given)
         permission = grant.checked(inputs.grant, here, now=world.clock.now())
         record = plans.begun(here, inputs, permission, now=world.clock.now())
-        record = provision.provision(world, record, here.key(slot=inputs.slot), order=plans.order(inputs))
+        record = provision.provision(world, record, here.key(slot=inputs.slot), order=plans.order(inputs, record))
     call.tell(outputs.provision(record))
     return 0
 
@@ -72,6 +76,11 @@ def run_remote_(call: Call) -> int:
     inputs, here = parsing.parse(models.RunRemoteInputs, call.given), wiring.continued(call.environ)
     with wiring.world(call.environ, here, slot=inputs.slot, talk=call.job) as world:
         known = records.load(world.files, inputs.slot)
+        if known.machine is None and known.verdict is not None and known.verdict.is_infrastructure:
+            # Only where the provision step has `continue-on-error`, so that `on-infrastructure` can decide.
+            call.job.warning("run-remote", f"nothing was run, there is no machine: {known.reason}")
+            call.tell(outputs.run_remote(known))
+            return _code(known, inputs.on_infrastructure)
         source = plans.source(here, known, wanted=inputs.source, directory=wiring.directory(call.environ))
         record = run_remote.run_remote(world, inputs.work(source), slot=inputs.slot)
     call.tell(outputs.run_remote(record))
@@ -85,8 +94,21 @@ def collect_(call: Call) -> int:
         known = records.load(world.files, inputs.slot)
         # Said first: of a machine that does not answer any more there is still the log to keep.
         call.tell(outputs.upload(known, **_places(world, inputs.slot)))
-        call.tell(outputs.collect(collect.collect(world, inputs.paths, caps=inputs.caps(), slot=inputs.slot)))
+        with _hurried(call):
+            record = collect.collect(world, inputs.paths, caps=inputs.caps(), slot=inputs.slot)
+        call.tell(outputs.collect(record))
     return 0
+
+
+def _hurried(call: Call) -> AbstractContextManager[None]:
+    """In a cancelled job, which has 285 s for all that is left to do, what is inside keeps to its part of them."""
+    if not _cancelled(call):
+        return nullcontext()
+    return call.stop.within(COLLECT_S, why=f"the job was cancelled, and {COLLECT_S:.0f} s are over: cleanup comes first")
+
+
+def _cancelled(call: Call) -> bool:
+    return call.environ.get("ACCEL_CI_JOB_STATUS") == "cancelled"
 
 
 def _places(world: World, slot: str) -> dict[str, str]:
@@ -125,16 +147,30 @@ def report_(call: Call) -> int:
     """Finish the record and show it."""
     inputs, here = parsing.parse(models.ReportInputs, call.given), wiring.continued(call.environ)
     with wiring.world(call.environ, here, talk=call.job) as world:
-        known = records.find(world.files, inputs.slot) or plans.nothing(here, slot=inputs.slot, now=world.clock.now())
+        now, known = world.clock.now(), records.find(world.files, inputs.slot)
+        permission = grant.checked(inputs.grant, here, now=now) if inputs.grant else None
+        if known is None and _reported(world, here, sha=plans.commit(here, permission), name=inputs.check):
+            call.job.log("the job that tested has reported: there is nothing to add")
+            return 0
         record = report.report(
             world,
-            known,
-            cancelled=call.environ.get("ACCEL_CI_JOB_STATUS") == "cancelled",
+            known or plans.nothing(here, permission, slot=inputs.slot, now=now),
+            cancelled=_cancelled(call),
             publication=plans.publication(here, name=inputs.check, failure_issue=inputs.failure_issue),
         )
         _show(call, world, record, html=inputs.html)
         call.tell(outputs.report(record, **_documents(world, record)))
     return 0
+
+
+def _reported(world: World, here: Context, *, sha: str, name: str) -> bool:
+    """True when another job of the run ended the check: then this one is the second line, and was not needed."""
+    if world.github is None or not sha:
+        return False
+    try:
+        return publish.concluded(world.github, sha=sha, run_id=here.run_id, attempt=here.attempt, name=name)
+    except errors.CloudError:
+        return False
 
 
 def reap_queued_(call: Call) -> int:

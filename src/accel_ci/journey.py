@@ -43,8 +43,8 @@ def run(world: World, record: RunRecord, key: RunKey, *, plan: Plan) -> RunRecor
     except errors.AccelError as error:
         failure = error
     finally:
-        unverified = _to_the_end(lambda: _cleaned(world, key))
-    finished = _to_the_end(lambda: _reported(world, records.find(world.files, key.slot) or record, plan))
+        unverified = to_the_end(lambda: _cleaned(world, key))
+    finished = to_the_end(lambda: _reported(world, records.find(world.files, key.slot) or record, plan))
     if isinstance(failure, errors.ConfigurationError) and finished.machine is None:
         raise failure  # without sign-in, say, cleanup could not look either: the first mistake is the one to mend
     if unverified is not None:
@@ -67,7 +67,7 @@ def _reported(world: World, record: RunRecord, plan: Plan) -> RunRecord:
     return report.report(world, record, publication=plan.publication)
 
 
-def _to_the_end(step: Callable[[], Answer]) -> Answer:
+def to_the_end(step: Callable[[], Answer]) -> Answer:
     """What the step returns. A signal, which comes once at most, begins it anew: the step must not be left out."""
     try:
         return step()

@@ -16,6 +16,9 @@ from accel_ci.journey import Plan
 from accel_ci.operations.acquire import Order
 from accel_ci.operations.publish import Publication
 
+# An account's tokens can be had by whatever runs on the machine, and root can open what we closed.
+NOT_FOR_STRANGERS = {"machine-account", "sudo"}
+
 
 def begun(here: Context, inputs: ProvisionInputs, permission: Grant | None, *, now: float) -> RunRecord:
     """The record of a run at its very beginning."""
@@ -29,14 +32,22 @@ def begun(here: Context, inputs: ProvisionInputs, permission: Grant | None, *, n
     )
 
 
-def nothing(here: Context, *, slot: str, now: float) -> RunRecord:
-    """The record of a run that left none: something ended it before provision began."""
+def nothing(here: Context, permission: Grant | None, *, slot: str, now: float) -> RunRecord:
+    """The record of a run that left none: something ended it before provision began, or took its runner away."""
     return RunRecord(
         accel_ci=__version__,
-        identity=_identity(replace(here, sha=here.head_sha or here.sha), None, slot=slot),
+        identity=_identity(replace(here, sha=commit(here, permission)), permission, slot=slot),
         target=Target(backend="", accelerator=""),
         started_at=now,
     )
+
+
+def commit(here: Context, permission: Grant | None) -> str:
+    """The commit that the run is about; "" where only a grant tells, and there is none."""
+    if permission is not None:
+        return permission.sha
+    # With these events the job's own commit is the base branch's, which nobody tests.
+    return here.head_sha or ("" if here.event in grant.FOREIGN_CODE_EVENTS else here.sha)
 
 
 def _identity(here: Context, permission: Grant | None, *, slot: str) -> Identity:
@@ -59,8 +70,14 @@ def _identity(here: Context, permission: Grant | None, *, slot: str) -> Identity
     )
 
 
-def order(inputs: ProvisionInputs) -> Order:
-    """What to lease and for how long."""
+def order(inputs: ProvisionInputs, record: RunRecord) -> Order:
+    """What to lease and for how long; ConfigurationError when a stranger's commit would get what only our own may have."""
+    unsafe = sorted(NOT_FOR_STRANGERS & {name for name, value in inputs.options.items() if value != "false"})
+    if unsafe and record.identity.trust != grant.Trust.TRUSTED.value:
+        raise errors.ConfigurationError(
+            f"a stranger's commit may not have these options: {', '.join(unsafe)}",
+            what_to_do="leave them out for pull requests from forks",
+        )
     return Order(spec=inputs.spec(), ttl_s=float(inputs.ttl))
 
 
@@ -86,7 +103,7 @@ def plan(here: Context, inputs: RunInputs, record: RunRecord, *, directory: str)
     parts, wanted = inputs.run_remote(), inputs.collect()
     work = parts.work(source(here, record, wanted=parts.source, directory=directory))
     return Plan(
-        order=order(inputs.provision()),
+        order=order(inputs.provision(), record),
         work=work,
         paths=wanted.paths if wanted else (),
         caps=wanted.caps() if wanted else Caps(),

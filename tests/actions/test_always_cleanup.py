@@ -73,9 +73,7 @@ class Post:
 
     def _node(self, script: str, more: dict[str, str]) -> subprocess.CompletedProcess[str]:
         command = [judges.require("node"), str(HERE / script)]
-        return subprocess.run(
-            command, env=self.environ | more, capture_output=True, text=True, timeout=60, check=False
-        )
+        return subprocess.run(command, env=self.environ | more, capture_output=True, text=True, timeout=60, check=False)
 
 
 @pytest.fixture

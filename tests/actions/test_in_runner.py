@@ -206,14 +206,7 @@ def test_what_collect_names_is_uploaded(run: Run) -> None:
 
 
 def test_a_job_without_a_matrix_says_so(run: Run) -> None:
-    """Outside a matrix the program is told `null`, and report learns how the job stands."""
+    """Outside a matrix the program is told `null`; collect and report learn how the job stands."""
     assert {seen["ACCEL_CI_MATRIX"] for seen in run.seen.values()} == {"null"}
     assert all(isinstance(json.loads(seen["ACCEL_CI_STRATEGY"]), dict) for seen in run.seen.values())
-    assert {verb for verb, seen in run.seen.items() if "ACCEL_CI_JOB_STATUS" in seen} == {"report"}
-
-
-def test_the_container_fails_at_once(tmp_path: Path) -> None:
-    """The container action fails with what to use instead."""
-    found = act(tmp_path, [{"uses": "org/accel-ci/container@v1", "with": GIVEN["run"]}])
-    assert (found.exit_code, found.seen, found.setup) == (1, {}, [])
-    assert "The container form is not built yet. Use org/accel-ci@v1" in found.log
+    assert {verb for verb, seen in run.seen.items() if "ACCEL_CI_JOB_STATUS" in seen} == {"collect", "report"}

@@ -432,6 +432,8 @@ def test_the_locked_libraries_install_for_real(runner: Runner, tmp_path: pathlib
         (("auto", "local-4"), {}, False),
         (("auto",), {}, False),
         (("auto",), {"GOOGLE_APPLICATION_CREDENTIALS": "key.json"}, True),
+        (("auto",), {"WORKLOAD_IDENTITY_PROVIDER": "projects/1/..."}, True),
+        (("auto",), {"WORKLOAD_IDENTITY_PROVIDER": ""}, False),
         (("local", "v6e-1"), {"GOOGLE_APPLICATION_CREDENTIALS": "key.json"}, False),
     ],
 )

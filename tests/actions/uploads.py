@@ -53,5 +53,6 @@ def kept(base: Path) -> dict[str, set[str]]:
     """The names of the uploaded files by artifact."""
     folders = (path for path in (base / "kept").iterdir() if path.is_dir())
     return {
-        folder.name: {str(file.relative_to(folder)) for file in folder.rglob("*") if file.is_file()} for folder in folders
+        folder.name: {str(file.relative_to(folder)) for file in folder.rglob("*") if file.is_file()}
+        for folder in folders
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
@@ -20,9 +21,12 @@ from accel_ci.ports.clock import Clock
 from accel_ci.ports.machines import Machines
 from tests.fakes.clock import FakeClock
 from tests.fakes.machines import FakeMachines, Script
+from tests.servers.simulator import SimulatorProcess
 from tests.servers.tpu_over_http import TpuServer
+from tests.wire.rest import Zone
 
 REPOSITORY, OTHER_REPOSITORY = 4711, 815
+_NUMBERS = itertools.count(1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,11 +45,15 @@ class Backend:
 
 @dataclass(frozen=True, kw_only=True)
 class Kind:
-    """How to open a backend in an empty directory, and which capabilities choose its cases."""
+    """How to open a backend in an empty directory, and which capabilities choose its cases.
 
-    open: Callable[[Path], AbstractContextManager[Backend]]
+    One that lives on the simulator is opened with the running one as well.
+    """
+
+    open: Callable[..., AbstractContextManager[Backend]]
     native_lifetime_limit: bool
     zones: bool
+    on_simulator: bool = False
 
 
 @contextlib.contextmanager
@@ -89,9 +97,30 @@ def tpu(directory: Path, *, queued: str = "false") -> Iterator[Backend]:
         yield Backend(machines=machines, clock=SystemClock(), spec=spec, short_lease_s=2, lose_labels=lose_labels)
 
 
+@contextlib.contextmanager
+def tpu_on_simulator(directory: Path, simulator: SimulatorProcess, *, queued: str = "false") -> Iterator[Backend]:
+    """The simulated cloud over the wire, where hosts are real ssh servers and the startup script really runs."""
+    project = f"project-{next(_NUMBERS)}"
+
+    def lose_labels(handle: str) -> None:
+        _, _, project, place, name = handle.split("/")
+        node = f"/v2/projects/{project}/locations/{place}/nodes/{name}?updateMask=labels"
+        status, document = simulator.call("PATCH", node, {"labels": {}})
+        assert status == 200, document
+
+    spec = MachineSpec(backend="tpu", accelerator="v5p-16", workers=2, options={"queued": queued})
+    machines = TpuMachines(simulator.exports, project=project)
+    yield Backend(machines=machines, clock=SystemClock(), spec=spec, short_lease_s=2, lose_labels=lose_labels)
+    Zone(simulator, "-", project=project).clear()
+
+
 BACKENDS = {
     "fake": Kind(open=fake, native_lifetime_limit=True, zones=True),
     "local": Kind(open=local, native_lifetime_limit=True, zones=False),
     "tpu": Kind(open=tpu, native_lifetime_limit=False, zones=True),
     "tpu-queued": Kind(open=partial(tpu, queued="true"), native_lifetime_limit=False, zones=True),
+    "tpu-simulator": Kind(open=tpu_on_simulator, native_lifetime_limit=False, zones=True, on_simulator=True),
+    "tpu-queued-simulator": Kind(
+        open=partial(tpu_on_simulator, queued="true"), native_lifetime_limit=False, zones=True, on_simulator=True
+    ),
 }

@@ -14,6 +14,7 @@ from accel_ci.domain.lease import Lease, Owner
 from accel_ci.domain.machine import Machine, State
 from accel_ci.domain.runkey import RunKey
 from tests.contracts.backends import BACKENDS, OTHER_REPOSITORY, REPOSITORY, Backend
+from tests.servers.simulator import SimulatorProcess
 
 KEY = RunKey(repository_id=REPOSITORY, repository="org/repo", run_id=77, job="tpu")
 ATTEMPT_2 = replace(KEY, attempt=2)
@@ -27,10 +28,22 @@ native = [name for name, kind in BACKENDS.items() if kind.native_lifetime_limit]
 zoned = [name for name, kind in BACKENDS.items() if kind.zones]
 
 
+@pytest.fixture(scope="module")
+def simulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SimulatorProcess]:
+    """One simulated cloud for all cases that need it."""
+    running = SimulatorProcess(tmp_path_factory.mktemp("sim"))
+    try:
+        yield running
+    finally:
+        running.close()
+
+
 @pytest.fixture(params=BACKENDS)
 def backend(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Backend]:
     """Each backend in turn, empty."""
-    with BACKENDS[request.param].open(tmp_path / "state") as opened:
+    kind = BACKENDS[request.param]
+    simulator = [request.getfixturevalue("simulator")] if kind.on_simulator else []
+    with kind.open(tmp_path / "state", *simulator) as opened:
         yield opened
 
 

@@ -15,6 +15,7 @@ from tests import judges
 
 SCRIPT = Path(__file__).parents[2] / "src/accel_ci/on_machine/boot.sh"
 PREFIX = "/computeMetadata/v1/instance/guest-attributes/"
+SUDO = "/computeMetadata/v1/instance/attributes/accel-ci-sudo"
 
 
 class Metadata:
@@ -24,6 +25,7 @@ class Metadata:
         self.told: dict[str, str] = {}
         self.writes: list[str] = []
         self.busy = 0
+        self.sudo = False
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
         self._thread.start()
@@ -42,6 +44,9 @@ class Metadata:
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
+                if self.path == SUDO:
+                    self._answer(200 if metadata.sudo else 404, b"TRUE" if metadata.sudo else b"")
+                    return
                 self._answer(200 if self._name() in metadata.told else 404)
 
             def do_PUT(self) -> None:
@@ -58,10 +63,11 @@ class Metadata:
                 assert self.headers["Metadata-Flavor"] == "Google"
                 return self.path.removeprefix(PREFIX)
 
-            def _answer(self, status: int) -> None:
+            def _answer(self, status: int, body: bytes = b"") -> None:
                 self.send_response(status)
-                self.send_header("Content-Length", "0")
+                self.send_header("Content-Length", str(len(body)))
                 self.end_headers()
+                self.wfile.write(body)
 
             def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
                 pass
@@ -77,10 +83,11 @@ def metadata() -> Iterator[Metadata]:
     served.close()
 
 
-def _boot(metadata: Metadata, keys: Path) -> None:
+def _boot(metadata: Metadata, keys: Path, commands: Path | None = None) -> None:
     judges.require("curl")
     text = SCRIPT.read_text().replace("/etc/ssh", str(keys))
-    environment = {"PATH": "/usr/bin:/bin", "GCE_METADATA_HOST": metadata.host}
+    path = f"{commands}:/usr/bin:/bin" if commands else "/usr/bin:/bin"
+    environment = {"PATH": path, "GCE_METADATA_HOST": metadata.host, "ACCEL_CI_PATIENCE_S": "0"}
     subprocess.run(["sh", "-c", text], env=environment, check=True, timeout=60, capture_output=True)
 
 
@@ -127,3 +134,54 @@ def test_a_busy_metadata_server(metadata: Metadata, tmp_path: Path) -> None:
     metadata.busy = 1
     _boot(metadata, tmp_path)
     assert metadata.told == {"accel-ci/stage": "ready"}
+
+
+def _image(place: Path, *, groups: str, gpasswd: str = "exit 0", iptables: str = "exit 0") -> Path:
+    """The commands of an image whose agent has put our user into these groups; what is called is kept in `calls`."""
+    commands = {
+        "getent": "exit 0",
+        "id": f"echo {groups}",
+        "gpasswd": f'echo "gpasswd $*" >>"{place}/calls"; {gpasswd}',
+        "iptables": f'echo "iptables $*" >>"{place}/calls"; {iptables}',
+    }
+    for name, text in commands.items():
+        (place / name).write_text(f"#!/bin/sh\n{text}\n")
+        (place / name).chmod(0o755)
+    return place
+
+
+def _calls(place: Path) -> list[str]:
+    calls = place / "calls"
+    return calls.read_text().splitlines() if calls.exists() else []
+
+
+@pytest.mark.judge("curl")
+def test_the_test_user_is_no_administrator_and_cannot_reach_the_metadata(metadata: Metadata, tmp_path: Path) -> None:
+    """It leaves every group that is root or becomes it, keeps the others, and the metadata's port is closed to it alone."""
+    image = _image(tmp_path, groups="accel-ci adm docker google-sudoers video")
+    _boot(metadata, tmp_path, image)
+    *groups, firewall = _calls(image)
+    assert groups == ["gpasswd --delete accel-ci google-sudoers", "gpasswd --delete accel-ci docker"]
+    assert "--destination 169.254.169.254 --protocol tcp --dport 80" in firewall
+    assert "--uid-owner accel-ci --jump REJECT" in firewall
+    assert metadata.writes == ["accel-ci/confined", "accel-ci/stage"]
+    assert metadata.told["accel-ci/confined"] == "yes"
+
+
+@pytest.mark.judge("curl")
+@pytest.mark.parametrize(
+    "broken", [{"groups": "accel-ci"}, {"groups": "google-sudoers", "gpasswd": "exit 1"}, {"iptables": "exit 2"}]
+)
+def test_a_user_that_could_not_be_confined(metadata: Metadata, tmp_path: Path, broken: dict[str, str]) -> None:
+    """An agent that never came, a group or a firewall that refuses: the machine boots and says that it is not confined."""
+    _boot(metadata, tmp_path, _image(tmp_path, **({"groups": "accel-ci google-sudoers"} | broken)))
+    assert metadata.told == {"accel-ci/confined": "no", "accel-ci/stage": "ready"}
+
+
+@pytest.mark.judge("curl")
+def test_sudo_by_order(metadata: Metadata, tmp_path: Path) -> None:
+    """A machine that was ordered with sudo is left as its image made it."""
+    metadata.sudo = True
+    image = _image(tmp_path, groups="accel-ci google-sudoers")
+    _boot(metadata, tmp_path, image)
+    assert (_calls(image), metadata.told) == ([], {"accel-ci/stage": "ready"})

@@ -16,7 +16,9 @@ ENVIRON = {"GITHUB_REPOSITORY": "org/hello", "GITHUB_RUN_ID": "77", "GITHUB_JOB"
 
 def _artifact(instance: str, *, slot: str = "", name: str = "accel-hello-77-1-0a1b2c3d") -> str:
     record = samples.passed()
-    record.identity = record.identity.model_copy(update={"instance": instance, "slot": slot, "job": "tpu", "name": name})
+    record.identity = record.identity.model_copy(
+        update={"instance": instance, "slot": slot, "job": "tpu", "name": name}
+    )
     return outputs.artifact(record)
 
 

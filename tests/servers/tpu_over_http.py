@@ -19,7 +19,7 @@ from urllib.parse import parse_qs, urlsplit
 Document = dict[str, Any]
 HOST_KEY = "AAAAC3NzaC1lZDI1NTE5AAAAIHostKeyOfWorker"
 HOSTS = {"v5p-16": 2, "v6e-16": 4}
-COMMON = "type.googleapis.com/google.cloud.common.OperationMetadata"
+METADATA = "type.googleapis.com/google.cloud.tpu.v2.OperationMetadata"
 _PATH = re.compile(r"/v2/projects/([^/]+)/locations/([^/]+)/(nodes|queuedResources|operations)(?:/([^/:]+))?(:\w+)?")
 
 
@@ -151,7 +151,7 @@ class Cloud:
     def _begin(self, target: str, verb: str, *, error: Document | None = None) -> Document:
         zone, number = target.split("/")[3], len(self.operations)
         name = f"projects/123456/locations/{zone}/operations/operation-{number}"
-        metadata = {"@type": COMMON, "target": target, "verb": verb, "apiVersion": "v2", "cancelRequested": False}
+        metadata = {"@type": METADATA, "target": target, "verb": verb, "apiVersion": "v2", "cancelRequested": False}
         self.operations[name] = {"name": name, "metadata": metadata, "left": self.polls, "failure": error}
         return self._look(name)
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
 from accel_ci.domain import check, errors
 from accel_ci.domain.check import Check, Conclusion
+from accel_ci.domain.pullrequest import PullRequest
 from accel_ci.domain.record import RunRecord
 from accel_ci.domain.verdict import Verdict
+from accel_ci.operations import publish
 from accel_ci.operations.publish import Publication
 from accel_ci.usecases import report
 from tests.fakes.github import FakeGitHub
@@ -17,11 +20,13 @@ from tests.render import samples
 from tests.usecases.worlds import Fakes
 
 SHA, NUMBER = samples.SHA, 128
+PULL = PullRequest(number=NUMBER, title="Faster", head_sha=SHA, base_ref="main", fork=False)
 
 
 def _fakes() -> tuple[Fakes, FakeGitHub]:
     fakes = Fakes()
     fakes.github = FakeGitHub()
+    fakes.github.pulls[NUMBER] = PULL
     return fakes, fakes.github
 
 
@@ -162,6 +167,53 @@ def test_rerunning_the_failed_job_turns_the_matrix_green() -> None:
     report.report(fakes.world, again, publication=how)
     newest = {each.name: each.conclusion for each in github.checks(SHA)}
     assert set(newest.values()) == {Conclusion.SUCCESS} and len(newest) == 3
+
+
+def _newer_run(github: FakeGitHub, *, sha: str = SHA, run_id: int = 7002) -> None:
+    github.all_checks.append(Check(sha=sha, name="accel-ci", external_id=f"accel-ci:{run_id}:1", title="Waiting"))
+
+
+@pytest.mark.parametrize("sha", [SHA, "b" * 40])
+def test_an_older_run_that_ends_late_leaves_the_comment_alone(sha: str) -> None:
+    """The comment belongs to the newest run of the pull request's newest commit; the older one's check tells its own."""
+    fakes, github = _fakes()
+    github.pulls[NUMBER] = replace(PULL, head_sha=sha)
+    _newer_run(github, sha=sha)
+    report.report(fakes.world, samples.failed())
+    assert github.comments == {}
+    assert "left to run 7002" in fakes.job.of_kind("notice")[0]
+    assert [each.conclusion for each in github.all_checks if each.external_id == "accel-ci:7001:1"] == ["failure"]
+
+
+def test_a_commit_that_nobody_tests_does_not_silence_the_run() -> None:
+    """When new commits came but no run for them, and when an older run's check is there, the comment is written."""
+    fakes, github = _fakes()
+    github.pulls[NUMBER] = replace(PULL, head_sha="b" * 40)
+    _newer_run(github, sha="b" * 40, run_id=6999)
+    report.report(fakes.world, samples.failed())
+    assert len(github.comments[NUMBER]) == 1
+
+
+@pytest.mark.parametrize(("first", "second"), [(Verdict.FAILED, Verdict.PASSED), (Verdict.PASSED, Verdict.FAILED)])
+def test_two_jobs_under_one_name_are_never_green_by_the_last_one(first: Verdict, second: Verdict) -> None:
+    """A check that a job of this attempt ended can only get worse, and then says what to do about the name."""
+    fakes, github = _fakes()
+    for verdict in (first, second):
+        record = samples.passed()
+        record.verdict = verdict
+        report.report(fakes.world, record)
+    (ended,) = github.all_checks
+    assert ended.conclusion is Conclusion.FAILURE
+    assert ("input `check`" in ended.title) is (second is Verdict.PASSED)
+
+
+def test_who_reported_already() -> None:
+    """A check is told by this attempt's jobs once it is concluded; a pending one and another attempt's do not count."""
+    _, github = _fakes()
+    own = Check(sha=SHA, name="accel-ci", external_id="accel-ci:7001:2", title="Waiting")
+    for number, conclusion, told in ((2, None, False), (1, Conclusion.FAILURE, False), (2, Conclusion.FAILURE, True)):
+        github.all_checks = [replace(own, external_id=f"accel-ci:7001:{number}", conclusion=conclusion)]
+        assert publish.concluded(github, sha=SHA, run_id=7001, attempt=2, name="accel-ci") is told
 
 
 def test_names_of_instances() -> None:

@@ -12,14 +12,15 @@ from accel_ci.domain.verdict import EndRecord, Reason, Verdict
 from accel_ci.domain.workload import Work
 from accel_ci.operations import follow, records
 from accel_ci.usecases import provision, run_remote
+from tests.fakes.credentials import FakeCredentials
 from tests.fakes.machines import Script as Zone
 from tests.fakes.remote import Script
 from tests.usecases import worlds
 from tests.usecases.worlds import KEY, WORK, Fakes
 
 
-def _run(fakes: Fakes, work: Work = WORK, *, workers: int = 1) -> RunRecord:
-    provision.provision(fakes.world, worlds.record(), KEY, order=worlds.order(workers=workers))
+def _run(fakes: Fakes, work: Work = WORK, *, workers: int = 1, ttl_s: float = 3600.0) -> RunRecord:
+    provision.provision(fakes.world, worlds.record(), KEY, order=worlds.order(workers=workers, ttl_s=ttl_s))
     return run_remote.run_remote(fakes.world, work, slot="")
 
 
@@ -223,3 +224,22 @@ def test_pytest_without_our_results_is_wondered_at() -> None:
     fakes = Fakes()
     assert _run(fakes, replace(WORK, run="python -m pytest")).tests is None
     assert any("PYTHONPATH" in warning for warning in fakes.job.of_kind("warning"))
+
+
+def test_what_cleanup_signs_in_with_is_kept_fresh() -> None:
+    """A command that says nothing for eight hours: at its end credentials are as fresh as at its beginning."""
+    fakes = Fakes({"run": Script(never_ends=True)})
+    fakes.credentials = FakeCredentials(fakes.clock)
+    record = _run(fakes, replace(WORK, limit_s=8 * 3600.0), ttl_s=9 * 3600.0)
+    assert record.verdict is Verdict.TIMED_OUT and fakes.credentials.renewed >= 8
+    assert fakes.credentials.expires_at - fakes.clock.now() >= 900
+
+
+def test_a_sign_in_that_cannot_be_renewed_is_told_once() -> None:
+    """The run goes on, its verdict is not touched, and the same trouble is one warning."""
+    fakes = Fakes({"run": Script(never_ends=True)})
+    fakes.credentials = FakeCredentials(fakes.clock)
+    fakes.credentials.refused = "GitHub refuses"
+    record = _run(fakes, replace(WORK, limit_s=8 * 3600.0), ttl_s=9 * 3600.0)
+    told = [text for text in fakes.job.of_kind("warning") if "GitHub refuses" in text]
+    assert record.verdict is Verdict.TIMED_OUT and len(told) == 1

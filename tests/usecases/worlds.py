@@ -13,6 +13,7 @@ from accel_ci.domain.workload import CommitSource, Work
 from accel_ci.operations.acquire import Order
 from accel_ci.ports.world import World
 from tests.fakes.clock import FakeClock
+from tests.fakes.credentials import FakeCredentials
 from tests.fakes.entropy import FakeEntropy
 from tests.fakes.files import FakeFiles
 from tests.fakes.github import FakeGitHub
@@ -45,6 +46,7 @@ class Fakes:
         self.history = FakeHistory()
         self.entropy = FakeEntropy()
         self.github: FakeGitHub | None = None
+        self.credentials: FakeCredentials | None = None
 
     @property
     def world(self) -> World:
@@ -59,6 +61,7 @@ class Fakes:
             clock=self.clock,
             entropy=self.entropy,
             github=self.github,
+            credentials=self.credentials,
         )
 
 

@@ -21,11 +21,11 @@ DETAILS = (
 
 
 class Zone:
-    """One zone of project `p`, over plain HTTP."""
+    """One zone of a project, over plain HTTP."""
 
-    def __init__(self, simulator: SimulatorProcess, zone: str) -> None:
+    def __init__(self, simulator: SimulatorProcess, zone: str, *, project: str = "p") -> None:
         self._simulator = simulator
-        self.place = f"projects/p/locations/{zone}"
+        self.place = f"projects/{project}/locations/{zone}"
 
     def call(self, method: str, path: str, body: Any = None) -> tuple[int, Any]:
         """Status and document; `path` is below the zone."""

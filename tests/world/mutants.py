@@ -82,7 +82,7 @@ def _(patch: pytest.MonkeyPatch) -> None:
 
 @_bug("a signal stops the cleanup", "I-clean", "I4", within=400)
 def _(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(journey, "_to_the_end", lambda step: step())
+    patch.setattr(journey, "to_the_end", lambda step: step())
 
 
 @_bug("a missing end record counts as passed", "I-pass", within=400)
@@ -200,15 +200,17 @@ def _(patch: pytest.MonkeyPatch) -> None:
 @_bug("a lease longer than was ordered", "I1", within=10)
 def _(patch: pytest.MonkeyPatch) -> None:
     honest = acquire._lease
-    patch.setattr(
-        acquire, "_lease", lambda world, key, order: replace(honest(world, key, order), expires_at=2_000_000_000)
-    )
+
+    def longer(world: World, key: RunKey, order: acquire.Order, *, now: float) -> tuple[Lease, float]:
+        return replace(honest(world, key, order, now=now)[0], expires_at=2_000_000_000), now
+
+    patch.setattr(acquire, "_lease", longer)
 
 
 @_bug("a new lease for the same machine after a crash", "I-true", within=400)
 def _(patch: pytest.MonkeyPatch) -> None:
-    def fresh(world: World, key: RunKey, order: acquire.Order) -> Lease:
-        return Lease(key=key, expires_at=int(world.clock.now() + order.ttl_s))
+    def fresh(world: World, key: RunKey, order: acquire.Order, *, now: float) -> tuple[Lease, float]:
+        return Lease(key=key, expires_at=int(now + order.ttl_s)), now
 
     patch.setattr(acquire, "_lease", fresh)
 

@@ -23,7 +23,7 @@ SOURCE = os.path.join(REPOSITORY, "src", "accel_ci")
 RESERVED = {"build", "dev", "runtime"}
 EXTRA = re.compile(r"[a-z][a-z0-9-]{0,30}")
 TPU_TYPE = re.compile(r"v[0-9][a-z0-9]*-[0-9]+")
-GOOGLE_SIGN_IN = ("GOOGLE_APPLICATION_CREDENTIALS", "CLOUDSDK_AUTH_ACCESS_TOKEN_FILE")
+GOOGLE_SIGN_IN = ("WORKLOAD_IDENTITY_PROVIDER", "GOOGLE_APPLICATION_CREDENTIALS", "CLOUDSDK_AUTH_ACCESS_TOKEN_FILE")
 
 # What says where packages come from and how to get there stays; what could change the place or the choice goes.
 KEPT = re.compile(

@@ -243,6 +243,8 @@ def _run(found: Mapping[str, Any]) -> WorkflowRun:
         status=found["status"] or "",
         url=found["html_url"],
         pull_requests=tuple(pull["number"] for pull in found["pull_requests"] or ()),
+        started_at=_seconds(found["run_started_at"]) if found.get("run_started_at") else 0.0,
+        updated_at=_seconds(found["updated_at"]) if found.get("updated_at") else 0.0,
     )
 
 

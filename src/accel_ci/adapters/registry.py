@@ -85,7 +85,9 @@ def backend(name: str, *, accelerator: str) -> Backend:
 
 
 def _that_has(accelerator: str) -> str:
-    return "local" if accelerator.split("-")[0] == "local" else accelerators.backend_of(accelerator)
+    if accelerator.split("-")[0] == "local":
+        return "local"
+    return next((name for name in accelerators.backends_of(accelerator) if name in BACKENDS), "")
 
 
 def _misread(accelerator: str) -> tuple[Mistake, ...]:

@@ -41,6 +41,7 @@ for name, text in json.load(sys.stdin).items():
     with open(name + ".new", "w") as file:
         file.write(text)
     os.replace(name + ".new", name)
+print(json.dumps({"python": sys.executable}))
 """
 ANSWER_BYTES = 64 * 1024
 EVENTS = 32
@@ -65,6 +66,7 @@ class SupervisedRemote:
         self._transport = over
         self._deadlines = deadlines or Deadlines()
         self._loop = LoopThread()
+        self._pythons: dict[tuple[str, int], str] = {}
 
     def __enter__(self) -> SupervisedRemote:
         return self
@@ -79,7 +81,12 @@ class SupervisedRemote:
     def prepare(self, machine: Machine) -> None:
         """See ports.remote.Remote."""
         files = json.dumps(our_files()).encode()
-        self._on_each(machine.workers, lambda worker: self._call(machine, worker, (*PYTHON, "-c", INSTALL), data=files))
+
+        async def install(worker: Worker) -> None:
+            told = await self._call(machine, worker, (*PYTHON, "-c", INSTALL), data=files, says="python")
+            self._pythons[machine.handle, worker.index] = str(told["python"])
+
+        self._on_each(machine.workers, install)
 
     def put(self, machine: Machine, package: Package) -> None:
         """See ports.remote.Remote. Each worker's process reads the file itself: its bytes never pass through ours."""
@@ -139,7 +146,7 @@ class SupervisedRemote:
         request = json.dumps({"patterns": list(patterns), "base": base.value, "caps": asdict(caps)}).encode()
 
         async def fetch(worker: Worker) -> list[Fetched]:
-            argv, limit_s = (*COURIER, "send"), self._deadlines.transfer_s
+            argv, limit_s = self._found(machine, worker, (*COURIER, "send")), self._deadlines.transfer_s
             async with transport.conversation(self._transport, machine, worker, argv=argv, limit_s=limit_s) as opened:
                 await opened.send(request)
                 return await Landing(into, worker, caps).receive(opened.stdout)
@@ -188,9 +195,10 @@ class SupervisedRemote:
         stdin: Stdin = PIPE,
         limit_s: float | None = None,
         says: str = "",
-    ) -> None:
+    ) -> Mapping[str, object]:
         """Have the command read `data` or `stdin`, end well, and answer a JSON object that holds the name `says`."""
         limit_s = limit_s or self._deadlines.call_s
+        argv = self._found(machine, worker, argv)
         async with transport.conversation(
             self._transport, machine, worker, argv=argv, stdin=stdin, limit_s=limit_s
         ) as opened:
@@ -198,8 +206,15 @@ class SupervisedRemote:
             answer = await opened.answer(ANSWER_BYTES)
             if await opened.process.wait():
                 raise _refusal(worker, answer) or transport.lost(worker, await opened.why())
-            if says and says not in frames.document(answer):
+            told = frames.document(answer) if says else {}
+            if says and says not in told:
                 raise ValueError(f"an answer that does not say '{says}'")
+            return told
+
+    def _found(self, machine: Machine, worker: Worker, argv: Sequence[str]) -> Sequence[str]:
+        """The command with the Python that prepare found there: `python3` may be a version manager's script, and slow."""
+        python = self._pythons.get((machine.handle, worker.index), "")
+        return (python, *argv[1:]) if argv[0] == PYTHON[0] and python.startswith("/") else argv
 
     async def _follow_all(self, machine: Machine, phase: Phase, offsets: Mapping[int, int], deliver: Deliver) -> None:
         async with asyncio.TaskGroup() as group:
@@ -208,7 +223,7 @@ class SupervisedRemote:
                     group.create_task(self._follow(machine, worker, phase, offsets[worker.index], deliver))
 
     async def _follow(self, machine: Machine, worker: Worker, phase: Phase, offset: int, deliver: Deliver) -> None:
-        argv = (*SUPERVISOR, "attach", "--phase", phase.name, "--offset", str(offset))
+        argv = self._found(machine, worker, (*SUPERVISOR, "attach", "--phase", phase.name, "--offset", str(offset)))
         try:
             async with transport.session(self._transport, machine, worker, argv=argv) as opened:
                 await attachment.follow(

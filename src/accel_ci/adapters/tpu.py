@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import shlex
 import time
+import uuid
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -57,7 +58,13 @@ class TpuMachines:
     def candidates(self, spec: MachineSpec) -> Sequence[Candidate]:
         """The zones that have the type, the cheapest first; on-demand only when asked for, or as the named fallback."""
         options = tpu_options.checked(spec)
-        return accelerators.candidates(spec.accelerator, zones=spec.zones, spot=spec.spot, on_demand=options.on_demand)
+        return accelerators.candidates(
+            spec.accelerator,
+            backend=tpu_options.BACKEND,
+            zones=spec.zones,
+            spot=spec.spot,
+            on_demand=options.on_demand,
+        )
 
     def begin_create(self, spec: MachineSpec, lease: Lease, candidate: Candidate, *, public_key: str) -> Creation:
         """The creation, just asked for. A name that is taken tells that we asked before: see _check_adoption."""
@@ -66,7 +73,8 @@ class TpuMachines:
         node = tpu_nodes.body(spec, options, lease, public_key=public_key)
         if options.queued:
             queued = tpu_queued.body(place, node, spot=candidate.spot, wait_s=spec.boot_limit_s)
-            request_id = str(lease.key.request_id(candidate.zone))
+            # Google remembers ids for an hour: another lease of a name that is free again has to have another one.
+            request_id = str(uuid.uuid5(lease.key.request_id(candidate.zone), str(lease.expires_at)))
             operation = self._api.create_queued(place, queued, request_id=request_id)
         else:
             operation = self._api.create_node(place, node | tpu_nodes.scheduling(spot=candidate.spot))

@@ -94,6 +94,8 @@ def body(spec: MachineSpec, options: TpuOptions, lease: Lease, *, public_key: st
         "enable-oslogin": "FALSE",
         "startup-script": BOOT_SCRIPT.read_text(encoding="utf-8"),
     }
+    if options.sudo:
+        metadata["accel-ci-sudo"] = "TRUE"
     if public_key:
         metadata["ssh-keys"] = f"{USER}:{public_key}"
     network = {"network": options.network, "subnetwork": options.subnetwork}

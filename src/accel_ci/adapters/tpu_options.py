@@ -19,6 +19,7 @@ _FORMS: Mapping[str, tuple[str, ...]] = {
     "machine-account": (),
     "queued": ("true", "false"),
     "fallback": ("on-demand",),
+    "sudo": ("true", "false"),
 }
 
 
@@ -33,6 +34,7 @@ class TpuOptions:
     machine_account: str = ""
     queued: bool = False
     on_demand: bool = False
+    sudo: bool = False
 
 
 def checked(spec: MachineSpec) -> TpuOptions:
@@ -54,6 +56,7 @@ def checked(spec: MachineSpec) -> TpuOptions:
         machine_account=given.get("machine-account", ""),
         queued=given.get("queued") == "true",
         on_demand=not spec.spot or given.get("fallback") == "on-demand",
+        sudo=given.get("sudo") == "true",
     )
 
 

@@ -12,9 +12,12 @@ from typing import NamedTuple
 
 
 class Family(NamedTuple):
-    """Types of one generation: the backend that has them, its runtime version, where the row's prices come from."""
+    """Types of one generation: the backends that have them, the preferred one first; the Cloud TPU API's runtime version;
 
-    backend: str
+    where the prices come from.
+    """
+
+    backends: tuple[str, ...]
     runtime: str
     date: str
     source: str
@@ -23,17 +26,25 @@ class Family(NamedTuple):
 CATALOG = "SkyPilot catalog v8, gcp/vms.csv at 006059e"
 
 FAMILIES = {
-    "v6e": Family("tpu", "v2-alpha-tpuv6e", "2026", CATALOG),
-    "v5litepod": Family("tpu", "v2-alpha-tpuv5-lite", "2026", CATALOG),
-    "v5p": Family("tpu", "v2-alpha-tpuv5", "2026", CATALOG),
-    "v4": Family("tpu", "tpu-ubuntu2204-base", "2026", CATALOG),
-    "v3": Family("tpu", "tpu-ubuntu2204-base", "2026", CATALOG),
-    "v2": Family("tpu", "tpu-ubuntu2204-base", "2026", CATALOG),
-    "tpu7x": Family("gce", "", "2026", "docs.cloud.google.com/tpu/docs/regions-zones"),
+    "v6e": Family(("gce", "tpu"), "v2-alpha-tpuv6e", "2026", CATALOG),
+    "v5litepod": Family(("tpu",), "v2-alpha-tpuv5-lite", "2026", CATALOG),
+    "v5p": Family(("tpu",), "v2-alpha-tpuv5", "2026", CATALOG),
+    "v4": Family(("tpu",), "tpu-ubuntu2204-base", "2026", CATALOG),
+    "v3": Family(("tpu",), "tpu-ubuntu2204-base", "2026", CATALOG),
+    "v2": Family(("tpu",), "tpu-ubuntu2204-base", "2026", CATALOG),
+    "tpu7x": Family(("gce",), "", "2026", "docs.cloud.google.com/tpu/docs/regions-zones"),
 }
 
 # What people call a family, where that is not what the API calls it.
-NICKNAMES = {"v5e": "v5litepod", "v5lite": "v5litepod", "v7x": "tpu7x", "v7": "tpu7x"}
+NICKNAMES = {
+    "v5e": "v5litepod",
+    "v5lite": "v5litepod",
+    "v7x": "tpu7x",
+    "v7": "tpu7x",
+    "a100-40gb": "a100",
+    "a100-80": "a100-80gb",
+    "h100-80gb": "h100",
+}
 
 # type: (chips, hosts). The number in a type counts chips in v6e and v5litepod, cores (two a chip) elsewhere.
 SHAPES = {
@@ -67,7 +78,6 @@ SHAPES = {
     "v2-8": (4, 1),
     "tpu7x-2": (1, 1),
     "tpu7x-8": (4, 1),
-    "tpu7x-16": (8, 2),
 }
 
 # (family, zone, on-demand, spot): US dollars a chip and hour.

@@ -3,23 +3,30 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 
-from accel_ci.domain import accelerator_rows
+from accel_ci.domain import accelerator_rows, machine_rows, machine_types
 from accel_ci.domain.errors import Mistake
 from accel_ci.domain.machine import Candidate
+from accel_ci.domain.machine_types import Kind, Shape
+
+GCE, TPU = "gce", "tpu"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """One type in one zone. Prices are US dollars a chip and hour, None when unknown; `date` and `source` are theirs."""
+    """One type in one zone of one backend. `runtime` is the Cloud TPU API's, `machine_type` Compute Engine's; "" elsewhere.
+
+    Prices are US dollars an hour for the whole machine, None when unknown; `date` and `source` are theirs.
+    """
 
     accelerator: str
     zone: str
     backend: str
-    runtime: str
+    runtime: str = ""
+    machine_type: str = ""
     chips: int
     hosts: int
     on_demand: float | None
@@ -29,35 +36,40 @@ class Row:
 
     def dollars_per_hour(self, *, spot: bool) -> float | None:
         """What the whole machine costs, all chips of all hosts; None when unknown."""
-        price = self.spot if spot else self.on_demand
-        return None if price is None else price * self.chips
+        return self.spot if spot else self.on_demand
 
 
 @cache
-def rows(accelerator: str = "", zone: str = "") -> tuple[Row, ...]:
-    """The catalogue's rows: all of them, or those of a type, of a zone, or of both; smaller types first."""
+def rows(accelerator: str = "", zone: str = "", backend: str = "") -> tuple[Row, ...]:
+    """The catalogue's rows: all of them, or those of a type, a zone, a backend; smaller types first, Compute Engine first.
+
+    Asked for by name, a machine type of Compute Engine has rows too, such as g2-standard-12 or n1-standard-8+t4-1.
+    """
+    names = (accelerator,) if accelerator else (*machine_rows.SHAPES, *accelerator_rows.SHAPES)
     return tuple(
         row
-        for name in accelerator_rows.SHAPES
-        if name == (accelerator or name)
+        for name in dict.fromkeys(names)
         for row in _of_type(name)
-        if row.zone == (zone or row.zone)
+        if row.zone == (zone or row.zone) and row.backend == (backend or row.backend)
     )
 
 
+@cache
 def types(backend: str) -> tuple[str, ...]:
     """The types that a backend has."""
-    return tuple(dict.fromkeys(row.accelerator for row in rows() if row.backend == backend))
+    return tuple(dict.fromkeys(row.accelerator for row in rows(backend=backend)))
 
 
+@cache
 def zones(backend: str) -> tuple[str, ...]:
     """The zones where a backend has any of its types."""
-    return tuple(dict.fromkeys(row.zone for row in rows() if row.backend == backend))
+    return tuple(dict.fromkeys(row.zone for row in rows(backend=backend)))
 
 
-def backend_of(accelerator: str) -> str:
-    """The backend that has the type; "" when the catalogue does not know it."""
-    return next((row.backend for row in rows(accelerator)), "")
+def backends_of(accelerator: str) -> tuple[str, ...]:
+    """The backends that have the type, the one that ends machines by itself first; () when nobody knows it."""
+    found = tuple(dict.fromkeys(row.backend for row in rows(accelerator)))
+    return found or ((GCE,) if machine_types.shape(accelerator) else ())
 
 
 def hosts(accelerator: str) -> int:
@@ -66,55 +78,67 @@ def hosts(accelerator: str) -> int:
 
 
 def runtime(accelerator: str) -> str:
-    """The runtime version made for the type; "" when there is none."""
-    return next((row.runtime for row in rows(accelerator)), "")
+    """The Cloud TPU API's runtime version made for the type; "" when there is none."""
+    return next((row.runtime for row in rows(accelerator, backend=TPU)), "")
 
 
-def candidates(accelerator: str, *, zones: Sequence[str], spot: bool, on_demand: bool) -> list[Candidate]:
-    """The places that have the type, the cheapest first, spot before on-demand; only in `zones` where any are named.
-
-    Equal and unknown prices keep the order of `zones`, else that of the catalogue; unknown ones come after known ones.
-    """
-    by_zone = {row.zone: row for row in rows(accelerator)}
+def candidates(accelerator: str, *, backend: str, zones: Sequence[str], spot: bool, on_demand: bool) -> list[Candidate]:
+    """The backend's places that have the type, in order; only in `zones` where any are named. See `ordered`."""
+    by_zone = {row.zone: row for row in rows(accelerator, backend=backend)}
     found = [
-        Candidate(zone=zone, spot=kind, dollars_per_hour=by_zone[zone].dollars_per_hour(spot=kind))
+        Candidate(
+            zone=zone,
+            spot=kind,
+            backend=backend,
+            dollars_per_hour=by_zone[zone].dollars_per_hour(spot=kind) if zone in by_zone else None,
+        )
         for kind, wanted in ((True, spot), (False, on_demand))
         for zone in zones or by_zone
-        if wanted and zone in by_zone
+        if wanted and (zone in by_zone or not by_zone)
     ]
+    return ordered(found)
+
+
+def ordered(found: Iterable[Candidate]) -> list[Candidate]:
+    """The cheapest first, spot before on-demand; equal and unknown prices keep their order, unknown ones come last."""
     return sorted(found, key=lambda each: (not each.spot, each.dollars_per_hour is None, each.dollars_per_hour or 0.0))
 
 
-def mistakes(accelerator: str, *, backend: str, zones: Sequence[str], image: str) -> list[Mistake]:
+def mistakes(accelerator: str, *, backend: str, zones: Sequence[str], image: str = "") -> list[Mistake]:
     """What cannot work about a type, its zones and its runtime version, each with what would; empty when all is well."""
-    if backend_of(accelerator) != backend:
+    if backend not in backends_of(accelerator):
         return [_wrong_type(accelerator, backend)]
-    there = [row.zone for row in rows(accelerator)]
+    there = [row.zone for row in rows(accelerator, backend=backend)]
+    if not there and not zones:  # a machine type whose zones the catalogue does not know
+        return [Mistake("zones", f"it is not known which zones have {accelerator}", "name some")]
     wrong = [
-        Mistake("zones", f"`{zone}` has no {accelerator}", _meant(zone, there)) for zone in zones if zone not in there
+        Mistake("zones", f"`{zone}` has no {accelerator}", _meant(zone, there))
+        for zone in zones
+        if there and zone not in there
     ]
-    return wrong + _wrong_image(accelerator, image)
+    return wrong + (_wrong_image(accelerator, image) if backend == TPU else [])
 
 
 def nearest(accelerator: str) -> str:
     """The type that was probably meant, such as v5litepod-8 by v5e-8; "" when none is similar."""
-    family, _, count = accelerator.partition("-")
+    known = (*accelerator_rows.SHAPES, *machine_rows.SHAPES)
+    family, _, count = accelerator.rpartition("-")
     proper = f"{accelerator_rows.NICKNAMES.get(family, family)}-{count}"
-    if proper in accelerator_rows.SHAPES:
+    if proper in known:
         return proper
-    return next(iter(difflib.get_close_matches(accelerator, accelerator_rows.SHAPES, n=1, cutoff=0.8)), "")
+    return next(iter(difflib.get_close_matches(accelerator, known, n=1, cutoff=0.8)), "")
 
 
 def _wrong_type(accelerator: str, backend: str) -> Mistake:
     known = types(backend)
-    siblings = [name for name in known if name.partition("-")[0] == accelerator.partition("-")[0]]
+    siblings = [name for name in known if name.rpartition("-")[0] == accelerator.rpartition("-")[0]]
     meant = nearest(accelerator)
     if siblings:  # the family is right: another count that looks alike is no better a guess than the rest
         hint = _listed(siblings)
     elif meant in known:
         hint = f"did you mean `{meant}`?"
     elif meant:
-        hint = f"backend `{backend_of(meant)}` has `{meant}`"
+        hint = f"backend `{backends_of(meant)[0]}` has `{meant}`"
     else:
         hint = _listed(known)
     return Mistake("accelerator", f"`{accelerator}` is not a type of backend `{backend}`", hint)
@@ -140,17 +164,55 @@ def _listed(known: Collection[str]) -> str:
 
 def _of_type(accelerator: str) -> Iterator[Row]:
     name = accelerator.partition("-")[0]
+    if name in accelerator_rows.FAMILIES and accelerator in accelerator_rows.SHAPES:
+        for backend in accelerator_rows.FAMILIES[name].backends:
+            yield from _tpus(accelerator, backend)
+    elif shape := machine_types.shape(accelerator):
+        yield from _machines(accelerator, shape)
+
+
+def _tpus(accelerator: str, backend: str) -> Iterator[Row]:
+    name = accelerator.partition("-")[0]
     family, (chips, machines) = accelerator_rows.FAMILIES[name], accelerator_rows.SHAPES[accelerator]
+    shape = machine_types.shape(accelerator) if backend == GCE else None
+    if backend == GCE and shape is None:
+        return  # a slice of several hosts: instances of Compute Engine are leased one by one
     for _, zone, on_demand, spot in (place for place in accelerator_rows.PLACES if place[0] == name):
         yield Row(
             accelerator=accelerator,
             zone=zone,
-            backend=family.backend,
-            runtime=family.runtime,
+            backend=backend,
+            runtime="" if shape else family.runtime,
+            machine_type=shape.machine_type if shape else "",
             chips=chips,
             hosts=machines,
-            on_demand=on_demand,
-            spot=spot,
+            on_demand=_dollars((chips, on_demand)),
+            spot=_dollars((chips, spot)),
             date=family.date,
             source=family.source,
         )
+
+
+def _machines(accelerator: str, shape: Shape) -> Iterator[Row]:
+    for place in machine_rows.PLACES.get(shape.family, ()):
+        host = shape.vcpus if shape.kind is not Kind.CPU or shape.machine_type in machine_rows.SHAPES else None
+        for letter in place.zones:
+            yield Row(
+                accelerator=accelerator,
+                zone=f"{place.region}-{letter}",
+                backend=GCE,
+                machine_type=shape.machine_type,
+                chips=shape.chips,
+                hosts=1,
+                on_demand=_dollars((shape.chips, place.chip), (host, place.vcpu)),
+                spot=_dollars((shape.chips, place.chip_spot), (host, place.vcpu_spot)),
+                date=machine_rows.DATE,
+                source=machine_rows.SOURCE,
+            )
+
+
+def _dollars(*parts: tuple[int | None, float | None]) -> float | None:
+    """The sum of counts times prices, to a hundredth of a cent; None when any of them is unknown."""
+    if any(count is None or price is None for count, price in parts):
+        return None
+    return round(sum((count or 0) * (price or 0.0) for count, price in parts), 4)

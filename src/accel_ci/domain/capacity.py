@@ -7,6 +7,7 @@ from enum import StrEnum
 
 from accel_ci.domain import errors
 from accel_ci.domain.machine import Candidate
+from accel_ci.domain.record import Try
 
 
 class Next(StrEnum):
@@ -14,15 +15,21 @@ class Next(StrEnum):
 
     NEXT_CANDIDATE = "next candidate"
     SKIP_REGION = "skip the region"
+    SKIP_BACKEND = "skip the backend"
     STOP = "stop"
 
 
 def after(error: errors.AccelError) -> Next:
-    """What to do after this error: a full zone or a bad boot tries on, a quota skips its region, anything else stops."""
+    """What to do after this error: a full zone or a bad boot tries on, a quota skips its region, a global one or a closed
+
+    door skips the backend, and anything else stops.
+    """
     if isinstance(error, errors.NoCapacityError | errors.BootError | errors.TransientError):
         return Next.NEXT_CANDIDATE
     if isinstance(error, errors.QuotaError):
-        return Next.SKIP_REGION
+        return Next.SKIP_BACKEND if error.everywhere else Next.SKIP_REGION
+    if isinstance(error, errors.AccessError):
+        return Next.SKIP_BACKEND
     return Next.STOP
 
 
@@ -33,8 +40,21 @@ def remaining(candidates: Sequence[Candidate], *, failed: Candidate, error: erro
             return []
         case Next.SKIP_REGION:
             return [each for each in candidates if not _same_quota(each, failed)]
+        case Next.SKIP_BACKEND:
+            return [each for each in candidates if each.backend != failed.backend]
         case _:
             return list(candidates)
+
+
+def resumed(candidates: Sequence[Candidate], tried: Sequence[Try]) -> list[Candidate]:
+    """The candidates that a walk goes on with which a crashed client began: without those it had an answer from."""
+    left = list(candidates)
+    for each in tried:
+        failed = Candidate(zone=each.zone, spot=each.spot)
+        left = [one for one in left if (one.zone, one.spot) != (each.zone, each.spot)]
+        if each.outcome == outcome(errors.QuotaError("")):
+            left = [one for one in left if not _same_quota(one, failed)]
+    return left
 
 
 def outcome(error: errors.AccelError) -> str:
@@ -48,7 +68,8 @@ def region(zone: str) -> str:
 
 
 def _same_quota(one: Candidate, other: Candidate) -> bool:
-    return region(one.zone) == region(other.zone) and one.spot == other.spot
+    # The Cloud TPU API and Compute Engine count the same chips in quotas of their own.
+    return region(one.zone) == region(other.zone) and one.spot == other.spot and one.backend == other.backend
 
 
 _WORDS = (

@@ -84,10 +84,14 @@ class NoCapacityError(CloudError):
 
 
 class QuotaError(CloudError):
-    """The project may not have more of these in the region: another region may allow it."""
+    """The project may not have more of these in the region: another region may allow it, unless this is so `everywhere`."""
 
     title = "quota"
     anchor = "quota"
+
+    def __init__(self, what_happened: str, *, what_to_do: str = "", everywhere: bool = False) -> None:
+        super().__init__(what_happened, what_to_do=what_to_do)
+        self.everywhere = everywhere
 
 
 class AccessError(CloudError):

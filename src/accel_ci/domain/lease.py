@@ -19,11 +19,15 @@ class Scope(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lease:
-    """Owner, scope and expiry (seconds since 1970, UTC) of one machine."""
+    """Owner, scope and expiry (seconds since 1970, UTC) of one machine.
+
+    `nonce` is known to the job that asked only: of two jobs that have the same key by mistake, none adopts the other's.
+    """
 
     key: RunKey
     expires_at: int
     scope: Scope = Scope.JOB
+    nonce: str = ""
 
     def labels(self) -> dict[str, str]:
         """The lease as cloud labels: keys and values of [a-z0-9_-], at most 63 characters each."""
@@ -36,6 +40,7 @@ class Lease:
             "accel-ci-key": self.key.digest,
             "accel-ci-scope": self.scope.value,
             "accel-ci-expires": str(self.expires_at),
+            **({"accel-ci-nonce": self.nonce} if self.nonce else {}),
         }
 
 
@@ -44,7 +49,8 @@ class Owner:
     """What a listing of machines asks for: a repository's machines, narrowed to a run, its attempts so far, its jobs.
 
     `run_prefix` finds machines of the run whose labels were lost; "" turns that off.
-    `jobs` holds job digests, empty for all jobs of the run; `instance` one matrix instance's digest, "" for all.
+    `jobs` holds job digests, empty for all jobs of the run; `instance` one matrix instance's digest, "" for all;
+    `scope` the leases of one scope, None for both.
     """
 
     repository_id: int
@@ -53,6 +59,7 @@ class Owner:
     jobs: frozenset[str] = frozenset()
     instance: str = ""
     run_prefix: str = ""
+    scope: Scope | None = None
 
     def owns(self, name: str, labels: Mapping[str, str]) -> bool:
         """True when a machine with this name and these labels is the owner's, by labels or by its run's prefix."""
@@ -64,17 +71,22 @@ class Owner:
             and (self.up_to_attempt is None or _number(labels.get("accel-ci-attempt", "")) <= self.up_to_attempt)
             and (not self.jobs or labels.get("accel-ci-job", "") in self.jobs)
             and (not self.instance or labels.get("accel-ci-instance", "") == self.instance)
+            and (self.scope is None or labels.get("accel-ci-scope", Scope.JOB) == self.scope)
         )
 
 
 def of_job(key: RunKey) -> Owner:
-    """The owner that covers the machines of the key's own job and matrix instance, in all slots, up to its attempt."""
+    """The owner that covers the machines of the key's own job and matrix instance, in all slots, up to its attempt.
+
+    What was leased for the whole run is not covered: other jobs of the run may use it.
+    """
     return Owner(
         repository_id=key.repository_id,
         run_id=key.run_id,
         up_to_attempt=key.attempt,
         jobs=frozenset((key.job_digest,)),
         instance=key.instance_digest,
+        scope=Scope.JOB,
     )
 
 

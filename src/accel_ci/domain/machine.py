@@ -32,11 +32,15 @@ class MachineSpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Candidate:
-    """One place to try: a zone, spot or on-demand, and its price in US dollars an hour (None: unknown)."""
+    """One place to try: a zone, spot or on-demand, its price in US dollars an hour (None: unknown), and whose it is.
+
+    `backend` may be "" where there is only one.
+    """
 
     zone: str
     spot: bool
     dollars_per_hour: float | None = None
+    backend: str = ""
 
     def __str__(self) -> str:
         return f"{self.zone} {'spot' if self.spot else 'on-demand'}"
@@ -93,10 +97,14 @@ class Creation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Capabilities:
-    """What a backend can do: end machines by itself, list and find by labels, report interruptions."""
+    """What a backend can do: end machines by itself, list and find by labels, report interruptions.
+
+    `extendable`: keep-until can push the end of a living machine back.
+    """
 
     native_lifetime_limit: bool
     zones: bool
+    extendable: bool = True
     annotations: bool = True
     multi_worker: bool = True
     max_lateness_s: float = 30.0

@@ -84,7 +84,7 @@ BUILT_IN = {
     "g2-standard-32": ("l4", 32, 1),
 }
 
-# Where a family's machines are, and what they cost. TPUs are paid by the chip, their host included.
+# Where a family's machines are, and what they cost. TPUs are in accelerator_rows: both backends lease the same hardware.
 PLACES = {
     "l4": (
         Price("us-central1", "abc", 0.56004, 0.2231, 0.036698, 0.014684),
@@ -192,13 +192,6 @@ PLACES = {
         Price("us-south1", "b", 11.277, 4.0758, None, None),
         Price("europe-west4", "b", 11.277, 4.4834, None, None),
     ),
-    "v6e": (
-        Price("us-central1", "b", 2.70, 0.57285, 0.0, 0.0),
-        Price("us-east1", "d", 2.70, 0.57285, 0.0, 0.0),
-        Price("us-east5", "ab", 2.70, 1.35, 0.0, 0.0),
-        Price("europe-west4", "a", 2.97, 1.03748, 0.0, 0.0),
-    ),
-    "tpu7x": (Price("us-central1", "c", None, None, None, None),),
     "e2": (
         Price("us-central1", "abcf", 0.0, 0.0, 0.033505, 0.01547),
         Price("us-east1", "bcd", 0.0, 0.0, 0.033505, 0.01547),

@@ -8,7 +8,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkflowRun:
-    """A run of a workflow; `pull_requests` are the numbers that GitHub tells (none for forks)."""
+    """A run of a workflow; `pull_requests` are the numbers that GitHub tells (none for forks).
+
+    When its newest attempt began and when it last changed are seconds since 1970; 0: not told.
+    """
 
     id: int
     workflow: str
@@ -16,6 +19,8 @@ class WorkflowRun:
     status: str
     url: str
     pull_requests: tuple[int, ...] = ()
+    started_at: float = 0.0
+    updated_at: float = 0.0
 
     @property
     def over(self) -> bool:

@@ -13,7 +13,10 @@ from pydantic_core import CoreSchema, core_schema
 # Below the repository on every system: no root, no home, no way up, no backslash.
 RELATIVE = r"(?![/~])(?!(?:.*/)?\.\.(?:/|$))[^\\\x00-\x1f]+"
 # Only the form: clouds add types (v5litepod-16, a100-80gb-4) faster than we release; 63 is a label's length.
-_ACCELERATOR = re.compile(r"local(?:-[1-9][0-9]?)?|(?!local)(?=.{1,63}\Z)[a-z][a-z0-9]*(?:-[a-z0-9]+)*-[1-9][0-9]{0,4}")
+_ACCELERATOR = re.compile(
+    r"local(?:-[1-9][0-9]?)?|(?!local)(?=.{1,63}\Z)[a-z][a-z0-9]*(?:-[a-z0-9]+)*-[1-9][0-9]{0,4}[gt]?"
+    r"(?:\+[a-z][a-z0-9]*(?:-[a-z0-9]+)*-[1-9][0-9]?)?|e2-(?:micro|small|medium)"
+)
 # YAML's own words, old and new. Digits and single letters stay out: a wrong guess about `spot` costs money.
 _BOOLEANS = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -141,7 +144,10 @@ class Settings(Syntax):
 
 
 class Accelerator(Syntax):
-    """A family and a count (`v6e-8`, `l4-1`), or workers on this computer (`local`, `local-4`)."""
+    """A family and a count (`v6e-8`, `l4-1`), a machine type (`e2-standard-4`, `n1-standard-8+t4-1`), or workers on this
+
+    computer (`local`, `local-4`).
+    """
 
     @property
     def kind(self) -> str:

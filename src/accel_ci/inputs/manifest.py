@@ -11,16 +11,22 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from accel_ci.inputs import declaration, models
 from accel_ci.inputs.declaration import Input, Inputs
+from accel_ci.inputs.fields import Boolean
 
 JOURNEY = models.JourneyInputs.verb
 PUBLISHED = tuple(verb for verb in models.ACTIONS if verb != JOURNEY)
-IN_PLACE = ("action.yml", "container/action.yml")
+IMAGE = "container/action.yml"
+IN_PLACE = ("action.yml", IMAGE)
+WORKFLOW = ".github/workflows/test.yml"
 INTERNAL = "../internal/"
+FROM_CONTEXTS = {"token": "github.token", "matrix": "toJSON(matrix)", "strategy": "toJSON(strategy)"}
+FILLED_IN = "Filled in by GitHub; leave it out."
 # `$/` is the very commit that the user pinned; GitHub Enterprise Server, runners before 2.336.0 and act do not know it.
 SELF, NAMED = "uses: $/", ("uses: org/accel-ci/", "@v1 # zizmor: ignore[unpinned-uses] our own release")
 COMMAND = "python tools/generate.py"
 START, END = "<!-- inputs: written by tools/generate.py -->", "<!-- end of inputs -->"
 _BLOCK = re.compile(r"^(?:inputs|outputs):.*\n(?: .*\n|\n)*", re.MULTILINE)
+_CALL = re.compile(r"^    inputs:.*\n(?:      .*\n|\n)*", re.MULTILINE)
 _TABLE = re.compile(re.escape(START) + ".*?" + re.escape(END), re.DOTALL)
 
 
@@ -28,6 +34,7 @@ def sources() -> tuple[str, ...]:
     """The paths of the files that people write and `generated` needs."""
     return (
         *IN_PLACE,
+        WORKFLOW,
         *(f"actions/{verb}/action.yml" for verb in PUBLISHED),
         *(f"{verb}/README.md" for verb in PUBLISHED),
     )
@@ -35,7 +42,8 @@ def sources() -> tuple[str, ...]:
 
 def generated(texts: Mapping[str, str]) -> dict[str, str]:
     """Every file that is generated, in whole or in part, as it should be: text by path; `texts` are the `sources()`."""
-    files = {path: definition(texts[path], models.JourneyInputs) for path in IN_PLACE}
+    files = {path: definition(texts[path], models.JourneyInputs, image=path == IMAGE) for path in IN_PLACE}
+    files[WORKFLOW] = workflow(texts[WORKFLOW], models.JourneyInputs)
     files["ghes/action.yml"] = for_old_runners(files["action.yml"], "action.yml", up="")
     for verb in PUBLISHED:
         source, model = f"actions/{verb}/action.yml", models.ACTIONS[verb]
@@ -48,13 +56,21 @@ def generated(texts: Mapping[str, str]) -> dict[str, str]:
     return files | {"docs/reference/README.md": index()}
 
 
-def definition(text: str, model: type[Inputs]) -> str:
-    """An action.yml with the model's inputs and outputs in front of its `runs:`, whatever stood there before."""
+def definition(text: str, model: type[Inputs], *, image: bool = False) -> str:
+    """An action.yml with the model's inputs and outputs in front of its `runs:`, whatever stood there before.
+
+    The action of an `image` gets as inputs what other actions read from contexts that a container has not.
+    """
     rest = _BLOCK.sub("", text)
     before, runs, after = rest.partition("\nruns:\n")
     if not runs:
         raise ValueError("an action.yml needs a line `runs:`")
-    return f"{before}\n{''.join(_blocks(model))}runs:\n{after}"
+    return f"{before}\n{''.join(_blocks(model, image=image))}runs:\n{after}"
+
+
+def workflow(text: str, model: type[Inputs]) -> str:
+    """A reusable workflow that takes the model's inputs, whatever inputs it had before."""
+    return _CALL.sub(lambda _: "".join(_called_with(model)), text, count=1)
 
 
 # A copy, for want of better: links break on Windows and in cached actions, and YAML cannot include another file.
@@ -138,16 +154,31 @@ def _inputs(entries: Iterable[Input]) -> str:
     return _table(("Input", "Default", "Meaning", "Form"), map(_row, entries))
 
 
-def _blocks(model: type[Inputs]) -> Iterator[str]:
+def _blocks(model: type[Inputs], *, image: bool) -> Iterator[str]:
     yield f"inputs: # from src/accel_ci/inputs/models.py, by {COMMAND}\n"
     for entry in declaration.inputs(model):
         # GitHub does not enforce `required`; editors and linters do, and that is whom it is for.
         yield f"  {entry.name}:\n    description: {_quoted(entry.help)}\n    required: {_quoted(entry.required)}\n"
         if entry.default is not None:
             yield f"    default: {_quoted(entry.default)}\n"
+    for name, value in FROM_CONTEXTS.items() if image else ():
+        yield f"  {name}:\n    description: {_quoted(FILLED_IN)}\n    required: false\n    default: ${{{{ {value} }}}}\n"
     yield "outputs:\n"
     for name, text in model.outputs.items():
-        yield f"  {name}:\n    description: {_quoted(text)}\n    value: ${{{{ steps.main.outputs.{name} }}}}\n"
+        yield f"  {name}:\n    description: {_quoted(text)}\n"
+        if not image:
+            yield f"    value: ${{{{ steps.main.outputs.{name} }}}}\n"
+
+
+def _called_with(model: type[Inputs]) -> Iterator[str]:
+    yield f"    inputs: # from src/accel_ci/inputs/models.py, by {COMMAND}\n"
+    for entry in declaration.inputs(model):
+        # The caller's `spot: false` is no string to GitHub, which refuses it for one.
+        boolean = isinstance(entry.syntax, Boolean)
+        yield f"      {entry.name}:\n        description: {_quoted(entry.help)}\n"
+        yield f"        type: {'boolean' if boolean else 'string'}\n        required: {_quoted(entry.required)}\n"
+        if entry.default is not None:
+            yield f"        default: {entry.default if boolean else _quoted(entry.default)}\n"
 
 
 def _command(model: type[Inputs]) -> str:

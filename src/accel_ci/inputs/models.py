@@ -129,8 +129,7 @@ class ProvisionInputs(MachineInputs):
         "10m", "The most time for one zone to give a machine that answers."
     )
     options: vocabulary.Options = given("")
-    # A text to us: its own module reads it and checks that it is this run's.
-    grant: Annotated[str, Text()] = given("", "The gate's output `grant`, where the event needs a permission.")
+    grant: vocabulary.Grant = given("")
     project: vocabulary.Project = given("")
     workload_identity_provider: vocabulary.Provider = given("")
     service_account: vocabulary.ServiceAccount = given("")
@@ -263,6 +262,7 @@ class ReportInputs(Inputs):
     html: vocabulary.HtmlCopy = given("")
     slot: vocabulary.Slot = given("")
     check: vocabulary.Check = given("accel-ci")
+    grant: vocabulary.Grant = given("")
     failure_issue: Annotated[bool, Boolean()] = given(
         "true", "Runs without a pull request: keep one issue open while the tests of the branch fail."
     )

@@ -80,6 +80,10 @@ Check = Annotated[
     Pattern("check name", r"[A-Za-z0-9][A-Za-z0-9 ._/-]{0,79}", "accel-ci"),
     Field(description="The name of the commit's check, which may be made required: the same for gate and report."),
 ]
+# A text to us: its own module reads it and checks that it is this run's.
+Grant = Annotated[
+    str, Text(), Field(description="The gate's output `grant`, which says what commit it is; needed for pull requests.")
+]
 Infrastructure = Annotated[
     OnInfrastructure,
     Choice(tuple(OnInfrastructure)),

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from accel_ci.domain import capacity, errors
-from accel_ci.domain.lease import Lease
+from accel_ci.domain.lease import Lease, Scope
 from accel_ci.domain.machine import Candidate, Creation, Machine, MachineSpec
 from accel_ci.domain.record import Try
 from accel_ci.domain.runkey import RunKey
@@ -16,6 +16,7 @@ from accel_ci.ports.world import World
 LONGEST_POLL_S = 1.0
 VERIFY_LIMIT_S = 180.0
 TRANSIENT_LIMIT_S = 60.0
+ABANDON_S = 5.0  # a runner kills a cancelled step 10 s after its first signal (actions/runner, ProcessInvoker.cs)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,59 +31,100 @@ class Leased:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Watch:
+    """Who hears of each try (`tell`), keeps the machine (`take`), and uses the wait for the first one (`meanwhile`)."""
+
+    tell: Callable[[Try], None]
+    take: Callable[[Leased], None]
+    meanwhile: Callable[[], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
-    """What to get and for how long: `ttl_s` seconds from the moment of each request."""
+    """What to get, for whom, and for how long: `ttl_s` seconds from the moment of each request."""
 
     spec: MachineSpec
     ttl_s: float
+    scope: Scope = Scope.JOB
 
 
-def machine(world: World, key: RunKey, order: Order, *, tell: Callable[[Try], None]) -> Leased:
-    """Walk the candidates until one gives a machine; `tell` hears of each try. Raises the last error when none does.
+@dataclass(slots=True)
+class _Place:
+    """Where the walk is: the key of the try, and the candidate that was asked; None before the first."""
+
+    key: RunKey
+    candidate: Candidate | None = None
+
+
+def machine(world: World, key: RunKey, order: Order, watch: Watch) -> Leased:
+    """Walk the candidates until one gives a machine, which `watch` keeps. Raises the last error when none does.
 
     Whatever goes wrong, cancellation included, what this walk made is asked to end before the error leaves.
     """
+    place = _Place(key)
+    try:
+        leased = _walk(world, place, order, watch)
+        watch.take(leased)
+    except errors.CancelledError:
+        _abandon(world, place)
+        raise
+    return leased
+
+
+def _walk(world: World, place: _Place, order: Order, watch: Watch) -> Leased:
     candidates = reach.retried(world, lambda: world.machines.candidates(order.spec), what="candidates")
     while True:
         candidate, candidates = candidates[0], candidates[1:]
-        started_at = world.clock.now()
+        place.candidate, key, started_at = candidate, place.key, world.clock.now()
         try:
-            leased = _try(world, key, order, candidate=candidate)
+            leased = _try(world, key, order, candidate=candidate, watch=watch)
         except errors.AccelError as error:
-            tell(_told(world, key, candidate, started_at=started_at, error=error))
-            _undo(world, key, candidate, error=error)
+            watch.tell(_told(world, key, candidate, started_at=started_at, error=error))
+            if isinstance(error, errors.CancelledError):
+                raise
+            release.by_key(world, key, zones=(candidate.zone,), limit_s=VERIFY_LIMIT_S)
             candidates = capacity.remaining(candidates, failed=candidate, error=error)
             if not candidates:
                 raise
             world.job.log(f"{candidate}: {error}; next: {candidates[0]}")
-            key = key.next_try()
+            place.key = key.next_try()
         else:
-            tell(_told(world, key, candidate, started_at=started_at, error=None))
+            watch.tell(_told(world, key, candidate, started_at=started_at, error=None))
             return leased
 
 
-def _try(world: World, key: RunKey, order: Order, *, candidate: Candidate) -> Leased:
-    requested_at = world.clock.now()
-    lease = _lease(world, key, order)
+def _try(world: World, key: RunKey, order: Order, *, candidate: Candidate, watch: Watch) -> Leased:
+    now = world.clock.now()
+    lease, requested_at = _lease(world, key, order, now=now)
     world.job.status(f"asking for {order.spec.accelerator} in {candidate}")
     creation = _begin(world, order.spec, lease, candidate=candidate)
-    ready = _wait(world, creation, candidate=candidate, deadline=requested_at + order.spec.boot_limit_s)
+    if key.try_ == 1:
+        watch.meanwhile()
+    ready = _wait(world, creation, candidate=candidate, deadline=now + order.spec.boot_limit_s)
     return Leased(
         machine=ready, lease=lease, candidate=candidate, requested_at=requested_at, ready_at=world.clock.now()
     )
 
 
-def _lease(world: World, key: RunKey, order: Order) -> Lease:
-    """The try's lease, kept before it is asked for: whoever goes on after a crash asks for the very same machine.
+def _lease(world: World, key: RunKey, order: Order, *, now: float) -> tuple[Lease, float]:
+    """The try's lease and when it began, kept before the request: who goes on after a crash asks for the same machine.
 
     BootError when that lease is over: a second machine of the name could be taken for the first, and swept.
     """
-    place, now = records.place(key.slot, f"lease-{key.name}"), world.clock.now()
-    expires_at = int(world.files.read(place) or now + order.ttl_s)
+    place = _lease_place(key)
+    known = world.files.read(place)
+    expiry, _, nonce = known.decode().partition(" ") if known else (now + order.ttl_s, "", world.entropy.token()[:16])
+    expires_at = int(expiry)
     if expires_at <= now:
         raise errors.BootError(f"the lease of {key.name} ended while nobody was there", what_to_do="run it again")
-    world.files.write(place, str(expires_at).encode())
-    return Lease(key=key, expires_at=expires_at)
+    world.files.write(place, f"{expires_at} {nonce}".encode())
+    # What a crashed client asked for has cost money since it asked, not since we came.
+    lease = Lease(key=key, expires_at=expires_at, nonce=nonce, scope=order.scope)
+    return lease, expires_at - order.ttl_s if known else now
+
+
+def _lease_place(key: RunKey) -> str:
+    return records.place(key.slot, f"lease-{key.name}")
 
 
 def _begin(world: World, spec: MachineSpec, lease: Lease, *, candidate: Candidate) -> Creation:
@@ -121,18 +163,30 @@ def _polled(world: World, creation: Creation) -> Creation:
         return creation
 
 
-def _undo(world: World, key: RunKey, candidate: Candidate, *, error: errors.AccelError) -> None:
-    """End what the try left. A cancelled job has seconds: its requests go out now, and cleanup verifies them."""
-    if not isinstance(error, errors.CancelledError):
-        release.by_key(world, key, zones=(candidate.zone,), limit_s=VERIFY_LIMIT_S)
-        return
+def _abandon(world: World, place: _Place) -> None:
+    """Ask for the end of what the try made. A cancelled job has seconds: cleanup verifies.
+
+    A creation in flight may land after the first look, so that we look until we found it, or have no time left.
+    """
+    if place.candidate is None or world.files.read(_lease_place(place.key)) is None:
+        return  # nothing was asked for
+    deadline = world.clock.now() + ABANDON_S
+    for pause in release.pauses():
+        found = _seen(world, place.key, place.candidate)
+        if found and all([release.send(world, each.handle) for each in found]):
+            return
+        if world.clock.now() >= deadline:
+            world.job.log(f"{place.key.name} was not found; cleanup looks again")
+            return
+        world.clock.sleep(pause)
+
+
+def _seen(world: World, key: RunKey, candidate: Candidate) -> list[Machine]:
     try:
-        left = world.machines.find(key, (candidate.zone,))
+        return world.machines.find(key, (candidate.zone,))
     except errors.CloudError as unknown:
-        world.job.log(f"could not look up {key.name}: {unknown}; cleanup will")
-        return
-    for machine_left in left:
-        release.send(world, machine_left.handle)
+        world.job.log(f"could not look up {key.name}: {unknown}")
+        return []
 
 
 def _told(

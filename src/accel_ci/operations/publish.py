@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from accel_ci.domain import check, errors
@@ -17,6 +17,7 @@ from accel_ci.render import comment, issue, summary
 
 Answer = TypeVar("Answer")
 BAD = (Verdict.FAILED, Verdict.TIMED_OUT)
+SHARED = "Several jobs wrote this check: give each a name of its own with the input `check`"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,8 +40,7 @@ def publish(world: World, record: RunRecord, how: Publication) -> None:
         sections = _shown(world, "the check", lambda: _checked(github, record, how)) or sections
     number = record.identity.pull_request
     if number is not None:
-        body = comment.comment(sections)
-        _shown(world, "the comment", lambda: github.put_comment(number, f"report {how.check}", body))
+        _shown(world, "the comment", lambda: _comment(world, github, record, how, sections=sections))
     elif how.failure_issue:
         _shown(world, "the issue", lambda: _issue(github, record, how))
 
@@ -53,13 +53,47 @@ def _shown(world: World, what: str, show: Callable[[], Answer]) -> Answer | None
         return None
 
 
+def concluded(github: GitHub, *, sha: str, run_id: int, attempt: int, name: str) -> bool:
+    """True when a job of this attempt has ended the commit's check already."""
+    own = check.external_id(run_id, attempt)
+    return any(each.external_id == own and each.conclusion is not None for each in github.checks(sha, name))
+
+
+def _comment(
+    world: World, github: GitHub, record: RunRecord, how: Publication, *, sections: Sequence[tuple[str, str]]
+) -> None:
+    """The pull request's one comment tells of its newest run: one that began earlier and ends later leaves it alone."""
+    assert record.identity.pull_request is not None
+    newer = _newer(github, record, name=how.check)
+    if newer:
+        world.job.notice("report", f"the comment is left to run {newer}, which began later")
+        return
+    github.put_comment(record.identity.pull_request, f"report {how.check}", comment.comment(sections))
+
+
+def _newer(github: GitHub, record: RunRecord, *, name: str) -> int | None:
+    """The newest run that has our check on the pull request's newest commit, when it began after this one."""
+    assert record.identity.pull_request is not None
+    head = github.pull_request(record.identity.pull_request).head_sha
+    runs = [run for each in github.checks(head, name) if (run := check.run_of(each)) is not None]
+    return max((run for run in runs if run > record.identity.run_id), default=None)
+
+
 def _checked(github: GitHub, record: RunRecord, how: Publication) -> list[tuple[str, str]]:
     """The sections of all jobs that tested this commit in this run, after this job's check has ended."""
     own = _check(record, name=check.instance_name(how.check, record.identity.instance))
+    own = _no_better(own, github.checks(own.sha, own.name))
     github.put_check(own)
     if own.name == how.check:
         return [(own.name, own.text)]
     return _with_siblings(github, record, how)
+
+
+def _no_better(own: Check, known: Sequence[Check]) -> Check:
+    """The check as it may be written. Of two jobs under one name the second's pass must not hide the first's failure."""
+    others = [each.conclusion for each in known if each.external_id == own.external_id]
+    worst = check.worst([own.conclusion, *filter(None, others)])
+    return own if worst is own.conclusion else replace(own, conclusion=worst, title=SHARED)
 
 
 def _with_siblings(github: GitHub, record: RunRecord, how: Publication) -> list[tuple[str, str]]:

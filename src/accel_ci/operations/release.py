@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from accel_ci.domain import errors
+from accel_ci.domain.lease import Owner
 from accel_ci.domain.machine import Machine
 from accel_ci.domain.runkey import RunKey
 from accel_ci.ports.world import World
 
+LISTING_LIMIT_S = 60.0
 RESEND_S = 10.0
 LONGEST_PAUSE_S = 2.0
 
@@ -37,6 +39,21 @@ def found(world: World, key: RunKey, *, zones: Sequence[str], limit_s: float) ->
     raise AssertionError("pauses never end")
 
 
+def listed(world: World, owner: Owner) -> list[Machine]:
+    """What the owner's listing shows, asked for again for a minute; CleanupUnverifiedError without any listing."""
+    deadline = world.clock.now() + LISTING_LIMIT_S
+    for pause in pauses():
+        try:
+            return world.machines.list_owned(owner)
+        except errors.TransientError as error:
+            if world.clock.now() >= deadline:
+                raise errors.CleanupUnverifiedError(
+                    f"could not list the machines: {error}", commands=("accel-ci cleanup",)
+                ) from error
+            world.clock.sleep(pause)
+    raise AssertionError("pauses never end")
+
+
 def verified(world: World, handles: Sequence[str], *, limit_s: float) -> None:
     """Release the machines and return once all are gone; CleanupUnverifiedError names those that are not."""
     left = end(world, handles, limit_s=limit_s)
@@ -47,13 +64,13 @@ def verified(world: World, handles: Sequence[str], *, limit_s: float) -> None:
         )
 
 
-def end(world: World, handles: Sequence[str], *, limit_s: float) -> list[str]:
+def end(world: World, handles: Sequence[str], *, limit_s: float, resend_s: float = RESEND_S) -> list[str]:
     """Release all machines first, then watch them go; the handles that could not be verified after `limit_s` seconds."""
     now = world.clock.now()
     deadline, resend_at, left = now + limit_s, now, list(handles)
     for pause in pauses():
         if world.clock.now() >= resend_at:
-            resend_at = world.clock.now() + RESEND_S
+            resend_at = world.clock.now() + resend_s
             for handle in left:
                 send(world, handle)
         left = [handle for handle in left if not _gone(world, handle)]

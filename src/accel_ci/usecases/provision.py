@@ -7,8 +7,8 @@ from dataclasses import replace
 from accel_ci.domain import errors, verdict
 from accel_ci.domain.record import MachineFacts, RunRecord, Try
 from accel_ci.domain.runkey import RunKey
-from accel_ci.operations import acquire, records
-from accel_ci.operations.acquire import Leased, Order
+from accel_ci.operations import acquire, records, sweeping
+from accel_ci.operations.acquire import Leased, Order, Watch
 from accel_ci.ports.world import World
 
 
@@ -21,14 +21,18 @@ def provision(world: World, record: RunRecord, key: RunKey, *, order: Order) -> 
         record.tries.append(attempt)
         records.save(world.files, record)
 
+    watch = Watch(
+        tell=tell,
+        take=lambda leased: _lease(world, record, leased),
+        meanwhile=lambda: sweeping.in_passing(world, key.repository_id),
+    )
     with world.job.group(f"provision {order.spec.accelerator} ({order.spec.backend})"):
         try:
-            leased = acquire.machine(world, key, order, tell=tell)
+            acquire.machine(world, key, order, watch)
         except errors.AccelError as error:
             record.verdict, record.reason = verdict.of_error(error), str(error)
             records.save(world.files, record)
             raise
-        _lease(world, record, leased)
     return record
 
 

@@ -54,7 +54,9 @@ def _next(process: Process, inner: Generator[remote.Event, None, None], fate: Fa
         process.vanish()
         raise Crashed
     if fate is Fate.DELAY:
-        process.pause(process.scene.dice.uniform(0.0, LONGEST_DELAY_S))
+        seconds = process.scene.dice.uniform(0.0, LONGEST_DELAY_S)
+        process.delayed_s += seconds
+        process.pause(seconds)
     event = remote.Quiet() if fate is Fate.FAIL else next(inner)
     if fate is Fate.CRASH_AFTER:
         process.vanish()

@@ -8,7 +8,7 @@ from typing import Any
 
 import accel_ci
 from accel_ci import journey
-from accel_ci.domain import lease
+from accel_ci.domain import errors, lease
 from accel_ci.domain.record import Identity, RunRecord, Target
 from accel_ci.domain.runkey import RunKey
 from accel_ci.domain.workload import Caps, CommitSource
@@ -140,7 +140,8 @@ class CiJob:
         outcome = process.live(self._launcher.ports(process, self._run.files), body)
         if role in CLEANING and outcome.ended and Layer.STEP in self._scene.layers:
             judge.cleanup_ended(process, lease.of_job(self._run.key), error=outcome.error)
-        if role in ("journey", "report") and outcome.ended:
+        stopped = role == "report" and isinstance(outcome.error, errors.CancelledError)
+        if role in ("journey", "report") and outcome.ended and not stopped:
             judge.reported(self._run, process)
         return outcome
 

@@ -10,6 +10,7 @@ from typing import Any
 from accel_ci.domain import errors
 from accel_ci_sim.direct import attachments, sites
 from accel_ci_sim.direct.process import Crashed, Process
+from accel_ci_sim.direct.scene import Scene
 from accel_ci_sim.direct.sites import Site
 from accel_ci_sim.world import dice
 from accel_ci_sim.world.cloud import LANDS_WITHIN_S
@@ -53,6 +54,8 @@ def _made(process: Process, site: Site, real: Any) -> Call:
     call = _guarded(process, site, getattr(real, site.method))
     if process.scene.timeline.lines is not None:
         call = _told(process, site, call)
+    if site.name in ("github.post", "github.patch"):
+        return _followed(call, process.judge.public.wrote)
     if site.name == "machines.release":
         return _noted(process.asked.add, call)
     if site.name == "machines.begin_create":
@@ -68,6 +71,18 @@ def _noted(note: Callable[[Any], None], call: Call) -> Call:
         return call(*args, **kwargs)
 
     return noting
+
+
+def _followed(call: Call, follow: Callable[[], None]) -> Call:
+    """The call, and then a look at what it did, whether it was answered or not."""
+
+    def following(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return call(*args, **kwargs)
+        finally:
+            follow()
+
+    return following
 
 
 def _guarded(process: Process, site: Site, method: Call) -> Call:
@@ -112,7 +127,9 @@ def _meet(process: Process, site: Site, fate: Fate, *, call: functools.partial[A
 
 
 def _delay(process: Process, fate: Fate) -> float:
-    return process.scene.dice.uniform(0.0, LONGEST_DELAY_S) if fate is Fate.DELAY else 0.0
+    seconds = process.scene.dice.uniform(0.0, LONGEST_DELAY_S) if fate is Fate.DELAY else 0.0
+    process.delayed_s += seconds
+    return seconds
 
 
 def _leave_behind(process: Process, site: Site, call: functools.partial[Any]) -> None:
@@ -121,17 +138,20 @@ def _leave_behind(process: Process, site: Site, call: functools.partial[Any]) ->
     # What begin_create does on Cloud TPU are calls of its own, which can land late themselves.
     creates = {_CREATE} if scene.cloud.weather.service == "sim" else _TPU_CREATES
     if site.number in creates and dice.chance(scene.dice, LANDS_ANYWAY):
-        scene.schedule.after(scene.dice.uniform(0.1, LANDS_WITHIN_S), lambda: _land(call))
+        scene.schedule.after(scene.dice.uniform(0.1, LANDS_WITHIN_S), lambda: _land(scene, call))
     if site.number == _APPEND:
         name, content = call.args
         call.func(name, content[: scene.dice.randrange(len(content) + 1)])
 
 
-def _land(call: functools.partial[Any]) -> None:
+def _land(scene: Scene, call: functools.partial[Any]) -> None:
+    scene.cloud.late = True
     try:
         call()
     except errors.AccelError:
         pass  # it came too late even for that
+    finally:
+        scene.cloud.late = False
 
 
 class _Group(contextlib.AbstractContextManager[None]):

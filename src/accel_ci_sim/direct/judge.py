@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from accel_ci.domain import lease
-from accel_ci.domain.errors import AccelError, CleanupUnverifiedError
+from accel_ci.domain.errors import AccelError, CancelledError, CleanupUnverifiedError
 from accel_ci.domain.lease import Owner
 from accel_ci_sim.direct import handles
 from accel_ci_sim.direct.layers import Layer
@@ -23,7 +23,6 @@ from accel_ci_sim.world.machine import Machine, State
 from accel_ci_sim.world.weather import LATENESS_S, LONGEST_LISTING_LAG_S, LONGEST_RELEASE_S
 
 SLACK_S = LONGEST_RELEASE_S + 60.0  # a release that sticks, and a sweep's own time
-AT_ONCE = 2  # the machine in use, and one that landed after it was given up
 
 
 class Party(Protocol):
@@ -49,6 +48,7 @@ class Judge:
 
     scene: Scene
     overdue: set[int] = field(default_factory=set)
+    late: set[int] = field(default_factory=set)  # landed after their requests had failed
     verdicts: VerdictJudge = field(init=False)
     public: PublicJudge = field(init=False)
 
@@ -62,7 +62,9 @@ class Judge:
         expiry = int(machine.labels.get("accel-ci-expires", "0"))
         if not 0 < expiry <= machine.landed_at + run.plan.order.ttl_s:
             self._broken("I1", f"{handles.of(machine)} has the expiry {expiry}, later than was ordered")
-        self._count(machine, allowed=AT_ONCE * len(run.plan.slots))
+        if self.scene.cloud.late:
+            self.late.add(machine.serial)
+        self._count(machine, allowed=len(run.plan.slots))
         if machine.request.ends_at is not None:
             bound = max(machine.request.ends_at, machine.landed_at) + LATENESS_S + 1.0
             self.scene.schedule.at(bound, lambda: self._overdue(machine))
@@ -98,6 +100,8 @@ class Judge:
             if ignored:
                 self._broken("I-clean", f"{process.name} gave up and never asked for the end of {', '.join(ignored)}")
             return
+        if isinstance(error, CancelledError) and process.role != "journey":
+            return  # it claims nothing; the journey cleans before it says so
         for machine in self.scene.cloud.alive():
             seen_at = machine.landed_at + LONGEST_LISTING_LAG_S
             if machine.request.asker == process.run and process.role != "cleanup-job":
@@ -131,10 +135,13 @@ class Judge:
         self._broken("I11", f"{process.name} goes on after its {limit_s:.0f} s")
 
     def _count(self, machine: Machine, *, allowed: int) -> None:
+        """I9: one machine for each slot; what lands although its request failed is nobody's intention."""
         theirs = {
             each.place
             for each in self.scene.cloud.alive()
-            if each.request.asker == machine.request.asker and each.state is not State.RELEASING
+            if each.request.asker == machine.request.asker
+            and each.state is not State.RELEASING
+            and each.serial not in self.late
         }
         if len(theirs) > allowed:
             self._broken("I9", f"{machine.request.asker} has {len(theirs)} machines at once")

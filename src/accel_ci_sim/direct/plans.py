@@ -102,12 +102,14 @@ def draw(stream: Dice, sky: Weather, *, calm: bool) -> list[RunPlan]:
     if shape < 0.6:
         return [first]
     if shape < 0.68:
-        return [replace(first, form=Form.STEPS, slots=("a", "b"), context=replace(first.context, event=""))]
+        mishaps = replace(first.mishaps, kill_s=None, resume_s=None, patient=False)
+        there = replace(first.context, event="")
+        return [replace(first, form=Form.STEPS, slots=("a", "b"), context=there, mishaps=mishaps)]
     if shape < 0.85:  # siblings
         twice = shape >= 0.8  # the calls of a reusable workflow are no matrix, and have no check of the whole
-        context = replace(first.context, siblings=1 if twice else 2, event="" if twice else first.context.event)
+        there = replace(first.context, siblings=1 if twice else 2, event="" if twice else first.context.event)
         instances = ('[{"n":"%s"},%d]' % ("ab"[index], index) for index in range(2))
-        return [replace(first, context=replace(context, instance=each)) for each in instances]
+        return [replace(first, context=replace(there, instance=each)) for each in instances]
     other = _run(stream, sky, calm=calm, run_id=first.context.run_id + 1)
     return [first, replace(other, begins_s=stream.uniform(0.0, 40.0))]
 

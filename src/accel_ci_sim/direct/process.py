@@ -16,6 +16,9 @@ from accel_ci_sim.world.schedule import Actor
 from accel_ci_sim.world.worker import Running
 
 
+REPORTING = frozenset({"journey", "report"})
+
+
 class Crashed(BaseException):
     """The process does not exist any more. Every port call raises this, so that no `finally` can do anything."""
 
@@ -42,19 +45,38 @@ class Outcome:
 class Process:
     """One process: whose it is, where it runs, and what it holds. `role` is the step's name."""
 
-    def __init__(self, scene: Scene, actor: Actor, *, judge: Judge, role: str, run: str) -> None:
+    def __init__(
+        self,
+        scene: Scene,
+        actor: Actor,
+        *,
+        judge: Judge,
+        role: str,
+        run: str,
+        slot: str = "",
+        limit_s: float = 1e9,
+        deaf: bool = False,
+    ) -> None:
         self.scene = scene
         self.actor = actor
         self.judge = judge
         self.role = role
         self.run = run
+        self.slot = slot
         self.number = scene.count_process()
+        self.began_at = scene.schedule.now
+        self.delayed_s = 0.0  # by fates
+        self.warned: set[str] = set()  # the titles of its warnings
         self.dead = False
         self.listed_at: float | None = None  # when it first saw a listing of machines
         self.listed: set[str] = set()  # the handles in all listings that it saw
         self.asked: set[str] = set()  # the handles whose release it asked for, answered or not
         self.attention = False  # dead or interrupted: the one thing that every call has to look at
         self._attachments: list[Running] = []
+        self._limit_s = limit_s
+        self._deaf = deaf
+        self._interrupted = False
+        scene.reporting += role in REPORTING
 
     @property
     def name(self) -> str:
@@ -63,6 +85,7 @@ class Process:
 
     def live(self, world: World, body: Callable[[World], Any]) -> Outcome:
         """How the body ended. Anything but an AccelError that leaves it is a bug, and told to the judge."""
+        self._watch()
         try:
             return self._ended(Outcome(value=body(world)))
         except errors.AccelError as error:
@@ -89,6 +112,7 @@ class Process:
     def fate(self, site: Site) -> Fate:
         """What becomes of the present call of this process."""
         scene = self.scene
+        scene.called[self.role, site.number] += 1
         fate = scene.faults.fate(site.number, site.fates, role=self.role)
         if fate is not Fate.NONE:
             scene.fated[site.number, fate] += 1
@@ -97,10 +121,11 @@ class Process:
 
     def interrupt(self) -> None:
         """SIGINT: raises CancelledError at the next call or wait, once, as the handler of the command line does."""
-        if not self.dead:
-            self.scene.timeline.tell(self.name, "gets SIGINT")
-            self.attention = True
-            self.scene.schedule.wake(self.actor)
+        self._signal("SIGINT")
+
+    def terminate(self) -> None:
+        """SIGTERM: the same, and nothing when a signal came before."""
+        self._signal("SIGTERM")
 
     def kill(self) -> None:
         """SIGKILL, from outside."""
@@ -111,6 +136,8 @@ class Process:
 
     def vanish(self) -> None:
         """The process ends here and now; its connections break."""
+        if not self.dead:
+            self.scene.reporting -= self.role in REPORTING
         self.dead = self.attention = True
         for running in self._attachments:
             running.detach(self.scene.schedule.now)
@@ -126,6 +153,29 @@ class Process:
         if running in self._attachments:
             self._attachments.remove(running)
             running.detach(self.scene.schedule.now)
+
+    def _signal(self, name: str) -> None:
+        if self.dead or self._deaf:
+            return
+        self.scene.timeline.tell(self.name, f"gets {name}")
+        if not self._interrupted:
+            self._interrupted = self.attention = True
+            self.scene.schedule.wake(self.actor)
+
+    def _watch(self) -> None:
+        """Look again when the process should be over; what fates took of its time does not count."""
+        schedule = self.scene.schedule
+        limit_s = self._limit_s + self.delayed_s
+
+        def look() -> None:
+            if self.dead:
+                return
+            if self._limit_s + self.delayed_s > limit_s:
+                return self._watch()
+            self.judge.overran(self, self._limit_s)
+            self.kill()
+
+        schedule.at(self.began_at + limit_s, look)
 
     def _ended(self, outcome: Outcome) -> Outcome:
         """It ended by itself, unless it was killed while it did."""

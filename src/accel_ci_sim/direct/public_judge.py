@@ -54,7 +54,7 @@ class PublicJudge:
         if not context.event or not complete:
             return
         self._check(run, slot)
-        if self.scene.reporting > 1:
+        if self.scene.reporting:
             return
         if context.pull_request is not None:
             self._one_comment()

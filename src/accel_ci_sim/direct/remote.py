@@ -44,6 +44,7 @@ class Remote:
         for worker in self._workers(machine):
             if worker.source is None:
                 raise errors.CloudError(f"w{worker.index} has no source")
+            self._process.judge.public.starts(self._process.run, worker.source)
             there = worker.phases.get(phase.name)
             if there is None:
                 self._start(worker, phase)

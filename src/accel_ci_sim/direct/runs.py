@@ -26,6 +26,7 @@ class Run:
         self.verdicts: dict[str, str] = {}
         self.living = True  # a zombie lives on after its job is over
         self.reported: set[str] = set()  # slots
+        self.forced = False  # force-cancelled
         self._recorded = recorded
 
     @property

@@ -34,7 +34,11 @@ class Found:
 
 @dataclass(slots=True)
 class Tally:
-    """Figures that add up. `callers` are some worlds in which a site was called; `trace` stands for all that happened."""
+    """Figures that add up. `called`: calls by role and site. `ended_by`: machines that each role asked to end first.
+
+    `left`: machines that live for ever. `callers` are some worlds in which a site was called; `trace` stands for all
+    that happened.
+    """
 
     worlds: int = 0
     runs: int = 0
@@ -43,6 +47,9 @@ class Tally:
     calls: Counter[int] = field(default_factory=Counter)
     fated: Counter[tuple[int, Fate]] = field(default_factory=Counter)
     verdicts: Counter[str] = field(default_factory=Counter)
+    called: Counter[tuple[str, int]] = field(default_factory=Counter)
+    ended_by: Counter[str] = field(default_factory=Counter)
+    left: int = 0
     callers: dict[int, list[int]] = field(default_factory=dict)
     found: list[Found] = field(default_factory=list)
     trace: int = 0
@@ -56,6 +63,9 @@ class Tally:
         self.calls.update(other.calls)
         self.fated.update(other.fated)
         self.verdicts.update(other.verdicts)
+        self.called.update(other.called)
+        self.ended_by.update(other.ended_by)
+        self.left += other.left
         for site, worlds in other.callers.items():
             self.callers[site] = (self.callers.get(site, []) + worlds)[:REMEMBERED]
         self.found.extend(other.found)

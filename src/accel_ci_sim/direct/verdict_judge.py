@@ -97,7 +97,8 @@ class VerdictJudge:
             if cost["machine_seconds"] < true_s - 0.001:
                 counted = f"{cost['machine_seconds']:.1f} of {true_s:.1f} s"
                 self._broken("I10", f"{run.name}: the cost counts {counted} of {handles.of(each)}")
-            if self.scene.calm and not self.scene.fated and cost["machine_seconds"] > true_s + COST_S:
+            quiet = self.scene.calm and not self.scene.fated and run.plan.mishaps.kill_s is None
+            if quiet and cost["machine_seconds"] > true_s + COST_S:
                 self._broken("I10", f"{run.name}: the cost counts {cost['machine_seconds'] - true_s:.0f} s too many")
 
     def _phases(self, run: Run, log: str) -> Iterable[Running | None]:

@@ -64,7 +64,6 @@ class Workflows:
             scene.schedule.after(mishaps.push_s, partial(self._push, heads))
         process = self._launcher.process(actor, role="gate", run=first.name)
         event = labelled(mishaps.label)
-        scene.github.pulls[PULL].state = "closed" if mishaps.label == "closed" else "open"
 
         def body(world: Any) -> Grant | None:
             return gate.gate(world, first.plan.context, event=event, policy=POLICY)
@@ -72,7 +71,9 @@ class Workflows:
         outcome = process.live(self._launcher.ports(process, files.unwatched()), body)
         given: Grant | None = outcome.value
         if first.plan.context.pull_request is not None:
-            self._launcher.judge.public.granted(given, label=mishaps.label, heads=heads)
+            wrong = "" if mishaps.label == "closed" else mishaps.label
+            wrong = "closed" if scene.github.pulls[PULL].state == "closed" else wrong
+            self._launcher.judge.public.granted(given, label=wrong, heads=heads)
         if given is None:
             self._skip(jobs)
         for job in jobs if given is not None else ():

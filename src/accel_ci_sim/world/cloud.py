@@ -45,6 +45,7 @@ class Cloud:
     ) -> None:
         self.weather = weather
         self.machines: list[Machine] = []
+        self.late = False  # what lands now was believed dead
         self._schedule = schedule
         self._dice = stream
         self._scripts = scripts
@@ -71,7 +72,9 @@ class Cloud:
     def land_late(self, request: Request) -> None:
         """A request that everybody believes dead takes effect after all, if it still can."""
         if request.request_id not in self._requests and self.get(request.zone, request.name) is None:
+            self.late = True
             self._land(request)
+            self.late = False
 
     def get(self, zone: str, name: str) -> Machine | None:
         """The machine of that name as it is now, None when there is none: looking up by name never lags."""

@@ -54,6 +54,7 @@ class Machine:
     interruption: str = ""
     labels: dict[str, str] = field(default_factory=dict)
     refusals: int = 0
+    kept_at: float | None = None  # when somebody asked to keep it
 
     @property
     def place(self) -> tuple[str, str]:

@@ -34,6 +34,17 @@ class Knobs(BaseModel):
     maintenance_s: Number = Field(30.0, description="how long that takes; the machines restart")
     stuck_deleting: Chance = Field(0.0, description="chance that a delete hangs")
     stuck_deleting_s: Number = Field(600.0, description="for how long it hangs in DELETING")
+    guest_boot_s: Range = Field(0.0, description="from RUNNING until an instance lets anybody in")
+    boot_hangs: Chance = Field(0.0, description="chance that an instance runs and never comes up inside")
+    driver_s: Range = Field(0.0, description="from then until its GPU driver is installed, where the image does that")
+    lands_anyway: Chance = Field(0.0, description="chance that an instance whose creation failed runs all the same")
+    quota_at_once: Chance = Field(0.0, description="chance that a quota refuses the call (403), not the operation")
+    gpus_all_regions: int | None = Field(None, ge=0, description="GPUs that a project may have in all regions together")
+    networks: tuple[str, ...] = Field(("default",), description="networks and subnetworks that projects have")
+    not_ready: Chance = Field(0.0, description="chance that to delete what is still being made is refused (400)")
+    limit_late_s: Range = Field(0.0, description="how late `maxRunDuration` ends an instance; Google allows itself 30")
+    preempt_notice_s: Number = Field(0.0, description="an instance knows for so long that it is being preempted")
+    rate_limited: Chance = Field(0.0, description="chance that Compute Engine finds the project too fast (403)")
     deletes_per_minute: int | None = Field(None, ge=0, description="more than these are refused (429)")
     list_lag_s: Number = Field(0.0, description="lists lack what is younger and still show what went since")
     latency_s: Range = Field(0.0, description="before each answer of the API")
@@ -52,7 +63,9 @@ class Knobs(BaseModel):
     )
     identity_claims: dict[str, str] = Field({}, description="claims of the job, such as `repository_id` and `ref`")
 
-    @field_validator("boot_s", "stop_s", "delete_s", "queue_s", "latency_s")
+    @field_validator(
+        "boot_s", "stop_s", "delete_s", "queue_s", "latency_s", "guest_boot_s", "driver_s", "limit_late_s"
+    )
     @classmethod
     def _ordered(cls, given: Range) -> Range:
         if isinstance(given, tuple) and given[0] > given[1]:

@@ -42,6 +42,7 @@ class TpuSky:
     ) -> None:
         self.weather = weather
         self.machines: list[Machine] = []
+        self.late = False
         self._schedule = schedule
         self._dice = stream
         self._scripts = scripts

@@ -52,11 +52,15 @@ HTTP = {
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """An error: its code, what is said about it, and details as google.protobuf.Any in JSON."""
+    """An error: its code, what is said about it, and details as google.protobuf.Any in JSON.
+
+    `reason` is the word that APIs older than google.rpc.Status have for it; Compute Engine is one.
+    """
 
     code: Code
     message: str
     details: tuple[Mapping[str, Any], ...] = ()
+    reason: str = ""
 
 
 class RefusedError(Exception):

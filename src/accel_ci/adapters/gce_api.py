@@ -1,0 +1,178 @@
+"""Compute Engine through Google's own client: a timeout on every call, errors in our terms, no silent repetition."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from functools import cached_property
+from typing import Any, TypeVar
+
+from accel_ci.adapters import gce_errors, gce_library, google_calls
+from accel_ci.adapters.gce_errors import Refusal
+from accel_ci.adapters.gce_instances import Attributes, Place
+from accel_ci.adapters.google_sign_in import GoogleSignIn
+from accel_ci.domain.errors import AccelError, ConfigurationError, TransientError
+from accel_ci.formats import output
+
+Answer = TypeVar("Answer")
+
+ENDPOINT = "CLOUDSDK_API_ENDPOINT_OVERRIDES_COMPUTE"
+READ_S = 10.0
+WRITE_S = 30.0
+PAGES = 1000
+CONSOLE_BYTES = 32 * 1024
+# Compute Engine says this of every zone without an instance.
+NOTHING_HERE = "NO_RESULTS_ON_PAGE"
+
+
+class GceApi:
+    """One project's instances. What does not exist is None; every other refusal is raised as one of domain.errors.
+
+    What may be repeated without harm is asked three times at most. That includes creation, whose request id makes a
+    second request the first one.
+    """
+
+    def __init__(self, cloud: Mapping[str, str], *, project: str = "", sign_in: GoogleSignIn | None = None) -> None:
+        self._cloud = cloud
+        self._project = project
+        self._sign_in = sign_in or GoogleSignIn(cloud)
+
+    @cached_property
+    def project(self) -> str:
+        """The project that pays: the user's, else the one of the credentials; ConfigurationError without any."""
+        found = self._project or self._signed_in[1]
+        if not found:
+            raise ConfigurationError(
+                "no Google Cloud project is known", what_to_do="set the input `project`, or CLOUDSDK_CORE_PROJECT"
+            )
+        return found
+
+    def connect(self) -> None:
+        """Make the clients now, for threads would race for them."""
+        assert self.instances is not None and self.operations is not None
+
+    @cached_property
+    def instances(self) -> Any:
+        """Google's client for instances, made when it is first needed; signing in overlaps with importing it."""
+        return self._client("instances")
+
+    @cached_property
+    def operations(self) -> Any:
+        """Google's client for the operations of a zone."""
+        return self._client("operations")
+
+    def _client(self, of: str) -> Any:
+        gce_library.begin()
+        credentials, _ = self._signed_in
+        try:
+            kind = getattr(gce_library.load(), of)
+        except ModuleNotFoundError as error:
+            raise ConfigurationError(
+                "the library for Compute Engine is not installed", what_to_do="pip install 'accel-ci[gce]'"
+            ) from error
+        # gcloud's override names the version too, Google's library adds it to every path.
+        endpoint = re.sub(r"/(compute/v1/?)?$", "", self._cloud.get(ENDPOINT, ""))
+        return kind(credentials=credentials, client_options={"api_endpoint": endpoint} if endpoint else None)
+
+    @cached_property
+    def _signed_in(self) -> tuple[Any, str]:
+        return self._sign_in.credentials()
+
+    def insert(self, place: Place, instance: Mapping[str, Any], *, request_id: str) -> str | None:
+        """The name of the operation that makes the instance; None when another request took the name."""
+        request = {
+            "project": place.project,
+            "zone": place.zone,
+            "instance_resource": instance,
+            "request_id": request_id,
+        }
+        made = self._asked(
+            lambda: self.instances.insert_unary(request=request, retry=None, timeout=WRITE_S),
+            unless=lambda said: said.status == 409 and said.code in ("alreadyExists", "ALREADY_EXISTS"),
+        )
+        return None if made is None else str(made.name)
+
+    def delete(self, place: Place) -> bool:
+        """Begin to delete the instance, in whatever state it is; False when there is none."""
+        return (
+            self._found(lambda: self.instances.delete_unary(request=place.named, retry=None, timeout=READ_S))
+            is not None
+        )
+
+    def instance(self, place: Place) -> Any:
+        """The instance as it is now."""
+        return self._found(lambda: self.instances.get(request=place.named, retry=None, timeout=READ_S))
+
+    def operation(self, place: Place, name: str) -> Any:
+        """The zone's operation of that name; None when the API has forgotten it."""
+        request = {"project": place.project, "zone": place.zone, "operation": name}
+        return self._found(lambda: self.operations.get(request=request, retry=None, timeout=READ_S))
+
+    def about(self, place: Place) -> list[Any]:
+        """The zone's operations on instances of that name; Google keeps them for two weeks."""
+        end = f"/zones/{place.zone}/instances/{place.name}"
+        request = {"project": place.project, "zone": place.zone, "filter": f'targetLink eq ".*{end}"'}
+        listed = self._found(lambda: self.operations.list(request=request, retry=None, timeout=READ_S))
+        return [each for each in (listed.items if listed is not None else ()) if each.target_link.endswith(end)]
+
+    def listed(self, expression: str) -> Iterator[Any]:
+        """Every instance of the project, in any zone, that fits the filter. A zone that did not answer: TransientError."""
+        token = ""
+        for _ in range(PAGES):
+            request = {"project": self.project, "filter": expression, "page_token": token}
+            page = google_calls.repeated(
+                lambda request=request: self._asked(  # type: ignore[misc]
+                    lambda: next(self.instances.aggregated_list(request=request, retry=None, timeout=READ_S).pages)
+                )
+            )
+            yield from _complete(page)
+            token = page.next_page_token
+            if not token:
+                return
+        raise TransientError(f"a listing of more than {PAGES} pages")
+
+    def attributes(self, place: Place) -> Attributes:
+        """What the machine told about itself: value by (namespace, key)."""
+        told = self._found(lambda: self.instances.get_guest_attributes(request=place.named, retry=None, timeout=READ_S))
+        items = told.query_value.items if told is not None else ()
+        return {(item.namespace.strip("/"), item.key): item.value for item in items}
+
+    def console(self, place: Place) -> str:
+        """The end of the serial console's output; "" when there is no instance."""
+        request = {**place.named, "port": 1, "start": -CONSOLE_BYTES}
+        told = self._found(lambda: self.instances.get_serial_port_output(request=request, retry=None, timeout=READ_S))
+        return "" if told is None else str(told.contents)[-CONSOLE_BYTES:]
+
+    def set_labels(self, place: Place, labels: Mapping[str, str], *, fingerprint: str) -> str | None:
+        """The name of the operation that gives the instance these labels and no others; None when there is no instance."""
+        request = {
+            **place.named,
+            "instances_set_labels_request_resource": {"labels": dict(labels), "label_fingerprint": fingerprint},
+        }
+        made = self._found(lambda: self.instances.set_labels_unary(request=request, retry=None, timeout=READ_S))
+        return None if made is None else str(made.name)
+
+    def _found(self, call: Callable[[], Answer]) -> Answer | None:
+        return google_calls.repeated(lambda: self._asked(call, unless=lambda said: said.status == 404))
+
+    def _asked(
+        self, call: Callable[[], Answer], *, unless: Callable[[Refusal], bool] = lambda said: False
+    ) -> Answer | None:
+        def refused(error: Any) -> AccelError | None:
+            said = gce_errors.of_call(error)
+            return None if unless(said) else gce_errors.classed(said)
+
+        return google_calls.asked(call, refused=refused)
+
+
+def _complete(page: Any) -> Iterator[Any]:
+    """The page's instances; TransientError when a part of the cloud did not answer, for then it proves nothing."""
+    silent = list(page.unreachables)
+    for scope, found in page.items.items():
+        if found.warning.code not in ("", NOTHING_HERE):
+            silent.append(f"{scope}: {found.warning.code}")
+        yield from found.instances
+    if page.warning.code not in ("", NOTHING_HERE):
+        silent.append(page.warning.code)
+    if silent:
+        raise TransientError(f"parts of Compute Engine did not answer: {output.one_line(', '.join(silent), 300)}")

@@ -1,0 +1,58 @@
+"""Calls to Google's APIs: what may be repeated is, a little, and whatever goes wrong is told in our own terms."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from accel_ci.domain.errors import AccelError, AccessError, TransientError
+from accel_ci.formats import output
+
+Answer = TypeVar("Answer")
+
+TRIES = 3
+PAUSE_S = 0.2
+
+
+def repeated(ask: Callable[[], Answer]) -> Answer:
+    """The answer of what may be asked again without harm, three times at most while the API does not answer."""
+    for attempt in range(TRIES - 1):
+        try:
+            return ask()
+        except TransientError:
+            time.sleep(PAUSE_S * 4**attempt)
+    return ask()
+
+
+def asked(
+    call: Callable[[], Answer], *, refused: Callable[[Any], AccelError | None], api: str = "the Compute Engine API"
+) -> Answer | None:
+    """The call's answer. `refused` makes an error of what the API says no with; None when that no is an answer too."""
+    from google.api_core.exceptions import GoogleAPICallError
+    from google.auth.exceptions import GoogleAuthError, RefreshError
+    from google.protobuf.json_format import ParseError  # type: ignore[import-untyped]
+
+    try:
+        return call()
+    except GoogleAPICallError as error:
+        classed = refused(error)
+        if classed is None:
+            return None
+        raise classed from error
+    except RefreshError as error:
+        if error.retryable:
+            raise unanswered(error, api=api) from error
+        raise AccessError(
+            f"the credentials for Google Cloud are refused: {output.one_line(str(error), 300)}",
+            what_to_do="sign in again; in a workflow, give the job `id-token: write`",
+        ) from error
+    # Whatever requests raises is an OSError; the rest is how the library trips over answers that are none of Google's.
+    except (OSError, GoogleAuthError, ParseError, UnicodeDecodeError, AttributeError) as error:
+        raise unanswered(error, api=api) from error
+
+
+def unanswered(error: Exception, *, api: str) -> TransientError:
+    """The error for a call that got no answer, or none that can be read."""
+    why = output.one_line(str(error), 300)
+    return TransientError(f"no answer from {api}: {type(error).__name__}: {why}", what_to_do="run it again")

@@ -1,0 +1,80 @@
+"""Four judges on every workflow, action and example of the repository: `make lint-actions`, or with the files to look at.
+
+zizmor (auditor persona), actionlint, GitHub's schemas by check-jsonschema, and the parser that GitHub itself uses. The last
+needs node and npm: where they are missing it is named as not run, and in CI (`CI=true`) that is a failure.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+PARSER = ROOT / "tools/workflow-parser"
+SCRIPTS = Path(sys.executable).parent
+OTHER_CIS = {".circleci/config.yml": "vendor.circle-ci", ".buildkite/pipeline.yml": "vendor.buildkite"}
+
+
+def main(arguments: Sequence[str]) -> int:
+    """0 when no judge has anything to say, else 1; what they say is printed, each finding with its file."""
+    files = list(arguments) or tracked()
+    silent = [judge([SCRIPTS / command[0], *command[1:]]) for command in commands(files)]
+    return 0 if all([*silent, judged_by_github(github(files))]) else 1
+
+
+def tracked() -> list[str]:
+    """Everything in the repository that a CI reads, also what git does not know yet."""
+    patterns = (".github/workflows/*.yml", "examples/*.yml", "action.yml", "*/action.yml")
+    command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", *patterns]
+    listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    return sorted(name for name in listed.split("\0") if name and (ROOT / name).is_file())
+
+
+def github(files: Sequence[str]) -> list[str]:
+    """Those that are for GitHub."""
+    return [name for name in files if not name.endswith(tuple(OTHER_CIS))]
+
+
+def commands(files: Sequence[str]) -> Iterator[list[str]]:
+    """The judges that come with the development environment, each with what it reads."""
+    actions = [name for name in github(files) if Path(name).name == "action.yml"]
+    workflows = [name for name in github(files) if name not in actions]
+    yield ["zizmor", "--offline", "--quiet", "--persona", "auditor", *github(files)]
+    if workflows:
+        # shellcheck has a target of its own, and a pyflakes that happens to be there must not change the answer.
+        yield ["actionlint", "-no-color", "-shellcheck", str(SCRIPTS / "shellcheck"), "-pyflakes", "", *workflows]
+    schemas = {"vendor.github-workflows": workflows, "vendor.github-actions": actions}
+    for end, schema in OTHER_CIS.items():
+        schemas[schema] = [name for name in files if name.endswith(end)]
+    for schema, names in schemas.items():
+        if names:
+            yield ["check-jsonschema", "--quiet", "--builtin-schema", schema, *names]
+
+
+def judged_by_github(files: Sequence[str]) -> bool:
+    """What GitHub's parser says, which is installed when its lock changed."""
+    node, npm = shutil.which("node"), shutil.which("npm")
+    if not node or not npm:
+        print("not run here: GitHub's own parser of workflows (node and npm are not installed)", file=sys.stderr)
+        return os.environ.get("CI") != "true"
+    lock, made_from = PARSER / "package-lock.json", PARSER / "node_modules/made-from"
+    wanted = hashlib.sha256(lock.read_bytes()).hexdigest()
+    if not made_from.exists() or made_from.read_text() != wanted:
+        install = [npm, "ci", "--silent", "--ignore-scripts", "--no-audit", "--no-fund", "--prefix", str(PARSER)]
+        subprocess.run(install, check=True)
+        made_from.write_text(wanted)
+    return judge([node, PARSER / "check.mjs", *files])
+
+
+def judge(command: Sequence[str | Path]) -> bool:
+    """True when the command had nothing to find."""
+    return subprocess.run(command, cwd=ROOT, check=False).returncode == 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
