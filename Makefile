@@ -1,6 +1,6 @@
 # Recipes name no absolute path, so that a checkout whose path has spaces works.
 .DEFAULT_GOAL := help
-.PHONY: help setup test check lint types imports scripts audit fresh image-test demo simulate bench lock clean
+.PHONY: help setup test check lint types imports scripts lint-actions fresh image-test demo simulate threats bench lock clean
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 PYTHON := .venv/bin/python
@@ -11,7 +11,7 @@ SEED ?= 1
 unexport PYTHONDONTWRITEBYTECODE PYTHONHOME PYTHONPATH
 
 help:  ## Say what can be made
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' Makefile
 
 setup:  ## Make .venv from the lock (needs Python 3.11 or newer); quick when nothing changed
 	@python="$$(bash actions/internal/setup/python.sh)" && "$$python" -I tools/develop.py
@@ -20,7 +20,7 @@ setup:  ## Make .venv from the lock (needs Python 3.11 or newer); quick when not
 test: setup check  ## Every check and every test
 	$(PYTHON) -m pytest -n 4
 
-check: lint types imports scripts audit fresh  ## Style, types, layers, scripts, workflows, generated files
+check: lint types imports scripts lint-actions fresh  ## Style, types, layers, scripts, workflows, generated files
 
 lint: setup
 	.venv/bin/ruff check --quiet .
@@ -36,17 +36,13 @@ imports: setup
 scripts: setup
 	git ls-files -z --cached --others --exclude-standard -- '*.sh' .ci/run | xargs -0 .venv/bin/shellcheck
 
-audit: setup
-	.venv/bin/zizmor --offline --quiet .
-	git ls-files -z --cached --others --exclude-standard -- '.github/workflows/*.yml' | \
-	  xargs -0 .venv/bin/check-jsonschema --quiet --builtin-schema vendor.github-workflows
-	git ls-files -z --cached --others --exclude-standard -- action.yml '*/action.yml' | \
-	  xargs -0 .venv/bin/check-jsonschema --quiet --builtin-schema vendor.github-actions
+lint-actions: setup  ## Four judges on every workflow, action and example
+	$(PYTHON) tools/lint_actions.py
 
 fresh: setup
 	$(PYTHON) tools/generate.py --check
 
-demo: setup  ## The whole journey on a simulated TPU; DEMO=v6e-16 for a slice, DEMO=local for this computer
+demo: setup  ## From a label to the comment, GitHub and TPU simulated; DEMO=v6e-16 for a slice, DEMO=local for this computer
 	tools/demo.sh
 
 image-test: setup  ## Build the container image and try it (root; needs buildah and debootstrap); see docs/container.md
@@ -54,6 +50,9 @@ image-test: setup  ## Build the container image and try it (root; needs buildah 
 
 simulate: setup  ## Crash simulation: make simulate WORLDS=20000 SEED=7
 	$(PYTHON) -m accel_ci_sim simulate --worlds $(WORLDS) --seed $(SEED) --jobs "$$(getconf _NPROCESSORS_ONLN)"
+
+threats: setup  ## Every threat of docs/security.md with its counter-measure, its test and the result
+	$(PYTHON) tools/threats.py
 
 bench: setup  ## Measure, side by side with what one would use instead
 	for script in bench/[a-z]*.py; do $(PYTHON) -m "bench.$$(basename "$$script" .py)"; done

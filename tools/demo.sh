@@ -1,11 +1,10 @@
 #!/usr/bin/env bash
-# The journey on examples/hello-accelerator. Called by `make demo`, in the repository, after `make setup`.
+# A label on a pull request of examples/hello-accelerator, and what follows. Called by `make demo`, in the repository, after `make setup`.
 # DEMO is an accelerator type of the simulated cloud, or `local`: this computer as the machine.
 set -euo pipefail
 
 accelerator="${DEMO:-v6e-1}"
 repository="$PWD"
-report="$repository/demo/report.html"
 temp="$(mktemp -d)"
 cloud=""
 
@@ -40,17 +39,15 @@ serve() {
 
 unset GITHUB_ACTIONS
 export PATH="$repository/.venv/bin:$PATH" ACCEL_CI_STATE="$temp/state"
-mkdir -p demo
-words=(--backend local)
+where="this computer as the machine"
 if [ "$accelerator" != local ]; then
     serve
-    words=(--accelerator "$accelerator")
+    where="the cloud with its $accelerator"
 fi
 
-cd examples/hello-accelerator
 code=0
-accel-ci run "${words[@]}" --html "$report" -- python -m pytest -p no:cacheprovider || code=$?
+python -m tools.demo_label "$accelerator" "$where" demo || code=$?
 echo "Machines that exist now:"
 accel-ci list
 [ "$code" = 1 ] || exit "$code"
-echo "One of the three tests fails on purpose. The report: demo/report.html"
+echo "One of the three tests fails on purpose. What people see on GitHub: demo/report.html"

@@ -17,6 +17,7 @@ COLLECT_AFTER = 200_000  # new objects that hold others
 PLUGINS = "accel_ci.verbs"
 SIMULATOR = "sim"
 SIMULATES = "Serve a simulated cloud on this computer, to try everything for free (`sim serve --help`)."
+SECRETS = "ACCEL_CI_SECRET"
 POPPED = (
     "ACCEL_CI_INPUTS",
     "ACCEL_CI_MATRIX",
@@ -33,8 +34,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     130 cancelled, 70 our bug.
     """
     environ = dict(os.environ)
-    for name in POPPED:  # nothing that we start may inherit them
-        os.environ.pop(name, None)
+    for name in (*POPPED, *(name for name in environ if name.startswith(SECRETS))):
+        os.environ.pop(name, None)  # nothing that we start may inherit them
     with _little_collecting():
         from accel_ci import wiring
 

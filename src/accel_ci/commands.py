@@ -2,30 +2,33 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from accel_ci import journey, plans, wiring
-from accel_ci.adapters import one_client
+from accel_ci.adapters import one_client, sealed_box, typed_value
 from accel_ci.adapters.stop_signals import StopSignals
 from accel_ci.domain import accelerators, errors, grant, lease, verdict
 from accel_ci.domain.context import Context
 from accel_ci.domain.grant import Grant
 from accel_ci.domain.lease import Owner
-from accel_ci.domain.record import RunRecord
+from accel_ci.domain.record import CleanupFacts, RunRecord
 from accel_ci.domain.verdict import OnInfrastructure, Verdict
 from accel_ci.inputs import models, parsing
 from accel_ci.inputs.models import CleanupInputs, ListInputs, ProvisionInputs, RunInputs
+from accel_ci.inputs.sealing import SecretsInputs
 from accel_ci.operations import publish, records
+from accel_ci.plans import Secrets
 from accel_ci.ports.job import Job
 from accel_ci.ports.world import World
-from accel_ci.render import catalogue, outputs, terminal
+from accel_ci.render import catalogue, outputs, sealing, terminal
 from accel_ci.usecases import cleanup, collect, gate, provision, reap_queued, report, run_remote, ssh
 from accel_ci.wiring import Cloud
 
-SWEEP_GRACE_S = 3600.0
 COLLECT_S = 60.0
+KEY_FILE = "accel-ci.key"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,9 +85,21 @@ def run_remote_(call: Call) -> int:
             call.tell(outputs.run_remote(known))
             return _code(known, inputs.on_infrastructure)
         source = plans.source(here, known, wanted=inputs.source, directory=wiring.directory(call.environ))
-        record = run_remote.run_remote(world, inputs.work(source), slot=inputs.slot)
+        work = replace(inputs.work(source), secrets=_secrets(call, here, known, now=world.clock.now()).values)
+        record = run_remote.run_remote(world, work, slot=inputs.slot)
     call.tell(outputs.run_remote(record))
     return _code(record, inputs.on_infrastructure)
+
+
+def _secrets(call: Call, here: Context, record: RunRecord, *, now: float) -> Secrets:
+    """What the tests are handed; from now on no log shows it."""
+    given, open_ = wiring.secrets(call.environ), wiring.opener(call.environ)
+    handed = plans.secrets(here, record, given, now=now, open_=open_)
+    for value in handed.values.values():
+        call.job.mask(value)
+    if handed.kept_back:
+        call.job.notice("secrets", handed.kept_back)
+    return handed
 
 
 def collect_(call: Call) -> int:
@@ -104,7 +119,9 @@ def _hurried(call: Call) -> AbstractContextManager[None]:
     """In a cancelled job, which has 285 s for all that is left to do, what is inside keeps to its part of them."""
     if not _cancelled(call):
         return nullcontext()
-    return call.stop.within(COLLECT_S, why=f"the job was cancelled, and {COLLECT_S:.0f} s are over: cleanup comes first")
+    return call.stop.within(
+        COLLECT_S, why=f"the job was cancelled, and {COLLECT_S:.0f} s are over: cleanup comes first"
+    )
 
 
 def _cancelled(call: Call) -> bool:
@@ -120,13 +137,19 @@ def cleanup_(call: Call) -> int:
     """End machines and prove it."""
     inputs, here = parsing.parse(CleanupInputs, call.given), wiring.continued(call.environ)
     with wiring.world(call.environ, here, backend=inputs.backend, cloud=_cloud(inputs), talk=call.job) as world:
-        if inputs.mode == "sweep":
-            facts = cleanup.sweep(world, here.repository_id, grace_s=SWEEP_GRACE_S, dry_run=inputs.dry_run)
-        else:
-            key = here.key()
-            facts = cleanup.cleanup(world, key, owner=_owner(inputs, here), dry_run=inputs.dry_run)
-    call.tell(outputs.cleanup(facts))
+        call.tell(outputs.cleanup(_ended(world, here, inputs)))
     return 0
+
+
+def _ended(world: World, here: Context, inputs: CleanupInputs) -> CleanupFacts:
+    if inputs.mode == "sweep":
+        return cleanup.sweep(
+            world, here.repository_id, grace_s=float(inputs.grace), dry_run=inputs.dry_run, url=here.run_url
+        )
+    jobs, key = tuple(map(here.job_of, inputs.for_)), here.key()
+    owner = lease.of_run(key, jobs=jobs) if jobs or inputs.mode == "run" else lease.of_job(key)
+    # A signal does not stop it: whoever sent one wants the machine gone all the more.
+    return journey.to_the_end(lambda: cleanup.cleanup(world, key, owner=owner, jobs=jobs, dry_run=inputs.dry_run))
 
 
 def _cloud(inputs: ProvisionInputs | CleanupInputs | ListInputs) -> Cloud:
@@ -135,12 +158,6 @@ def _cloud(inputs: ProvisionInputs | CleanupInputs | ListInputs) -> Cloud:
         provider=inputs.workload_identity_provider,
         service_account=inputs.service_account,
     )
-
-
-def _owner(inputs: CleanupInputs, here: Context) -> Owner:
-    if inputs.for_ or inputs.mode == "run":
-        return lease.of_run(here.key(), jobs=tuple(map(here.job_of, inputs.for_)))
-    return lease.of_job(here.key())
 
 
 def report_(call: Call) -> int:
@@ -225,7 +242,8 @@ def attach_(call: Call) -> int:
 
 
 def _journey(call: Call, world: World, here: Context, *, inputs: RunInputs, record: RunRecord) -> int:
-    plan = plans.plan(here, inputs, record, directory=wiring.directory(call.environ))
+    handed = _secrets(call, here, record, now=world.clock.now())
+    plan = plans.plan(here, inputs, record, directory=wiring.directory(call.environ), handed=handed)
     with one_client.alone(world.files.path("client.lock")):
         record = journey.run(world, record, here.key(), plan=plan)
     _show(call, world, record, html=inputs.html)
@@ -252,6 +270,24 @@ def ssh_(call: Call) -> int:
         visit = ssh.Visit(machine=machine, worker=inputs.worker, command=inputs.run)
         # What a machine says may command a CI's runner: only a person's terminal gets it as it is.
         return ssh.ssh(machines, shell, call.job, visit=visit, sanitized=here.on_github)
+
+
+def secrets_(call: Call) -> int:
+    """Make keys, seal a value, or see what is sealed in a file."""
+    inputs = parsing.parse(SecretsInputs, call.given)
+    match inputs.action:
+        case "keygen":
+            private, file = sealed_box.new_private_key(), inputs.key_file or KEY_FILE
+            sealed_box.keep(private, file)
+            call.job.stream(sealing.keys(sealed_box.public_key(private), file=file))
+        case "encrypt":
+            content = inputs.content(typed_value.read(inputs.name)).model_dump_json().encode()
+            call.job.stream(sealing.box(inputs.name, sealed_box.seal(content, inputs.public_key)))
+        case "list":
+            key = wiring.private_key(call.environ, inputs.key_file)
+            open_ = functools.partial(sealed_box.open_box, private=key) if key else None
+            call.job.stream(sealing.table(wiring.text_of(inputs.file), open_=open_))
+    return 0
 
 
 def accelerators_(call: Call) -> int:
@@ -294,5 +330,6 @@ VERBS: Mapping[str, Callable[[Call], int]] = {
     "attach": attach_,
     "list": list_,
     "ssh": ssh_,
+    "secrets": secrets_,
     "accelerators": accelerators_,
 }

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 from accel_ci import __version__
-from accel_ci.domain import check, errors, grant
+from accel_ci.domain import check, errors, grant, sealed
 from accel_ci.domain.context import Context
+from accel_ci.domain.errors import Mistake
 from accel_ci.domain.grant import Grant
 from accel_ci.domain.record import Identity, RunRecord, Target
 from accel_ci.domain.trigger import Policy
 from accel_ci.domain.workload import Caps, CommitSource, Source, WorkspaceSource
+from accel_ci.formats import redaction
 from accel_ci.inputs.models import GateInputs, ProvisionInputs, RunInputs
 from accel_ci.journey import Plan
 from accel_ci.operations.acquire import Order
@@ -98,10 +102,48 @@ def source(here: Context, record: RunRecord, *, wanted: str, directory: str) -> 
     return WorkspaceSource(directory=directory)
 
 
-def plan(here: Context, inputs: RunInputs, record: RunRecord, *, directory: str) -> Plan:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Secrets:
+    """What the tests are handed, by the names that they know, and a sentence about what they are not; "" for nothing."""
+
+    values: Mapping[str, str] = field(default_factory=dict, repr=False)
+    kept_back: str = ""
+
+
+def secrets(here: Context, record: RunRecord, given: Mapping[str, str], *, now: float, open_: sealed.Open) -> Secrets:
+    """What of these may go to the machine: nothing for a stranger's commit, and no box is even opened for one.
+
+    ConfigurationError names, all at once, those that can be no variable, that belong elsewhere, or that cannot be hidden.
+    """
+    if given and record.identity.trust != grant.Trust.TRUSTED.value:
+        return Secrets(kept_back=f"{', '.join(sorted(given))}: not handed over, this is a stranger's commit")
+    wrong = [name for name in given if not re.fullmatch(sealed.NAME, name) or name.upper().startswith("ACCEL_CI")]
+    values, elsewhere = sealed.opened(given, here, now=now, open_=open_) if not wrong else ({}, [])
+    mistakes = [Mistake(name[:100], "is not a name that tests can have") for name in sorted(wrong)]
+    mistakes += [Mistake(name, problem) for name, value in values.items() if (problem := _unhidden(value))]
+    if mistakes:
+        raise errors.ConfigurationError(
+            f"{len(mistakes)} of the secrets cannot be handed over",
+            what_to_do="see docs/secrets.md",
+            mistakes=tuple(mistakes),
+        )
+    kept = f"{', '.join(elsewhere)}: not handed over, they were not sealed for {here.event or 'a terminal'}"
+    return Secrets(values=values, kept_back=kept if elsewhere else "")
+
+
+def _unhidden(value: str) -> str:
+    try:
+        redaction.Redactor([value.encode()])
+    except errors.ConfigurationError:
+        return f"is shorter than {redaction.SHORTEST} characters, so hiding it would hide ordinary text"
+    return ""
+
+
+def plan(here: Context, inputs: RunInputs, record: RunRecord, *, directory: str, handed: Secrets) -> Plan:
     """Everything that the journey does."""
     parts, wanted = inputs.run_remote(), inputs.collect()
     work = parts.work(source(here, record, wanted=parts.source, directory=directory))
+    work = replace(work, secrets=handed.values)
     return Plan(
         order=order(inputs.provision(), record),
         work=work,

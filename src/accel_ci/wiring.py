@@ -9,7 +9,7 @@ import os
 import re
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +17,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from accel_ci.adapters import event_file, github_rest, registry
+from accel_ci.adapters import event_file, github_rest, registry, sealed_box
 from accel_ci.adapters.actions_job import ActionsJob
 from accel_ci.adapters.entropy_os import SystemEntropy
 from accel_ci.adapters.files_dir import FilesDirectory
@@ -41,6 +41,7 @@ from accel_ci.ports.machines import Machines
 from accel_ci.ports.world import World
 
 CURRENT = "current"
+SECRET, SECRETS_KEY = "ACCEL_CI_SECRET_", "ACCEL_CI_SECRETS_KEY"
 SHOWN = 5
 _CONTEXT = TypeAdapter(Context)
 CLOUD = re.compile("(?:CLOUDSDK|GOOGLE|ACTIONS_ID_TOKEN_REQUEST)_|(?:HOME|GITHUB_ACTIONS)$")
@@ -133,6 +134,8 @@ def world(
     files = kept.files(here.key().name)
     known = _leased_from(files, slot) if backend == "auto" and not accelerator else backend
     chosen = registry.backend(known, accelerator=accelerator)
+    if accelerator:  # only who names one leases
+        chosen.ahead()
     site = _site(environ, here, cloud=cloud)
     with chosen.remote(site) as remote:
         yield World(
@@ -284,6 +287,42 @@ def directory(environ: Mapping[str, str]) -> str:
 def harmless(environ: Mapping[str, str]) -> dict[str, str]:
     """The variables that a command on this computer may see: none of the CI's own, none that looks like a secret."""
     return {name: value for name, value in environ.items() if not PRIVATE.search(name.upper())}
+
+
+def secrets(environ: Mapping[str, str]) -> dict[str, str]:
+    """What the user hands over for the tests, by the names that those know: values, and boxes that are still sealed."""
+    given = {name.removeprefix(SECRET): value for name, value in environ.items() if name.startswith(SECRET)}
+    return {name: value for name, value in given.items() if name and value}
+
+
+def private_key(environ: Mapping[str, str], file: str = "") -> str:
+    """The key that opens what was sealed: in the file, or in the environment; "" where there is none."""
+    return text_of(file) if file else environ.get(SECRETS_KEY, "")
+
+
+def text_of(file: str) -> str:
+    """What the user's file says; ConfigurationError when it cannot be read."""
+    try:
+        return Path(file).read_text(encoding="utf-8")
+    except (OSError, ValueError) as error:
+        raise errors.ConfigurationError(
+            f"{file!r} cannot be read: {type(error).__name__}", what_to_do="name a text file of yours"
+        ) from error
+
+
+def opener(environ: Mapping[str, str]) -> Callable[[str], bytes]:
+    """What opens sealed boxes; ConfigurationError, when it is needed, where there is no key."""
+    private = private_key(environ)
+
+    def open_(box: str) -> bytes:
+        if not private:
+            raise errors.ConfigurationError(
+                "there are sealed secrets, and no key to open them",
+                what_to_do=f"give the step `env: {SECRETS_KEY}: ${{{{ secrets.{SECRETS_KEY} }}}}`; see docs/secrets.md",
+            )
+        return sealed_box.open_box(box, private)
+
+    return open_
 
 
 def _on_github(environ: Mapping[str, str]) -> bool:

@@ -95,7 +95,7 @@ def test_an_action_sets_up_and_then_becomes_the_program(path: str) -> None:
     assert second["run"] == f'exec "$RUNNER_TEMP/accel-ci/bin/accel-ci" {verb(path)}'
     assert second["id"] == "main"
     found = re.fullmatch(
-        r'"\$GITHUB_ACTION_PATH/([^"]+)"(?: "\$BACKEND")?(?: "\$ACCELERATOR")?(?: github)?', first["run"]
+        r'"\$GITHUB_ACTION_PATH/([^"]+)"(?: "\$BACKEND")?(?: "\$ACCELERATOR")?(?: github| "\$SERVICE")?', first["run"]
     )
     assert found is not None
     script = ((ROOT / path).parent / found[1]).resolve()
@@ -115,8 +115,12 @@ def test_scripts_are_bash_without_expressions(path: str) -> None:
 def test_inputs_travel_as_one_json(path: str) -> None:
     """The program gets all inputs as one JSON, with what tells matrix siblings apart; the set-up gets the backend."""
     first, second, *_ = working(path)
-    told = [name for name in ("backend", "accelerator") if name in read(path)["inputs"]]
-    assert first.get("env", {}) == {name.upper(): f"${{{{ inputs.{name} }}}}" for name in told}
+    names = ("backend", "accelerator", "workload-identity-provider")
+    told = [name for name in names if name in read(path)["inputs"]]
+    service = {"SERVICE": "${{ inputs.mode == 'sweep' && 'github' || '' }}"} if verb(path) == "cleanup" else {}
+    assert (
+        first.get("env", {}) == {name.upper().replace("-", "_"): f"${{{{ inputs.{name} }}}}" for name in told} | service
+    )
     environment = dict(second["env"])
     assert environment.pop("ACCEL_CI_INPUTS") == "${{ toJSON(inputs) }}"
     assert environment.pop("ACCEL_CI_MATRIX") == "${{ toJSON(matrix) }}"
@@ -126,9 +130,13 @@ def test_inputs_travel_as_one_json(path: str) -> None:
 
 @pytest.mark.parametrize("path", WORKING)
 def test_only_steps_that_speak_to_github_have_its_token(path: str) -> None:
-    """GitHub's token is in no step that can do without it: the machine's lease and end never depend on GitHub."""
+    """GitHub's token is in no step that can do without it: the machine's lease and end never depend on GitHub.
+
+    Of cleanup only the sweeper has it, and with it the library that speaks to GitHub.
+    """
     tokens = [step.get("env", {}).get("GITHUB_TOKEN") for step in working(path)]
-    assert tokens[:2] == [None, "${{ github.token }}" if verb(path) in WITH_TOKEN else None]
+    sweeping = "${{ inputs.mode == 'sweep' && github.token || '' }}" if verb(path) == "cleanup" else None
+    assert tokens[:2] == [None, "${{ github.token }}" if verb(path) in WITH_TOKEN else sweeping]
     assert not any(tokens[2:])
 
 

@@ -427,20 +427,26 @@ def test_the_locked_libraries_install_for_real(runner: Runner, tmp_path: pathlib
 @pytest.mark.parametrize(
     ("arguments", "environment", "expected"),
     [
-        (("auto", "v6e-1"), {}, True),
-        (("auto", "v5litepod-16", "github"), {}, True),
-        (("auto", "local-4"), {}, False),
-        (("auto",), {}, False),
-        (("auto",), {"GOOGLE_APPLICATION_CREDENTIALS": "key.json"}, True),
-        (("auto",), {"WORKLOAD_IDENTITY_PROVIDER": "projects/1/..."}, True),
-        (("auto",), {"WORKLOAD_IDENTITY_PROVIDER": ""}, False),
-        (("local", "v6e-1"), {"GOOGLE_APPLICATION_CREDENTIALS": "key.json"}, False),
+        (("auto", "v6e-1"), {}, {"gce", "tpu"}),
+        (("auto", "v6e-16"), {}, {"tpu"}),
+        (("auto", "v5litepod-16", "github"), {}, {"tpu"}),
+        (("auto", "l4-1", "github"), {}, {"gce"}),
+        (("auto", "n1-standard-8+t4-1"), {}, {"gce"}),
+        (("auto", "tpu7x-2"), {}, {"gce"}),
+        (("gce", "e2-medium"), {}, {"gce"}),
+        (("auto", "local-4"), {"GOOGLE_APPLICATION_CREDENTIALS": "key.json"}, set()),
+        (("auto",), {}, set()),
+        (("auto",), {"GOOGLE_APPLICATION_CREDENTIALS": "key.json"}, {"gce", "tpu"}),
+        (("auto",), {"WORKLOAD_IDENTITY_PROVIDER": "projects/1/..."}, {"gce", "tpu"}),
+        (("auto",), {"WORKLOAD_IDENTITY_PROVIDER": ""}, set()),
+        (("local", "v6e-1"), {"GOOGLE_APPLICATION_CREDENTIALS": "key.json"}, set()),
     ],
 )
 def test_auto_brings_the_library_of_the_backend_it_means(
-    runner: Runner, arguments: tuple[str, ...], environment: dict[str, str], expected: bool
+    runner: Runner, arguments: tuple[str, ...], environment: dict[str, str], expected: set[str]
 ) -> None:
-    """`auto` is the TPU library for a TPU type, or where somebody signed in to Google Cloud, and nothing elsewhere."""
-    runner.write("requirements/tpu.txt", (runner.action / "requirements/cloud.txt").read_text())
+    """`auto` is what the type's backends need, or all of Google Cloud where somebody signed in and no type is named."""
+    for name in ("gce", "tpu"):
+        runner.write(f"requirements/{name}.txt", (runner.action / "requirements/cloud.txt").read_text())
     assert runner.set_up(*arguments, **environment).returncode == 0
-    assert any(name.endswith("+tpu") for name in runner.made()) is expected
+    assert {name.partition("+")[2] for name in runner.made()} - {""} == expected

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,9 +13,9 @@ from accel_ci.adapters.local import LocalMachines
 from accel_ci.adapters.registry import BACKENDS, Site
 from accel_ci.adapters.tpu import TpuMachines
 from accel_ci.domain import lease
-from accel_ci.domain.errors import ConfigurationError
-from accel_ci.domain.lease import Lease
-from accel_ci.domain.machine import Creation, MachineSpec
+from accel_ci.domain.errors import AccessError, ConfigurationError
+from accel_ci.domain.lease import Lease, Owner
+from accel_ci.domain.machine import Creation, Machine, MachineSpec
 from accel_ci.domain.runkey import RunKey
 from tests.fakes.clock import FakeClock
 from tests.fakes.machines import FakeMachines
@@ -28,7 +29,17 @@ def _site(tmp_path: Path, **cloud: str) -> Site:
 
 @pytest.mark.parametrize(
     ("accelerator", "name"),
-    [("local", "local"), ("local-4", "local"), ("v6e-8", "tpu"), ("v5litepod-16", "tpu"), ("v2-8", "tpu")],
+    [
+        ("local", "local"),
+        ("local-4", "local"),
+        ("v6e-16", "tpu"),
+        ("v5litepod-16", "tpu"),
+        ("v2-8", "tpu"),
+        ("l4-1", "gce"),
+        ("n1-standard-8+t4-1", "gce"),
+        ("e2-standard-4", "gce"),
+        ("tpu7x-8", "gce"),
+    ],
 )
 def test_auto_follows_the_accelerator(accelerator: str, name: str) -> None:
     """The catalogue says which backend has a type."""
@@ -44,9 +55,8 @@ def test_a_named_backend_is_that_one(name: str) -> None:
 @pytest.mark.parametrize(
     ("name", "accelerator", "hints"),
     [
-        ("gce", "l4-1", []),
-        ("auto", "tpu7x-8", []),
-        ("auto", "l4-1", []),
+        ("gke", "l4-1", []),
+        ("auto", "mi300-8", []),
         ("auto", "v5e-8", ["accelerator: `v5e-8` is not known (did you mean `v5litepod-8`?)"]),
     ],
 )
@@ -54,7 +64,7 @@ def test_what_is_not_there_is_said(name: str, accelerator: str, hints: list[str]
     """A backend that comes later, or a type that nobody has, names what there is, and what was meant."""
     with pytest.raises(ConfigurationError, match="not in this version") as error:
         registry.backend(name, accelerator=accelerator)
-    assert "local, tpu" in error.value.what_to_do
+    assert "local, gce, tpu" in error.value.what_to_do
     assert [str(mistake) for mistake in error.value.mistakes] == hints
 
 
@@ -119,13 +129,65 @@ def test_all_machines_are_found_and_ended(two: tuple[EveryBackend, FakeMachines,
     assert both.released(handles[0]) and fake.living() == [] and local.list_owned(lease.of_run(KEY)) == []
 
 
-def test_everywhere_leases_nothing(two: tuple[EveryBackend, FakeMachines, LocalMachines]) -> None:
-    """A machine comes from one backend, which has to be named; a stranger's handle is refused."""
-    both, _, _ = two
-    spec = MachineSpec(backend="auto", accelerator="")
-    capabilities = both.capabilities()
-    assert (capabilities.native_lifetime_limit, capabilities.zones) == (True, True)
-    with pytest.raises(ConfigurationError, match="no backend was chosen"):
-        both.candidates(spec)
+def test_what_both_have_is_leased_from_either(tmp_path: Path) -> None:
+    """Equal prices: Compute Engine's places, where the cloud ends machines by itself, come before the TPU API's."""
+    both = registry.backend("auto", accelerator="v6e-1").machines(_site(tmp_path, CLOUDSDK_CORE_PROJECT="p"))
+    assert isinstance(both, EveryBackend)
+    spec = MachineSpec(backend="auto", accelerator="v6e-1", zones=("us-central1-b", "us-west1-c"))
+    assert [(each.zone, each.backend) for each in both.candidates(spec)] == [
+        ("us-central1-b", "gce"),
+        ("us-west1-c", "gce"),
+        ("us-central1-b", "tpu"),
+        ("us-west1-c", "tpu"),
+    ]
+
+
+def test_an_option_decides_which_backend_it_is(tmp_path: Path) -> None:
+    """A backend that does not know an option is left out; when all refuse, the first one's mistakes are told."""
+    both = registry.backend("auto", accelerator="v6e-1").machines(_site(tmp_path, CLOUDSDK_CORE_PROJECT="p"))
+    for options, expected in (
+        ({"queued": "true"}, {"tpu"}),
+        ({"disk-size": "50"}, {"gce"}),
+        ({"sudo": "true"}, {"gce", "tpu"}),
+    ):
+        spec = MachineSpec(backend="auto", accelerator="v6e-1", options=options)
+        assert {each.backend for each in both.candidates(spec)} == expected
+    with pytest.raises(ConfigurationError, match="Compute Engine"):
+        both.candidates(MachineSpec(backend="auto", accelerator="v6e-1", options={"colour": "blue"}))
+
+
+def test_what_cannot_be_reached_is_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without the library of Compute Engine a TPU that both have comes from the TPU API."""
+    monkeypatch.setattr("accel_ci.adapters.gce_library.installed", lambda: False)
+    site = _site(tmp_path, CLOUDSDK_CORE_PROJECT="p")
+    only = registry.backend("auto", accelerator="v6e-1").machines(site)
+    spec = MachineSpec(backend="auto", accelerator="v6e-1")
+    assert {each.backend for each in only.candidates(spec)} == {"tpu"}
+
+
+def test_a_lease_goes_to_the_candidates_backend(two: tuple[EveryBackend, FakeMachines, LocalMachines]) -> None:
+    """Every candidate says whose it is, and that backend makes the machine."""
+    both, fake, _ = two
+    spec = MachineSpec(backend="auto", accelerator="v6e-1")
+    candidate = next(each for each in both.candidates(spec) if each.backend == "fake")
+    wanted = Lease(key=replace(KEY, job="other"), expires_at=4_000_000_000)
+    assert both.begin_create(spec, wanted, candidate, public_key="").handle.startswith("fake://")
+    assert len(fake.living()) == 2
     with pytest.raises(ConfigurationError, match="nothing here can work on"):
         both.release("gce://p/z/n")
+
+
+class Closed(FakeMachines):
+    """A cloud that does not let us look."""
+
+    def list_owned(self, owner: Owner) -> list[Machine]:
+        raise AccessError("the API is not enabled")
+
+
+def test_a_closed_cloud_is_no_obstacle_to_the_others(tmp_path: Path) -> None:
+    """Whoever may not look into a cloud leased nothing there; when no cloud lets us look, nothing is proven."""
+    clock = FakeClock(1_700_000_000.0)
+    opened, closed, local = FakeMachines(clock), Closed(clock), LocalMachines(str(tmp_path))
+    assert EveryBackend({"a": closed, "b": opened, "local": local}).list_owned(lease.of_run(KEY)) == []
+    with pytest.raises(AccessError):
+        EveryBackend({"a": closed, "local": local}).list_owned(lease.of_run(KEY))

@@ -217,7 +217,13 @@ def test_a_queued_request(world: TpuWorld) -> None:
     assert spec["node"]["labels"] == LEASE.labels() and "schedulingConfig" not in spec["node"]
     assert (body["spot"], body["queueingPolicy"]) == ({}, {"validUntilDuration": "120s"})
     query = world.cloud.requests[0].query
-    assert (query["queuedResourceId"], query["requestId"]) == (KEY.name, str(KEY.request_id(ZONE)))
+    assert query["queuedResourceId"] == KEY.name
+    again = replace(LEASE, expires_at=LEASE.expires_at + 1)
+    world.begin(QUEUED)
+    world.cloud.queued.clear()
+    world.machines.begin_create(QUEUED, again, SPOT, public_key=PUBLIC_KEY)
+    ids = [each.query["requestId"] for each in world.cloud.requests if each.method == "POST"]
+    assert ids[0] == ids[1] != ids[2], "the same for the same lease, another one for the next"
 
 
 def test_the_way_through_the_queue(world: TpuWorld) -> None:

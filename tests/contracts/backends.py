@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from accel_ci.adapters import gce_instances
+from accel_ci.adapters.gce import GceMachines
 from accel_ci.adapters.local import LocalMachines
 from accel_ci.adapters.system_clock import SystemClock
 from accel_ci.adapters.tpu import TpuMachines
@@ -22,6 +24,7 @@ from accel_ci.ports.machines import Machines
 from tests.fakes.clock import FakeClock
 from tests.fakes.machines import FakeMachines, Script
 from tests.servers.simulator import SimulatorProcess
+from tests.servers.gce_over_http import GceServer
 from tests.servers.tpu_over_http import TpuServer
 from tests.wire.rest import Zone
 
@@ -53,6 +56,7 @@ class Kind:
     open: Callable[..., AbstractContextManager[Backend]]
     native_lifetime_limit: bool
     zones: bool
+    extendable: bool = True
     on_simulator: bool = False
 
 
@@ -114,8 +118,33 @@ def tpu_on_simulator(directory: Path, simulator: SimulatorProcess, *, queued: st
     Zone(simulator, "-", project=project).clear()
 
 
+@contextlib.contextmanager
+def gce(directory: Path) -> Iterator[Backend]:
+    """Compute Engine on this computer, with a plain machine. The shortest lifetime limit there is is 30 s: ours is shorter."""
+    with GceServer.opened() as server, shortest_limit(1):
+        (directory.parent / "token").write_text("secret")
+        machines = GceMachines(server.environment(str(directory.parent / "token")))
+
+        def lose_labels(handle: str) -> None:
+            server.cloud.instance(handle.rpartition("/")[2])["labels"] = {}
+
+        spec = MachineSpec(backend="gce", accelerator="e2-standard-4")
+        yield Backend(machines=machines, clock=SystemClock(), spec=spec, short_lease_s=2, lose_labels=lose_labels)
+
+
+@contextlib.contextmanager
+def shortest_limit(seconds: int) -> Iterator[None]:
+    """Ask for limits as short as this."""
+    usual, gce_instances.SHORTEST_S = gce_instances.SHORTEST_S, seconds
+    try:
+        yield
+    finally:
+        gce_instances.SHORTEST_S = usual
+
+
 BACKENDS = {
     "fake": Kind(open=fake, native_lifetime_limit=True, zones=True),
+    "gce": Kind(open=gce, native_lifetime_limit=True, zones=True, extendable=False),
     "local": Kind(open=local, native_lifetime_limit=True, zones=False),
     "tpu": Kind(open=tpu, native_lifetime_limit=False, zones=True),
     "tpu-queued": Kind(open=partial(tpu, queued="true"), native_lifetime_limit=False, zones=True),

@@ -25,6 +25,8 @@ LEASE_S = 600
 LIMIT_S = 60.0
 
 native = [name for name, kind in BACKENDS.items() if kind.native_lifetime_limit]
+extendable = [name for name, kind in BACKENDS.items() if kind.extendable]
+fixed = [name for name, kind in BACKENDS.items() if not kind.extendable]
 zoned = [name for name, kind in BACKENDS.items() if kind.zones]
 
 
@@ -87,6 +89,7 @@ def test_capabilities_choose_the_cases(backend: Backend, request: pytest.Fixture
     kind = BACKENDS[request.node.callspec.params["backend"]]
     capabilities = backend.machines.capabilities()
     assert (capabilities.native_lifetime_limit, capabilities.zones) == (kind.native_lifetime_limit, kind.zones)
+    assert capabilities.extendable == kind.extendable
 
 
 def test_there_is_somewhere_to_look(backend: Backend) -> None:
@@ -100,8 +103,8 @@ def test_ready_machine(backend: Backend) -> None:
     machine = _ready(backend, wanted)
     assert (machine.name, machine.state, machine.backend) == (KEY.name, State.READY, backend.spec.backend)
     assert dict(machine.labels) == wanted.labels()
-    assert [worker.index for worker in machine.workers] == [0, 1]
-    assert len({worker.address for worker in machine.workers}) == 2
+    assert [worker.index for worker in machine.workers] == list(range(backend.spec.workers))
+    assert len({worker.address for worker in machine.workers}) == backend.spec.workers
     assert machine.handle.endswith(f"/{KEY.name}")
 
 
@@ -227,6 +230,7 @@ def test_release_command_names_the_machine(backend: Backend) -> None:
     assert KEY.name in backend.machines.release_command(_ready(backend, _lease(backend, KEY)).handle)
 
 
+@pytest.mark.parametrize("backend", extendable, indirect=True)
 def test_annotation(backend: Backend) -> None:
     """keep-until shows in every later look, leaves the lease's labels alone, and does not stop adoption."""
     wanted = _lease(backend, KEY)
@@ -238,6 +242,19 @@ def test_annotation(backend: Backend) -> None:
         assert dict(found.labels) == annotated
         assert lease.expires_at(found.labels) == int(until)
     assert dict(_ready(backend, wanted).labels) == annotated
+
+
+@pytest.mark.parametrize("backend", fixed, indirect=True)
+def test_a_limit_that_nobody_can_move(backend: Backend) -> None:
+    """An annotation shows in every later look; one that promises a longer life than the cloud gives is refused."""
+    wanted = _lease(backend, KEY)
+    machine = _ready(backend, wanted)
+    backend.machines.annotate(machine.handle, "accel-ci-note", "looked-at")
+    with pytest.raises(ConfigurationError, match="cannot|whatever"):
+        backend.machines.annotate(machine.handle, "accel-ci-keep-until", str(wanted.expires_at + 500))
+    for found in (*backend.machines.find(KEY, ()), *backend.machines.list_owned(lease.of_run(KEY))):
+        assert dict(found.labels) == {**wanted.labels(), "accel-ci-note": "looked-at"}
+    assert dict(_ready(backend, wanted).labels) == {**wanted.labels(), "accel-ci-note": "looked-at"}
 
 
 def test_annotating_what_is_gone(backend: Backend) -> None:
@@ -276,7 +293,7 @@ def test_lifetime_limit(backend: Backend) -> None:
     assert _listed(backend, Owner(repository_id=REPOSITORY)) == set()
 
 
-@pytest.mark.parametrize("backend", native, indirect=True)
+@pytest.mark.parametrize("backend", [name for name in native if name in extendable], indirect=True)
 def test_keep_until_pushes_the_limit_back(backend: Backend) -> None:
     """A machine that somebody keeps outlives its lease, and ends when that time is over too."""
     wanted = _lease(backend, KEY, backend.short_lease_s)

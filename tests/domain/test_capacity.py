@@ -29,6 +29,20 @@ def test_a_quota_skips_its_region() -> None:
     assert capacity.remaining([B, OTHER, ON_DEMAND], failed=A, error=errors.QuotaError("x")) == [OTHER, ON_DEMAND]
 
 
+def test_a_quota_of_all_regions_skips_the_backend() -> None:
+    """GPUS_ALL_REGIONS is the same everywhere; the other backend counts its own."""
+    other = Candidate(zone="us-central1-a", spot=True, backend="tpu")
+    error = errors.QuotaError("x", everywhere=True)
+    assert capacity.remaining([B, OTHER, ON_DEMAND, other], failed=A, error=error) == [other]
+
+
+def test_quotas_and_doors_are_a_backends_own() -> None:
+    """A quota or a denial of one backend says nothing of the other one, in the same region."""
+    other = Candidate(zone="us-central1-a", spot=True, backend="tpu")
+    assert capacity.remaining([B, other], failed=A, error=errors.QuotaError("x")) == [other]
+    assert capacity.remaining([B, other], failed=A, error=errors.AccessError("x")) == [other]
+
+
 def test_everything_else_stops_the_walk() -> None:
     """Denied access, a bad configuration, a cancellation or an unverified cleanup ends it at once."""
     for error in (

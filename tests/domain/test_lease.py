@@ -70,3 +70,18 @@ def test_kept_only_until_then() -> None:
     assert lease.kept(labels, now=5999)
     assert not lease.kept(labels, now=6000)
     assert not lease.kept(LABELS, now=0)
+
+
+def test_the_jobs_cleanup_leaves_what_the_run_owns() -> None:
+    """A machine of scope `run` outlives its job's cleanup; the run's, and a cleanup `for:` the job, end it."""
+    labels = Lease(key=KEY, expires_at=1, scope=lease.Scope.RUN).labels()
+    assert not lease.of_job(KEY).owns("x", labels)
+    assert lease.of_run(KEY).owns("x", labels)
+    assert lease.of_run(KEY, jobs=("tpu",)).owns("x", labels)
+
+
+def test_two_jobs_with_one_key_have_different_labels() -> None:
+    """The nonce of the job that asked is a label, so that adoption never takes another job's machine."""
+    one, other = (Lease(key=KEY, expires_at=5000, nonce=nonce).labels() for nonce in ("a1", "b2"))
+    assert not one.items() <= other.items()
+    assert one["accel-ci-nonce"] == "a1" and "accel-ci-nonce" not in LABELS

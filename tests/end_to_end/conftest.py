@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 import pytest
 
-from accel_ci.inputs import manifest
-from tests.end_to_end.runner import ROOT, SHIPPED, Runner, git
+from tests.end_to_end import quick_uv
+from tests.end_to_end import runner as runners
+from tests.end_to_end.runner import Runner, git
 from tests.end_to_end.terminal import Terminal
 
 TESTS = """
@@ -34,8 +34,10 @@ def terminal(tmp_path: Path) -> Terminal:
 
 
 @pytest.fixture
-def runner(tmp_path: Path) -> Runner:
-    """A repository with three tests (pass, fail, skip) in two commits, and a copy of what we ship."""
+def runner(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Runner:
+    """A repository with three tests (pass, fail, skip), and a runner that has what we ship."""
+    runners.ship(tmp_path)
+    quick_uv.install(tmp_path / "tools", store=tmp_path_factory.getbasetemp().parent / "locks")
     repository = tmp_path / "server/org/hello"
     repository.mkdir(parents=True)
     (tmp_path / "home").mkdir()
@@ -43,9 +45,4 @@ def runner(tmp_path: Path) -> Runner:
     (repository / "test_three.py").write_text(TESTS)
     git(repository, "add", "-A")
     git(repository, "commit", "-qm", "three tests")
-    for name in SHIPPED:
-        shutil.copytree(ROOT / name, tmp_path / "accel-ci" / name, ignore=shutil.ignore_patterns("__pycache__"))
-    for path in ("action.yml", "provision/action.yml"):  # act does not know `$/`
-        text = (ROOT / path).read_text(encoding="utf-8")
-        (tmp_path / "accel-ci" / path).write_text(manifest.tagged(text), encoding="utf-8")
     return Runner(tmp_path)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -14,11 +15,15 @@ from typing import Any
 import yaml
 
 from accel_ci.domain.record import RunRecord
+from accel_ci.inputs import manifest
 from tests.actions import uploads
 from tests.end_to_end.terminal import Terminal
 
 ROOT = Path(__file__).resolve().parents[2]
-SHIPPED = ("src", "requirements", "actions", "gate", "provision", "run-remote", "collect", "cleanup", "report")
+SCRIPTS = Path(sys.executable).parent
+FACES = ("gate", "provision", "run-remote", "collect", "cleanup", "report", "reap-queued")
+SHIPPED = ("src", "requirements", "actions", *FACES)
+WRITTEN_FOR_GITHUB = ("action.yml", "provision/action.yml", ".github/workflows/test.yml")
 TOKEN = "a-token-of-the-job"
 ALWAYS: dict[str, Any] = {"if": "always()"}
 
@@ -32,35 +37,48 @@ class Runner:
     def run(
         self, jobs: dict[str, Any], *, event: str = "push", payload: dict[str, Any] | None = None, **variables: str
     ) -> subprocess.CompletedProcess[str]:
-        """The workflow's whole run on an event, by default a push of the repository's newest commit."""
+        """The whole run of these jobs on an event, by default a push of the repository's newest commit."""
+        workflow = yaml.safe_dump({"on": event, "jobs": jobs})
+        return self.act(workflow, event=event, payload=payload, **variables)
+
+    def example(
+        self, name: str, *, event: str, payload: dict[str, Any] | None = None, **variables: str
+    ) -> subprocess.CompletedProcess[str]:
+        """The whole run of one of examples/workflows, as it is."""
+        workflow = (ROOT / "examples/workflows" / name).read_text(encoding="utf-8")
+        return self.act(workflow, event=event, payload=payload, **variables)
+
+    def act(
+        self, workflow: str, *, event: str, payload: dict[str, Any] | None = None, **variables: str
+    ) -> subprocess.CompletedProcess[str]:
+        """The whole run of a workflow's text."""
         work = Path(tempfile.mkdtemp(prefix="work-", dir=self.base))
         git(self.base, "clone", "-q", str(self.repository), str(work))
         (work / ".github/workflows").mkdir(parents=True)
-        (work / ".github/workflows/test.yml").write_text(yaml.safe_dump({"on": event, "jobs": jobs}))
-        (self.base / "event.json").write_text(json.dumps(payload or {}))
-        act = [
-            *(
-                f"{Path(sys.executable).parent}/act",
-                event,
-                "--eventpath",
-                str(self.base / "event.json"),
-                "--platform",
-                "ubuntu-latest=-self-hosted",
-                "--json",
-            ),
+        (work / ".github/workflows/test.yml").write_text(workflow)
+        (work / "event.json").write_text(json.dumps(payload or {}))
+        server = self.base / "server"
+        command = [
+            *(str(SCRIPTS / "act"), event, "--eventpath", str(work / "event.json")),
+            *("--platform", "ubuntu-latest=-self-hosted", "--json"),
             *("--action-offline-mode", "--pull=false", "--no-cache-server"),
-            *("--local-repository", f"{self.base / 'server'}/org/accel-ci@v1={self.base / 'accel-ci'}"),
-            *uploads.mapped(self.base, server=str(self.base / "server")),
-            *("--env", f"GITHUB_SERVER_URL={self.base / 'server'}", "--env", "GITHUB_REPOSITORY=org/hello"),
+            *("--local-repository", f"{server}/org/accel-ci@v1={self.base / 'accel-ci'}"),
+            *uploads.mapped(self.base, server=str(server)),
+            *("--env", f"GITHUB_SERVER_URL={server}", "--env", "GITHUB_REPOSITORY=org/hello"),
             *("--env", "GITHUB_RUN_ID=77", "--env", "GITHUB_REPOSITORY_ID=4711"),
             *(word for name, value in variables.items() for word in ("--env", f"{name}={value}")),
             *(("--secret", f"GITHUB_TOKEN={TOKEN}") if "GITHUB_API_URL" in variables else ()),
         ]
+        return subprocess.run(
+            command, cwd=work, env=self.environ(), capture_output=True, text=True, timeout=300, check=False
+        )
+
+    def environ(self) -> dict[str, str]:
+        """The environment that act starts in: a runner's own home, and programs that need no network."""
         kept = ("PATH", "LANG", "PIP_CERT", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "PIP_FIND_LINKS", "PIP_INDEX_URL")
         environ = {name: os.environ[name] for name in kept if name in os.environ}
-        environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environ['PATH']}"
-        environ |= {"HOME": str(self.base / "home"), "XDG_CACHE_HOME": str(self.base / "cache")}
-        return subprocess.run(act, cwd=work, env=environ, capture_output=True, text=True, timeout=300, check=False)
+        environ["PATH"] = os.pathsep.join([str(self.base / "tools"), str(SCRIPTS), environ["PATH"]])
+        return environ | {"HOME": str(self.base / "home"), "XDG_CACHE_HOME": str(self.base / "cache")}
 
     @property
     def repository(self) -> Path:
@@ -83,6 +101,16 @@ class Runner:
             RunRecord.model_validate_json(path.read_bytes())
             for path in sorted((self.terminal.state / "history").glob("*/*"))
         ]
+
+
+def ship(base: Path) -> None:
+    """A copy of what we ship, below `base`; act does not know `$/`, which means the same repository and commit."""
+    for name in SHIPPED:
+        shutil.copytree(ROOT / name, base / "accel-ci" / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in WRITTEN_FOR_GITHUB:
+        (base / "accel-ci" / name).parent.mkdir(parents=True, exist_ok=True)
+        text = (ROOT / name).read_text(encoding="utf-8")
+        (base / "accel-ci" / name).write_text(manifest.tagged(text), encoding="utf-8")
 
 
 def git(directory: Path, *words: str) -> str:
@@ -125,6 +153,13 @@ def results(done: subprocess.CompletedProcess[str]) -> dict[str, str]:
     """How each job ended, by its id."""
     lines = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
     return {line["jobID"]: line["jobResult"] for line in lines if "jobResult" in line}
+
+
+def told(done: subprocess.CompletedProcess[str]) -> str:
+    """What the jobs' logs say at their end, to be read when a test fails."""
+    lines = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
+    text = "\n".join(f"{line.get('jobID', '')}| {str(line.get('msg', '')).rstrip()}" for line in lines)
+    return f"{text[-6000:]}\n{done.stderr[-2000:]}"
 
 
 def summaries(done: subprocess.CompletedProcess[str]) -> str:

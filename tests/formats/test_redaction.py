@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from accel_ci.domain.errors import ConfigurationError
+from accel_ci.formats import redaction
 from accel_ci.formats.output import Sanitizer
 from accel_ci.formats.redaction import SHORTEST, Redactor
 from tests.formats import hostile_lines
@@ -137,3 +138,39 @@ def test_text_without_secrets_is_left_alone() -> None:
     """Words that merely look like a secret stay, and no secrets cost nothing."""
     assert Redactor([b"hunter2"]).redact("hunter hunter-2 Hunter2\n") == "hunter hunter-2 Hunter2\n"
     assert Redactor().redact("anything") == "anything"
+
+
+LONG = b"a rather long secret"
+
+
+@given(
+    st.lists(
+        st.sampled_from([LONG, b"before ", b"a rather long", b" secre", b"\n", b"t", b"YSByYXRoZXIg"]), max_size=12
+    ),
+    st.data(),
+)
+def test_masked_bytes_do_not_depend_on_the_chunks(parts: list[bytes], data: st.DataObject) -> None:
+    """Cut anywhere, the stream keeps its length, shows no secret, and is what it is when it comes at once."""
+    whole, chunks = b"".join(parts), []
+    while sum(map(len, chunks)) < len(whole):
+        at = sum(map(len, chunks))
+        chunks.append(whole[at : at + data.draw(st.integers(1, 9))])
+    masker, once = redaction.Masker([LONG]), redaction.Masker([LONG])
+    masked = b"".join([*map(masker.feed, chunks), masker.flush()])
+    assert masked == once.feed(whole) + once.flush()
+    assert len(masked) == len(whole) and LONG not in masked
+    assert masked.count(b"*") == len(LONG) * whole.count(LONG)
+
+
+def test_masks_hide_every_spelling_and_each_line() -> None:
+    """As the redactor does: base64, URL, JSON, and the lines of a key each for itself."""
+    masker = redaction.Masker([b"first line of it\nsecond line of it"])
+    text = b"x first line of it y\n%s\n" % base64.b64encode(b"first line of it\nsecond line of it")
+    masked = masker.feed(text) + masker.flush()
+    assert masked.startswith(b"x **************** y\n****") and b"line" not in masked and len(masked) == len(text)
+
+
+def test_without_secrets_bytes_pass_at_once() -> None:
+    """Nothing is held back, and nothing changed."""
+    masker = redaction.Masker()
+    assert (masker.feed(b"any \xff bytes"), masker.flush()) == (b"any \xff bytes", b"")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import tomllib
 
@@ -12,6 +13,7 @@ from packaging.version import Version
 from tests.house.source_tree import REPOSITORY
 
 FOLDER = REPOSITORY / "requirements"
+PACKAGE_LOCKS = ["tools/workflow-parser/package-lock.json"]
 LOCKS = sorted(path.stem for path in FOLDER.glob("*.txt"))
 PROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())
 EXTRAS: dict[str, list[str]] = PROJECT["project"]["optional-dependencies"]
@@ -61,3 +63,12 @@ def test_the_locks_agree_on_versions() -> None:
     for lock in ("runtime", *EXTRAS):
         assert pins(lock).items() <= dev.items()
         assert all(runtime.get(name, version) == version for name, version in pins(lock).items())
+
+
+@pytest.mark.parametrize("lock", PACKAGE_LOCKS, ids=str)
+def test_a_package_lock_holds_versions_and_hashes_and_no_addresses(lock: str) -> None:
+    """Each npm package is locked by version and hash, and comes from wherever this computer's npm gets packages."""
+    document = json.loads((REPOSITORY / lock).read_text())
+    packages = {name: each for name, each in document["packages"].items() if name}
+    assert packages and all(each["integrity"].startswith("sha512-") for each in packages.values())
+    assert not any("resolved" in each for each in packages.values())

@@ -22,14 +22,20 @@ BASE = ("PATH", "LANG")
 
 
 class SimulatorProcess:
-    """Serves until `close`. `exports` is what its env file says; `environ` adds a bare environment and a HOME to that."""
+    """Serves until `close`. `exports` is what its env file says; `environ` adds a bare environment and a HOME to that.
 
-    def __init__(self, directory: Path, *options: str) -> None:
+    `path` is a directory of programs that its machines have beside the usual ones, "" for none.
+    """
+
+    def __init__(self, directory: Path, *options: str, path: str = "") -> None:
         self.state = directory / "state"
         self.home = directory / "home"
         self.home.mkdir(parents=True, exist_ok=True)
         command = [sys.executable, "-m", "accel_ci", "sim", "serve", "--state", str(self.state), *options]
-        self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
+        started = os.environ | {"PATH": os.pathsep.join(filter(None, (path, os.environ["PATH"])))}
+        self.process = subprocess.Popen(
+            command, env=started, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True
+        )
         self.exports = self._await_exports()
         self.environ = {name: os.environ[name] for name in BASE if name in os.environ} | {"HOME": str(self.home)}
         self.environ |= self.exports

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import parse_qs, urlsplit
 
 Document = dict[str, Any]
@@ -241,7 +241,7 @@ class TpuServer:
 
     def __init__(self) -> None:
         self.cloud = Cloud()
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self.cloud, threading.Lock()))
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler(self.cloud, threading.Lock()))
         self._server.daemon_threads = True
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
         self._thread.start()
@@ -276,7 +276,19 @@ class TpuServer:
         self._server.server_close()
 
 
-def _handler(cloud: Cloud, lock: threading.Lock) -> type[BaseHTTPRequestHandler]:
+class Scripted(Protocol):
+    """What answers requests: by script, else by itself; it keeps what was asked."""
+
+    requests: list[Request]
+    answers: list[tuple[str, Answer]]
+
+    def serve(self, request: Request) -> tuple[int, Document | bytes]:
+        """Status and body."""
+
+
+def handler(cloud: Scripted, lock: threading.Lock) -> type[BaseHTTPRequestHandler]:
+    """A class for an HTTP server over the cloud, one request at a time."""
+
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
         wbufsize = 65536

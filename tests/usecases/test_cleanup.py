@@ -93,6 +93,7 @@ def test_a_listing_that_never_works_is_unverified_for_a_run() -> None:
 def test_a_silent_zone_elsewhere_does_not_keep_a_job_from_its_own_machine() -> None:
     """Without any listing the job's own machine is found by its name, ended and proven gone; people are warned."""
     fakes = _with_machines()
+    fakes.machines.calls.clear()
     fakes.machines.fail("list_owned", errors.TransientError("503"), times=1000)
     facts = cleanup.cleanup(fakes.world, KEY, owner=lease.of_job(KEY))
     assert len(facts.released) == 1 and fakes.machines.living() == []
@@ -124,27 +125,6 @@ def test_a_dry_run_ends_nothing() -> None:
     fakes = _with_machines()
     facts = cleanup.cleanup(fakes.world, KEY, owner=lease.of_job(KEY), dry_run=True)
     assert len(facts.found) == 1 and facts.released == [] and len(fakes.machines.living()) == 1
-
-
-def test_the_sweeper_takes_only_what_outlived_its_lease() -> None:
-    """Before expiry plus grace nothing happens; after it the machine goes and is shown as an incident."""
-    fakes = Fakes()
-    fakes.machines._native = False
-    provision.provision(fakes.world, worlds.record(), KEY, order=worlds.order(ttl_s=600))
-    fakes.clock.advance(600 + 3599)
-    assert cleanup.sweep(fakes.world, KEY.repository_id, grace_s=3600).found == []
-    fakes.clock.advance(10)
-    assert len(cleanup.sweep(fakes.world, KEY.repository_id, grace_s=3600).released) == 1
-    assert len(fakes.job.of_kind("warning")) == 1
-
-
-def test_the_sweeper_never_touches_other_repositories() -> None:
-    """Another repository's expired machine is not ours to end."""
-    fakes = Fakes()
-    fakes.machines._native = False
-    provision.provision(fakes.world, worlds.record(), KEY, order=worlds.order(ttl_s=600))
-    fakes.clock.advance(100_000)
-    assert cleanup.sweep(fakes.world, 1, grace_s=3600).found == []
 
 
 def test_every_slot_of_the_job_is_cleaned_and_told() -> None:
@@ -208,3 +188,80 @@ def test_a_machine_that_lands_while_cleanup_looks_is_ended_too() -> None:
     fakes.machines.list_owned = late  # type: ignore[method-assign]
     facts = cleanup.cleanup(fakes.world, KEY, owner=lease.of_job(KEY))
     assert len(facts.released) == 2 and fakes.machines.living() == []
+
+
+def test_the_jobs_cleanup_leaves_what_the_run_owns() -> None:
+    """A machine that was leased for the whole run outlives its job's cleanup, and ends with the run's."""
+    fakes = Fakes()
+    order = replace(worlds.order(), scope=lease.Scope.RUN)
+    provision.provision(fakes.world, worlds.record(), KEY, order=order)
+    assert cleanup.cleanup(fakes.world, KEY, owner=lease.of_job(KEY)).found == []
+    assert len(cleanup.cleanup(fakes.world, KEY, owner=lease.of_run(KEY)).released) == 1
+
+
+def test_a_cleanup_job_takes_the_named_jobs_of_every_attempt_so_far() -> None:
+    """`for: tpu` on another runner ends that job's machines of attempts 1 and 2, even unlisted, and spares siblings."""
+    first, second, third = (replace(KEY, attempt=attempt) for attempt in (1, 2, 3))
+    gpu = replace(KEY, job="gpu", attempt=2)
+    fakes = _with_machines(None, first, second, third, gpu)
+    fakes.files.documents.clear()
+    own = replace(KEY, job="cleanup", attempt=2)
+    facts = cleanup.cleanup(fakes.world, own, owner=lease.of_run(own, jobs=("tpu",)), jobs=("tpu",))
+    assert {handle.rsplit("/", 1)[1] for handle in facts.released} == {first.name, second.name}
+    assert {handle.rsplit("/", 1)[1] for handle in fakes.machines.living()} == {third.name, gpu.name}
+    fakes = _with_machines(None, second)
+    fakes.machines._listing_lag_s = 600
+    assert len(cleanup.cleanup(fakes.world, own, owner=lease.of_run(own, jobs=("tpu",)), jobs=("tpu",)).released) == 1
+
+
+def test_the_proof_is_in_the_summary() -> None:
+    """What existed, that it is gone, and the empty listing afterwards stand where people look."""
+    fakes = _with_machines()
+    facts = cleanup.cleanup(fakes.world, KEY, owner=lease.of_job(KEY))
+    (summary,) = fakes.job.summaries
+    assert facts.listed == []
+    assert "1 machine existed and ended" in summary and facts.found[0] in summary
+    assert "The listing afterwards shows none." in summary
+
+
+def test_each_machine_that_may_live_has_its_command() -> None:
+    """Every machine that could not be verified is an error of its own, with the command that ends it."""
+    second = replace(KEY, slot="second")
+    fakes = _with_machines({"a": Script(immortal=True)}, KEY, second)
+    with pytest.raises(errors.CleanupUnverifiedError):
+        cleanup.cleanup(fakes.world, KEY, owner=lease.of_job(KEY))
+    told = fakes.job.of_kind("error")
+    assert len(told) == 2 and all(f"fake-cloud delete {handle}" in str(told) for handle in fakes.machines.living())
+    assert all(handle in fakes.job.summaries[0] for handle in fakes.machines.living())
+
+
+def test_names_that_cannot_be_looked_up_do_not_save_what_the_listing_shows() -> None:
+    """A look-up that never answers leaves the cleanup unverified, after it ended all that it could see."""
+    fakes = _with_machines()
+    fakes.machines.fail("find", errors.TransientError("503"), times=1000)
+    with pytest.raises(errors.CleanupUnverifiedError, match="could not look up"):
+        cleanup.cleanup(fakes.world, KEY, owner=lease.of_job(KEY))
+    assert fakes.machines.living() == []
+
+
+def test_the_key_goes_with_the_machine() -> None:
+    """The private key of the run is gone once its machines are, and stays as long as one is kept or may live."""
+    fakes = _with_machines()
+    fakes.files.write("ssh-key", b"private")
+    (handle,) = fakes.machines.living()
+    fakes.machines.annotate(handle, "accel-ci-keep-until", str(int(fakes.clock.now()) + 600))
+    cleanup.cleanup(fakes.world, KEY, owner=lease.of_job(KEY))
+    assert fakes.files.read("ssh-key") == b"private"
+    fakes.clock.advance(601)
+    cleanup.cleanup(fakes.world, KEY, owner=lease.of_job(KEY))
+    assert fakes.files.read("ssh-key") is None
+
+
+def test_a_kept_machine_is_told_with_its_price() -> None:
+    """Who keeps a machine is told until when it costs money, and how much."""
+    fakes = _with_machines()
+    (handle,) = fakes.machines.living()
+    fakes.machines.annotate(handle, "accel-ci-keep-until", str(int(fakes.clock.now()) + 600))
+    cleanup.cleanup(fakes.world, KEY, owner=lease.of_job(KEY))
+    (warning,) = fakes.job.of_kind("warning")
+    assert "UTC, $1.00 an hour" in str(warning)

@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 
 from accel_ci import journey
-from accel_ci.domain import errors, lease, verdict
+from accel_ci.domain import errors, lease, overdue, verdict
 from accel_ci.domain.lease import Lease, Owner
+from accel_ci.domain.overdue import Finding
 from accel_ci.domain.record import RunRecord
 from accel_ci.domain.runkey import RunKey
 from accel_ci.domain.verdict import EndRecord, Verdict
@@ -76,7 +77,7 @@ def _(patch: pytest.MonkeyPatch) -> None:
 
 @_bug("cleanup looks further before it deletes", "I-clean", within=6000)
 def _(patch: pytest.MonkeyPatch) -> None:
-    late = SimpleNamespace(send=lambda world, handle: True, found=release.found, end=release.end, pauses=release.pauses)
+    late = SimpleNamespace(send=lambda world, handle: True, found=release.found, end=release.end, listed=release.listed)
     patch.setattr(cleanup, "release", late)
 
 
@@ -157,18 +158,22 @@ def _(patch: pytest.MonkeyPatch) -> None:
 
 @_bug("age-only sweeper", "I2", within=100)
 def _(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(cleanup, "_expired", lambda machine, *, before: True)
+    patch.setattr(overdue, "judge", lambda labels, **known: Finding(overdue=True, why="it is old"))
 
 
 @_bug("the sweeper forgets its grace", "I2", within=1000)
 def _(patch: pytest.MonkeyPatch) -> None:
-    honest = cleanup._expired
-    patch.setattr(cleanup, "_expired", lambda machine, *, before: honest(machine, before=before + 200.0))
+    honest = overdue.judge
+
+    def judge(labels: Mapping[str, str], *, now: float, grace_s: float, run: Any = None) -> Finding:
+        return honest(labels, now=now, grace_s=grace_s - 200.0, run=run)
+
+    patch.setattr(overdue, "judge", judge)
 
 
 @_bug("the sweeper does nothing", "I1", within=400)
 def _(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(cleanup, "_expired", lambda machine, *, before: False)
+    patch.setattr(overdue, "judge", lambda labels, **known: Finding(overdue=False, why="who knows"))
 
 
 @_bug("a job's cleanup ends its matrix siblings", "I2", within=200)

@@ -33,12 +33,54 @@ def test_a_lease_is_asked_for_again_as_it_was() -> None:
 
 
 def test_tries_of_a_crashed_client_are_not_tried_again() -> None:
-    """The names of machines that were released are not given to new ones."""
-    fakes = Fakes(zones={"a": Script()})
+    """Neither their names nor their places: the walk goes on where it was (seed 5, world 1043)."""
+    fakes = Fakes(zones={"a": Script(), "b": Script()})
     record = worlds.record()
     record.tries = [
         Try(number=1, name=KEY.name, zone="a", spot=True, started_at=0.0, ended_at=1.0, outcome="no-capacity")
     ]
     record = provision.provision(fakes.world, record, KEY, order=worlds.order())
-    assert [each.number for each in record.tries] == [1, 2]
+    assert [(each.number, each.zone) for each in record.tries] == [(1, "a"), (2, "b")]
     assert record.identity.name == KEY.next_try().name
+
+
+def test_a_walk_that_had_tried_every_place_is_over() -> None:
+    """Whoever comes after the crash says so, and asks for nothing."""
+    fakes = Fakes(zones={"a": Script()})
+    record = worlds.record()
+    record.tries = [Try(number=1, name=KEY.name, zone="a", spot=True, started_at=0.0, ended_at=1.0, outcome="quota")]
+    with pytest.raises(errors.NoCapacityError, match="every place was tried"):
+        provision.provision(fakes.world, record, KEY, order=worlds.order())
+    assert "begin_create" not in [call for call, _ in fakes.machines.calls]
+
+
+def test_a_machine_that_was_not_kept_is_asked_for_again() -> None:
+    """A client that crashes between a try's answer and the machine's document does not pay for two (seed 5, world 662)."""
+    fakes = Fakes(zones={"a": Script()})
+    record = worlds.record()
+    record.tries = [Try(number=1, name=KEY.name, zone="a", spot=True, started_at=0.0, ended_at=1.0, outcome="ready")]
+    record = provision.provision(fakes.world, record, KEY, order=worlds.order())
+    assert record.identity.name == KEY.name
+    assert [each.number for each in record.tries] == [1]
+
+
+def test_what_a_crashed_client_left_ends_before_the_next_place_is_asked() -> None:
+    """The failed try's machine is looked up by its name and ended first (seed 5, world 181)."""
+    fakes = Fakes(zones={"a": Script(), "b": Script()})
+    record = worlds.record()
+    record.tries = [
+        Try(number=1, name=KEY.name, zone="a", spot=True, started_at=0.0, ended_at=1.0, outcome="boot-failed")
+    ]
+    provision.provision(fakes.world, record, KEY, order=worlds.order())
+    calls = [call for call, _ in fakes.machines.calls]
+    assert calls.index("find") < calls.index("begin_create")
+
+
+def test_a_resumed_ledger_begins_with_the_first_request() -> None:
+    """The seconds before the crash cost money, too (seed 5, world 115)."""
+    fakes = Fakes(zones={"a": Script()})
+    asked_at = int(fakes.clock.now())
+    fakes.files.write(records.place("", f"lease-{KEY.name}"), str(asked_at + 1200).encode())
+    fakes.clock.sleep(300.0)
+    machine = provision.provision(fakes.world, worlds.record(), KEY, order=worlds.order()).machine
+    assert machine is not None and machine.requested_at == asked_at + 1200 - worlds.order().ttl_s

@@ -21,8 +21,14 @@ REPOSITORY = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", "..",
 REQUIREMENTS = os.path.join(REPOSITORY, "requirements")
 SOURCE = os.path.join(REPOSITORY, "src", "accel_ci")
 RESERVED = {"build", "dev", "runtime"}
-EXTRA = re.compile(r"[a-z][a-z0-9-]{0,30}")
-TPU_TYPE = re.compile(r"v[0-9][a-z0-9]*-[0-9]+")
+EXTRA = re.compile(r"[a-z][a-z0-9+-]{0,62}")
+# Which backends have a type: TPUs of one host from v6e on both, newer TPUs and all that is no TPU Compute Engine alone.
+BACKENDS = (
+    (re.compile(r"local(-[0-9]+)?"), ()),
+    (re.compile(r"v6e-[148]"), ("gce", "tpu")),
+    (re.compile(r"v[0-9][a-z0-9]*-[0-9]+"), ("tpu",)),
+    (re.compile(r"[a-z][a-z0-9]*(-[a-z0-9+]+)+"), ("gce",)),
+)
 GOOGLE_SIGN_IN = ("WORKLOAD_IDENTITY_PROVIDER", "GOOGLE_APPLICATION_CREDENTIALS", "CLOUDSDK_AUTH_ACCESS_TOKEN_FILE")
 
 # What says where packages come from and how to get there stays; what could change the place or the choice goes.
@@ -71,11 +77,17 @@ def main(home: str, *extras: str) -> int:
 
 
 def wanted(arguments: tuple[str, ...]) -> list[str]:
-    """The extras that the arguments mean: `auto` is `tpu` for a TPU type, or where somebody signed in to Google Cloud."""
+    """The extras that the arguments mean: `auto` is the backends that have the type beside it, or all of Google Cloud's
+
+    where no type is and somebody signed in; who has the key to sealed secrets needs their library.
+    """
     signed_in = any(os.environ.get(name) for name in GOOGLE_SIGN_IN)
-    if "auto" in arguments and (signed_in or any(map(TPU_TYPE.fullmatch, arguments))):
-        return [*filter(None, arguments), "tpu"]
-    return [*filter(None, arguments)]
+    sealed = ["secrets"] if os.environ.get("ACCEL_CI_SECRETS_KEY") else []
+    found: tuple[str, ...] = ()
+    if "auto" in arguments:
+        known = [extras for text in arguments for form, extras in BACKENDS if form.fullmatch(text)]
+        found = known[0] if known else ("gce", "tpu") if signed_in else ()
+    return [*filter(None, arguments), *found, *sealed]
 
 
 def digest() -> str:

@@ -1,10 +1,11 @@
-"""All backends as one, for whoever looks for machines without knowing where they were leased."""
+"""Several backends as one: to lease in whichever has the machine, or to look for machines that were leased anywhere."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
-from accel_ci.domain import errors
+from accel_ci.domain import accelerators, errors
 from accel_ci.domain.lease import Lease, Owner
 from accel_ci.domain.machine import Candidate, Capabilities, Creation, Machine, MachineSpec
 from accel_ci.domain.runkey import RunKey
@@ -12,7 +13,7 @@ from accel_ci.ports.machines import Machines
 
 
 class EveryBackend:
-    """Finds and ends machines in each of `backends`, by name; a machine's handle says whose it is. It leases none."""
+    """Leases, finds and ends machines in each of `backends`, by name; a candidate or a handle says whose it is."""
 
     def __init__(self, backends: Mapping[str, Machines]) -> None:
         self._backends = backends
@@ -25,23 +26,32 @@ class EveryBackend:
         )
 
     def candidates(self, spec: MachineSpec) -> Sequence[Candidate]:
-        """Always ConfigurationError: a machine is leased from one backend."""
-        raise errors.ConfigurationError(
-            "no backend was chosen", what_to_do=f"set `backend` to one of {', '.join(self._backends)}"
-        )
+        """The places of all backends that could give such a machine, in one order.
+
+        A backend that cannot is left out, such as one that does not know an option. ConfigurationError when all are.
+        """
+        found: list[Candidate] = []
+        refused: list[errors.ConfigurationError] = []
+        for name, backend in self._backends.items():
+            try:
+                found += [replace(each, backend=name) for each in backend.candidates(spec)]
+            except errors.ConfigurationError as error:
+                refused.append(error)
+        if not found:
+            raise refused[0] if refused else errors.ConfigurationError("no backend can be reached from here")
+        return accelerators.ordered(found)
 
     def begin_create(self, spec: MachineSpec, lease: Lease, candidate: Candidate, *, public_key: str) -> Creation:
-        self.candidates(spec)
-        raise AssertionError("candidates always raises")
+        return self._backends[candidate.backend].begin_create(spec, lease, candidate, public_key=public_key)
 
     def poll(self, creation: Creation) -> Creation:
         return self._of(creation.handle).poll(creation)
 
     def find(self, key: RunKey, zones: Sequence[str]) -> list[Machine]:
-        return [machine for backend in self._backends.values() for machine in backend.find(key, zones)]
+        return self._gathered(lambda backend: backend.find(key, zones))
 
     def list_owned(self, owner: Owner) -> list[Machine]:
-        return [machine for backend in self._backends.values() for machine in backend.list_owned(owner)]
+        return self._gathered(lambda backend: backend.list_owned(owner))
 
     def release(self, handle: str) -> None:
         self._of(handle).release(handle)
@@ -60,6 +70,22 @@ class EveryBackend:
 
     def interruption(self, handle: str) -> str:
         return self._of(handle).interruption(handle)
+
+    def _gathered(self, look: Callable[[Machines], list[Machine]]) -> list[Machine]:
+        """What all backends have. Whoever may not even look into one cloud leased nothing there: that cloud is left out.
+
+        AccessError when no cloud lets us look.
+        """
+        found: list[Machine] = []
+        closed: list[errors.AccessError] = []
+        for backend in self._backends.values():
+            try:
+                found += look(backend)
+            except errors.AccessError as error:
+                closed.append(error)
+        if closed and len(closed) == sum(each.capabilities().zones for each in self._backends.values()):
+            raise closed[0]
+        return found
 
     def _of(self, handle: str) -> Machines:
         scheme = handle.partition("://")[0]

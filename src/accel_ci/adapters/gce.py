@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import shlex
 import time
+import uuid
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 
@@ -64,7 +65,9 @@ class GceMachines:
         options = gce_options.checked(spec)
         place = Place(self._api.project, candidate.zone, lease.key.name)
         instance = gce_instances.body(spec, options, lease, candidate, public_key=public_key, now=self._now())
-        operation = self._api.insert(place, instance, request_id=str(lease.key.request_id(candidate.zone)))
+        # Google remembers ids for an hour: another lease of a name that is free again has to have another one.
+        request_id = str(uuid.uuid5(lease.key.request_id(candidate.zone), str(lease.expires_at)))
+        operation = self._api.insert(place, instance, request_id=request_id)
         if operation is None:
             self._check_adoption(place, lease)
         self._asked[place.handle] = operation or ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -36,7 +37,7 @@ _INTERRUPTIONS = (
     (re.compile("preempt", re.IGNORECASE), "preempted"),
     (re.compile("hostError", re.IGNORECASE), "host error"),
     (re.compile("HostMaintenance", re.IGNORECASE), "maintenance"),
-    (re.compile("terminat|runDuration|expire", re.IGNORECASE), "lifetime limit reached"),
+    (re.compile("terminat|runDuration|expire|delete|stop", re.IGNORECASE), "lifetime limit reached"),
 )
 
 Attributes = Mapping[tuple[str, str], str]
@@ -121,6 +122,7 @@ def _metadata(spec: MachineSpec, options: GceOptions, public_key: str) -> dict[s
         "startup-script": BOOT_SCRIPT.read_text(encoding="utf-8"),
         ORDERED: spec.accelerator,
         **({"ssh-keys": f"{USER}:{public_key}"} if public_key else {}),
+        **({"accel-ci-sudo": "TRUE"} if options.sudo else {}),
         # Deep Learning images install the driver when they are told to; boot.sh waits until it shows every GPU.
         **({"install-nvidia-driver": "True", "accel-ci-gpus": str(shape.chips)} if shape.kind is Kind.GPU else {}),
     }
@@ -159,7 +161,7 @@ def _scheduling(options: GceOptions, candidate: Candidate, *, limit_s: float) ->
     return {
         "provisioning_model": model,
         "instance_termination_action": "DELETE",
-        "max_run_duration": {"seconds": int(min(max(limit_s, SHORTEST_S), longest))},
+        "max_run_duration": {"seconds": math.ceil(min(max(limit_s, SHORTEST_S), longest))},
         "automatic_restart": False,
         # No live migration with accelerators, and none of spot machines.
         "on_host_maintenance": "MIGRATE" if model == "STANDARD" and not options.shape.chips else "TERMINATE",

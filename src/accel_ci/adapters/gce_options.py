@@ -31,6 +31,7 @@ _FORMS: Mapping[str, tuple[re.Pattern[str], str]] = {
     "machine-account": (re.compile("[a-z0-9-]+@[a-z0-9.-]+"), "a service account's address"),
     "provisioning": (re.compile(FLEX_START), FLEX_START),
     "fallback": (re.compile("on-demand"), "on-demand"),
+    "sudo": (_TRUTH, "true or false"),
 }
 
 # Families, never dated images: those are withdrawn within months.
@@ -63,6 +64,7 @@ class GceOptions:
     flex_start: bool
     spot: bool
     on_demand: bool
+    sudo: bool
 
 
 def checked(spec: MachineSpec) -> GceOptions:
@@ -96,6 +98,7 @@ def checked(spec: MachineSpec) -> GceOptions:
         flex_start=flex_start,
         spot=spec.spot and not flex_start,
         on_demand=flex_start or not spec.spot or given.get("fallback") == "on-demand",
+        sudo=given.get("sudo") == "true",
     )
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from accel_ci.adapters import gce_library, tpu_api
 from accel_ci.adapters.every_backend import EveryBackend
+from accel_ci.adapters.gce import GceMachines
 from accel_ci.adapters.google_sign_in import GoogleSignIn
 from accel_ci.adapters.local import LocalMachines
 from accel_ci.adapters.local_exec import LocalExec
@@ -16,7 +18,7 @@ from accel_ci.domain import accelerators, errors
 from accel_ci.domain.errors import Mistake
 from accel_ci.ports.machines import Machines
 
-LATER = ("gce", "gke", "jarvis", "pool")
+LATER = ("gke", "jarvis", "pool")
 EVERY = "every"
 
 
@@ -42,11 +44,15 @@ class Site:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Backend:
-    """How to make a backend's machines, the remote that works on them, and whether it can be reached from here at all."""
+    """How to make a backend's machines, the remote that works on them, and whether it can be reached from here at all.
+
+    `ahead` begins in the background what takes long before the first machine can be leased.
+    """
 
     machines: Callable[[Site], Machines]
     remote: Callable[[Site], SupervisedRemote]
     reachable: Callable[[Site], bool] = lambda site: True
+    ahead: Callable[[], None] = lambda: None
 
 
 def _over_ssh(site: Site) -> SupervisedRemote:
@@ -58,24 +64,31 @@ BACKENDS: Mapping[str, Backend] = {
         machines=lambda site: LocalMachines(f"{site.state}/local"),
         remote=lambda site: SupervisedRemote(LocalExec(site.environment)),
     ),
+    "gce": Backend(
+        machines=lambda site: GceMachines(site.cloud, project=site.project, sign_in=site.google),
+        remote=_over_ssh,
+        reachable=lambda site: site.google.likely() and gce_library.installed(),
+        ahead=gce_library.begin,
+    ),
     "tpu": Backend(
         machines=lambda site: TpuMachines(site.cloud, project=site.project, sign_in=site.google),
         remote=_over_ssh,
-        reachable=lambda site: site.google.likely(),
+        reachable=lambda site: site.google.likely() and tpu_api.installed(),
     ),
 }
 
 
 def backend(name: str, *, accelerator: str) -> Backend:
-    """The backend of that name; `auto` is the one that has the accelerator. ConfigurationError for one that is not there.
+    """The backend of that name; `auto` is the one that has the accelerator, or all that have it, as one.
 
-    `every` is all that can be reached from here, for looking for machines and ending them.
+    `every` is all that can be reached from here, for looking for machines and ending them. ConfigurationError for a
+    backend that is not there.
     """
     if name == EVERY:
         return Backend(machines=_everywhere, remote=BACKENDS["local"].remote)
-    chosen = _that_has(accelerator) if name == "auto" else name
-    if chosen in BACKENDS:
-        return BACKENDS[chosen]
+    chosen = _that_have(accelerator) if name == "auto" else [name]
+    if chosen and all(each in BACKENDS for each in chosen):
+        return BACKENDS[chosen[0]] if len(chosen) == 1 else _together(chosen)
     wanted = f"a backend for {accelerator!r}" if name == "auto" else f"backend {name!r}"
     raise errors.ConfigurationError(
         f"{wanted} is not in this version",
@@ -84,10 +97,20 @@ def backend(name: str, *, accelerator: str) -> Backend:
     )
 
 
-def _that_has(accelerator: str) -> str:
+def _that_have(accelerator: str) -> list[str]:
     if accelerator.split("-")[0] == "local":
-        return "local"
-    return next((name for name in accelerators.backends_of(accelerator) if name in BACKENDS), "")
+        return ["local"]
+    return [name for name in accelerators.backends_of(accelerator) if name in BACKENDS]
+
+
+def _together(names: Sequence[str]) -> Backend:
+    """Backends of one cloud as one, whose machines are all reached alike; what cannot be reached is left out."""
+
+    def machines(site: Site) -> Machines:
+        there = [name for name in names if BACKENDS[name].reachable(site)] or names
+        return EveryBackend({name: BACKENDS[name].machines(site) for name in there})
+
+    return Backend(machines=machines, remote=_over_ssh, ahead=BACKENDS[names[0]].ahead)
 
 
 def _misread(accelerator: str) -> tuple[Mistake, ...]:

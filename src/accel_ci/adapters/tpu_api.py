@@ -5,6 +5,7 @@ The library's REST transport: as quick as gRPC for what we do, plain http to a s
 
 from __future__ import annotations
 
+import importlib.util
 import time
 from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
@@ -188,6 +189,14 @@ class TpuApi:
             if not token:
                 return
         raise TransientError(f"a listing of more than {PAGES} pages")
+
+
+def installed() -> bool:
+    """True when the library is there; nothing of it is imported by asking."""
+    try:
+        return importlib.util.find_spec("google.cloud.tpu_v2") is not None
+    except ModuleNotFoundError:
+        return False
 
 
 def _repeated(ask: Callable[[], Answer]) -> Answer:

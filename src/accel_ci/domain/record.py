@@ -149,6 +149,7 @@ class CleanupFacts(_Part):
     found: list[str] = []
     released: list[str] = []
     left: list[str] = []
+    listed: list[str] | None = Field(None, description="What a listing showed afterwards; null when there was none.")
     verified_at: Seconds | None = None
 
 

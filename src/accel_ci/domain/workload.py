@@ -12,6 +12,7 @@ MIB = 1024 * 1024
 class Phase:
     """One command on every worker. Limits are seconds; `grace_s` lies between TERM and KILL.
 
+    `secrets` are variables too, which live in memory only and are hidden in output.
     `nonce` is known to us and the supervisor only, so that the end record cannot be forged by the command.
     The supervisor ends the phase by itself when nobody attached for `unattended_s` or at `lease_expires_at`.
     """
@@ -23,6 +24,7 @@ class Phase:
     limit_s: float
     lease_expires_at: float
     environment: Mapping[str, str] = field(default_factory=dict)
+    secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
     directory: str = "."
     grace_s: float = 20.0
     unattended_s: float = 300.0
@@ -61,6 +63,7 @@ class Work:
     setup_limit_s: float = 600.0
     directory: str = "."
     environment: Mapping[str, str] = field(default_factory=dict)
+    secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
     report_patterns: tuple[str, ...] = ()
     allow_no_tests: bool = False
 

@@ -50,6 +50,40 @@ class Redactor:
         return "".join([*parts, text[end:]])
 
 
+class Masker:
+    """Hides the same spellings in a stream of bytes, each under as many asterisks: offsets into the stream stay true.
+
+    What may be the beginning of a secret is held back until more comes; without secrets bytes pass as they are.
+    """
+
+    def __init__(self, secrets: Iterable[bytes] = ()) -> None:
+        self._needles = sorted({needle.encode() for secret in secrets for needle in _needles(secret)})
+        self._longest = max(map(len, self._needles), default=1)
+        self._held = b""
+
+    def feed(self, data: bytes) -> bytes:
+        """What is certain by now, of this and what was held back."""
+        text = self._masked(self._held + data)
+        sure = max(0, len(text) - self._longest + 1)
+        self._held = text[sure:]
+        return text[:sure]
+
+    def flush(self) -> bytes:
+        """What was held back: call it once, when nothing more can come."""
+        held, self._held = self._held, b""
+        return held
+
+    def _masked(self, text: bytes) -> bytes:
+        masked = None
+        for needle in self._needles:
+            start = text.find(needle)
+            while start >= 0:
+                masked = masked or bytearray(text)
+                masked[start : start + len(needle)] = b"*" * len(needle)
+                start = text.find(needle, start + 1)
+        return text if masked is None else bytes(masked)
+
+
 def _spans(needle: str, text: str) -> Iterator[tuple[int, int]]:
     start = text.find(needle)
     while start >= 0:

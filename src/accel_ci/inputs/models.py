@@ -17,6 +17,7 @@ from accel_ci.inputs import fields, quantities, vocabulary
 from accel_ci.inputs.declaration import Inputs, Rule, given
 from accel_ci.inputs.fields import Accelerator, Boolean, Choice, Environment, Pattern, Text, Words
 from accel_ci.inputs.quantities import Count, Duration, Size
+from accel_ci.inputs.sealing import SecretsInputs
 from accel_ci.inputs.vocabulary import AUTO, GLOB, LOCAL, ZONE
 
 
@@ -245,6 +246,9 @@ class CleanupInputs(Inputs):
     project: vocabulary.Project = given("")
     workload_identity_provider: vocabulary.Provider = given("")
     service_account: vocabulary.ServiceAccount = given("")
+    grace: Annotated[int, Duration("10m", "24h")] = given(
+        "1h", "With `sweep`: how long past its lease, or its run's end, a machine is left; two periods of the schedule."
+    )
     dry_run: vocabulary.DryRun = given("false")
 
 
@@ -418,4 +422,7 @@ ACTIONS = _by_verb(
     ReapQueuedInputs,
     JourneyInputs,
 )
-COMMAND_LINE = {**ACTIONS, **_by_verb(RunInputs, AttachInputs, ListInputs, SshInputs, AcceleratorsInputs)}
+COMMAND_LINE = {
+    **ACTIONS,
+    **_by_verb(RunInputs, AttachInputs, ListInputs, SshInputs, AcceleratorsInputs, SecretsInputs),
+}

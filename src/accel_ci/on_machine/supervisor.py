@@ -2,8 +2,8 @@
 
 Usage: supervisor.py start < SPEC | attach --phase P --offset N | stop --phase P
 
-Sent to the machine as it is, with attach.py and process_tree.py: standard library only, Python >= 3.8. Where they lie is
-the worker root. Its phases/<phase>/ holds spec.json (locked while the supervisor lives), output, state.json, end.json,
+Sent to the machine as it is, with attach.py, process_tree.py and secret_files.py: standard library only, Python >= 3.8.
+Where they lie is the worker root. Its phases/<phase>/ holds spec.json (locked while the supervisor lives), output, state.json, end.json,
 supervisor.log, and what others leave: stop and attached. `start` and `stop` answer one line of JSON: {"started": true},
 {"started": false} when it was started before, {"asked": true}, or {"error": text}. attach.py tells what `attach` writes.
 """
@@ -29,10 +29,11 @@ from typing import TYPE_CHECKING, Any, Dict, NamedTuple, Optional, Tuple
 ROOT = os.path.dirname(os.path.abspath(__file__))
 sys.path.append(ROOT)  # `python3 -I` does not look there
 if TYPE_CHECKING:
-    from accel_ci.on_machine import attach, process_tree
+    from accel_ci.on_machine import attach, process_tree, secret_files
 else:
     import attach
     import process_tree
+    import secret_files
 
 PHASES = os.path.join(ROOT, "phases")
 PHASE = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")
@@ -66,6 +67,7 @@ class Spec(NamedTuple):
     worker: int
     workers: int
     machine: str
+    secrets: Dict[str, str] = {}
 
 
 class RefusedError(Exception):
@@ -183,6 +185,7 @@ def guard(spec: Spec, answer: int) -> int:
         return tree.reap()
 
     tree.end(spec.grace_s, turn)
+    secret_files.remove(spec.nonce)
     return 0
 
 
@@ -356,6 +359,7 @@ class Supervision:
         for _ in range(64):  # the pipe's rest; not for ever, should a stranger have got hold of its other end
             if not self.pump():
                 break
+        secret_files.remove(self.spec.nonce)
         self.write_end(reason, detail)
 
     def watch(self) -> Tuple[str, str]:
@@ -479,7 +483,10 @@ def command_environment(spec: Spec) -> Dict[str, str]:
     """What the command sees: the login's environment, the phase's, and ours on top."""
     results = os.path.join(ROOT, "results")
     os.makedirs(results, mode=0o700, exist_ok=True)
-    environment = {"TERM": "dumb", "PYTHONUNBUFFERED": "1", **os.environ, **spec.environment}
+    environment = {"TERM": "dumb", "PYTHONUNBUFFERED": "1", **os.environ, **spec.environment, **spec.secrets}
+    folder = secret_files.make(spec.secrets, spec.nonce)
+    if folder is not None:
+        environment["ACCEL_CI_SECRETS"] = folder
     environment.update(
         ACCEL_CI="1",
         ACCEL_CI_MACHINE=spec.machine,

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 from accel_ci.domain import capacity, errors
 from accel_ci.domain.lease import Lease, Scope
@@ -16,6 +16,7 @@ from accel_ci.ports.world import World
 LONGEST_POLL_S = 1.0
 VERIFY_LIMIT_S = 180.0
 TRANSIENT_LIMIT_S = 60.0
+READY = "ready"
 ABANDON_S = 5.0  # a runner kills a cancelled step 10 s after its first signal (actions/runner, ProcessInvoker.cs)
 
 
@@ -32,11 +33,15 @@ class Leased:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Watch:
-    """Who hears of each try (`tell`), keeps the machine (`take`), and uses the wait for the first one (`meanwhile`)."""
+    """Who hears of each try (`tell`), keeps the machine (`take`), and uses the wait for the first one (`meanwhile`).
+
+    `tried`: what a client that crashed had an answer to.
+    """
 
     tell: Callable[[Try], None]
     take: Callable[[Leased], None]
     meanwhile: Callable[[], None]
+    tried: tuple[Try, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +66,7 @@ def machine(world: World, key: RunKey, order: Order, watch: Watch) -> Leased:
 
     Whatever goes wrong, cancellation included, what this walk made is asked to end before the error leaves.
     """
-    place = _Place(key)
+    place = _Place(replace(key, try_=len(watch.tried) + 1))
     try:
         leased = _walk(world, place, order, watch)
         watch.take(leased)
@@ -73,6 +78,7 @@ def machine(world: World, key: RunKey, order: Order, watch: Watch) -> Leased:
 
 def _walk(world: World, place: _Place, order: Order, watch: Watch) -> Leased:
     candidates = reach.retried(world, lambda: world.machines.candidates(order.spec), what="candidates")
+    candidates = _resumed(world, place.key, watch.tried, candidates)
     while True:
         candidate, candidates = candidates[0], candidates[1:]
         place.candidate, key, started_at = candidate, place.key, world.clock.now()
@@ -91,6 +97,17 @@ def _walk(world: World, place: _Place, order: Order, watch: Watch) -> Leased:
         else:
             watch.tell(_told(world, key, candidate, started_at=started_at, error=None))
             return leased
+
+
+def _resumed(world: World, key: RunKey, tried: Sequence[Try], candidates: Sequence[Candidate]) -> Sequence[Candidate]:
+    """Where a walk goes on that a crash broke off: what its last try left is ended first, as ever."""
+    if not tried:
+        return candidates
+    release.by_key(world, replace(key, try_=len(tried)), zones=(tried[-1].zone,), limit_s=VERIFY_LIMIT_S)
+    left = capacity.resumed(candidates, tried)
+    if not left:
+        raise errors.NoCapacityError("every place was tried before the client crashed", what_to_do="run it again")
+    return left
 
 
 def _try(world: World, key: RunKey, order: Order, *, candidate: Candidate, watch: Watch) -> Leased:
@@ -172,8 +189,8 @@ def _abandon(world: World, place: _Place) -> None:
         return  # nothing was asked for
     deadline = world.clock.now() + ABANDON_S
     for pause in release.pauses():
-        found = _seen(world, place.key, place.candidate)
-        if found and all([release.send(world, each.handle) for each in found]):
+        sent = [release.send(world, each.handle) for each in _seen(world, place.key, place.candidate)]
+        if sent and all(sent):
             return
         if world.clock.now() >= deadline:
             world.job.log(f"{place.key.name} was not found; cleanup looks again")
@@ -199,6 +216,6 @@ def _told(
         spot=candidate.spot,
         started_at=started_at,
         ended_at=world.clock.now(),
-        outcome="ready" if error is None else capacity.outcome(error),
+        outcome=READY if error is None else capacity.outcome(error),
         message="" if error is None else str(error),
     )

@@ -11,13 +11,14 @@ from accel_ci.domain.machine import Machine
 from accel_ci.domain.record import PhaseFacts, WorkerEnd
 from accel_ci.domain.verdict import EndRecord, Verdict
 from accel_ci.domain.workload import Phase
-from accel_ci.formats import output
+from accel_ci.formats import output, redaction
 from accel_ci.operations import records, release
 from accel_ci.ports import remote
 from accel_ci.ports.world import World
 
 UNREACHABLE_LIMIT_S = 180.0
 END_SLACK_S = 60.0
+CANCELLED_S = 5.0  # a runner kills a cancelled step after 10 s: by then the record is written, and cleanup goes on
 
 
 @dataclass(slots=True)
@@ -29,6 +30,7 @@ class _Following:
     slot: str
     offsets: dict[int, int]
     sanitizers: dict[int, output.Sanitizer]
+    maskers: dict[int, redaction.Masker]
     started_at: float
     heard_at: dict[int, float]
     ends: dict[int, EndRecord | None] = field(default_factory=dict)
@@ -45,14 +47,14 @@ class _Following:
 
 
 def log_name(slot: str, phase: str, worker: int) -> str:
-    """The document that holds a worker's whole output of a phase, byte by byte as it was written."""
+    """The document that holds a worker's whole output of a phase, byte by byte as it was written, but for secrets."""
     return records.place(slot, f"log/{phase}-w{worker}.log")
 
 
 def phase(world: World, machine: Machine, phase: Phase, *, slot: str) -> PhaseFacts:
     """Start the phase where it was not started yet and follow it to its end on every worker.
 
-    A cancelled job ends the commands politely, waits for their end and raises CancelledError again.
+    A cancelled job ends the commands politely, gives them a few seconds and raises CancelledError again.
     """
     state = _state(world, machine, phase, slot=slot)
     _started(world, state)
@@ -60,7 +62,7 @@ def phase(world: World, machine: Machine, phase: Phase, *, slot: str) -> PhaseFa
         _to_the_end(world, state, deadline=_deadline(world, phase))
     except errors.CancelledError:
         _stop(world, state, state.pending)
-        _to_the_end(world, state, deadline=world.clock.now() + phase.grace_s + END_SLACK_S)
+        _to_the_end(world, state, deadline=world.clock.now() + CANCELLED_S)
         raise
     finally:
         _flush(world, state)
@@ -70,14 +72,17 @@ def phase(world: World, machine: Machine, phase: Phase, *, slot: str) -> PhaseFa
 def _state(world: World, machine: Machine, phase: Phase, *, slot: str) -> _Following:
     now = world.clock.now()
     several = len(machine.workers) > 1
+    secrets = [value.encode() for value in phase.secrets.values()]
     return _Following(
         machine=machine,
         phase=phase,
         slot=slot,
         offsets={each.index: world.files.size(log_name(slot, phase.name, each.index)) for each in machine.workers},
         sanitizers={
-            each.index: output.Sanitizer(prefix=f"[{each.name}] " if several else "") for each in machine.workers
+            each.index: output.Sanitizer(secrets, prefix=f"[{each.name}] " if several else "")
+            for each in machine.workers
         },
+        maskers={each.index: redaction.Masker(secrets) for each in machine.workers},
         started_at=now,
         heard_at={each.index: now for each in machine.workers},
     )
@@ -147,7 +152,7 @@ def _keep(world: World, state: _Following, event: remote.Output) -> None:
         return
     fresh = event.data[known - event.offset :]
     state.heard_at[event.worker] = world.clock.now()
-    world.files.append(log_name(state.slot, state.phase.name, event.worker), fresh)
+    world.files.append(log_name(state.slot, state.phase.name, event.worker), state.maskers[event.worker].feed(fresh))
     state.offsets[event.worker] = known + len(fresh)
     world.job.stream(state.sanitizers[event.worker].feed(fresh))
 
@@ -203,6 +208,10 @@ def _give_up(state: _Following, workers: Iterable[int], why: str) -> None:
 def _flush(world: World, state: _Following) -> None:
     for sanitizer in state.sanitizers.values():
         world.job.stream(sanitizer.flush())
+    # What a worker that goes on may complete to a secret is left out: whoever attaches again is sent it once more.
+    for worker in state.offsets.keys() - set(state.pending):
+        if rest := state.maskers[worker].flush():
+            world.files.append(log_name(state.slot, state.phase.name, worker), rest)
 
 
 def facts(world: World, state: _Following) -> PhaseFacts:

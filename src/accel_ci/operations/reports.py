@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from accel_ci.domain.machine import Machine
 from accel_ci.domain.results import Report
 from accel_ci.domain.workload import Caps, Fetched
-from accel_ci.formats import junit, output, reportlog
+from accel_ci.formats import junit, output, redaction, reportlog
+from accel_ci.formats.redaction import Redactor
 from accel_ci.operations import records
 from accel_ci.ports.remote import Base
 from accel_ci.ports.world import World
@@ -16,13 +17,25 @@ CAPS = Caps(file_bytes=256 * 1024 * 1024, total_bytes=512 * 1024 * 1024, files=2
 OURS = ("pytest-*.jsonl",)
 
 
-def fetched(world: World, machine: Machine, patterns: Sequence[str], *, slot: str) -> list[Report]:
-    """What our pytest plugin wrote on every worker, and the JUnit files that match `patterns`."""
+def fetched(
+    world: World, machine: Machine, patterns: Sequence[str], *, slot: str, secrets: Iterable[str] = ()
+) -> list[Report]:
+    """What our pytest plugin wrote on every worker, and the JUnit files that match `patterns`; `secrets` are hidden."""
     ours = _files(world, machine, OURS, slot=slot, base=Base.RESULTS)
     theirs = _files(world, machine, patterns, slot=slot, base=Base.SOURCE) if patterns else []
-    return [reportlog.parse(content, source=name, worker=file.worker) for file, name, content in ours] + [
-        junit.parse(content, source=name, worker=file.worker) for file, name, content in theirs
+    redactor = redaction.Redactor(value.encode() for value in secrets)
+    return [
+        parse(_hidden(content, redactor), source=name, worker=file.worker)
+        for found, parse in ((ours, reportlog.parse), (theirs, junit.parse))
+        for file, name, content in found
     ]
+
+
+def _hidden(content: bytes, redactor: Redactor) -> bytes:
+    """The report as it may be shown: what tests print when they fail ends up in comments."""
+    if not redactor.longest:
+        return content
+    return redactor.redact(content.decode("utf-8", "surrogateescape")).encode("utf-8", "surrogateescape")
 
 
 def _files(

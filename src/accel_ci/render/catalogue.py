@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from accel_ci.domain.accelerators import Row
 
-HEAD = ("type", "backend", "chips", "hosts", "zones", "on-demand", "spot", "runtime version")
+HEAD = ("type", "backend", "chips", "hosts", "zones", "on-demand", "spot", "machine type or runtime version")
 UNKNOWN = "unknown"
 
 
@@ -26,14 +26,14 @@ def table(rows: Sequence[Row]) -> str:
 
 
 def document(rows: Iterable[Row]) -> str:
-    """A JSON list with an object for each type and zone; prices a chip and hour, null when unknown."""
+    """A JSON list with an object for each type and zone; prices a machine and hour, null when unknown."""
     return json.dumps([dataclasses.asdict(row) for row in rows], indent=1) + "\n"
 
 
 def _lines(rows: Sequence[Row]) -> Iterator[tuple[str, ...]]:
-    places: dict[tuple[str, float | None, float | None], list[Row]] = {}
+    places: dict[tuple[str, str, float | None, float | None], list[Row]] = {}
     for row in rows:
-        places.setdefault((row.accelerator, row.on_demand, row.spot), []).append(row)
+        places.setdefault((row.accelerator, row.backend, row.on_demand, row.spot), []).append(row)
     for first, *rest in places.values():
         yield (
             first.accelerator,
@@ -43,7 +43,7 @@ def _lines(rows: Sequence[Row]) -> Iterator[tuple[str, ...]]:
             " ".join(row.zone for row in (first, *rest)),
             _dollars(first.dollars_per_hour(spot=False)),
             _dollars(first.dollars_per_hour(spot=True)),
-            first.runtime,
+            first.machine_type or first.runtime,
         )
 
 

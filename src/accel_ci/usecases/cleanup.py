@@ -2,71 +2,122 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 
 from accel_ci.domain import errors, lease
+from accel_ci.domain.errors import CleanupUnverifiedError
 from accel_ci.domain.lease import Owner
-from accel_ci.domain.machine import Machine
+from accel_ci.domain.machine import Machine, MachineSpec
 from accel_ci.domain.record import CleanupFacts
 from accel_ci.domain.runkey import RunKey
-from accel_ci.operations import records, release
+from accel_ci.operations import incident, records, release, sweeping
 from accel_ci.ports.world import World
+from accel_ci.render import proof, units
 
 LIMIT_S = 240.0  # a cancelled job has 285 s for everything that is left to do
-LISTING_LIMIT_S = 60.0
+LISTING_LIMIT_S = release.LISTING_LIMIT_S
+NAMED_LIMIT_S = 10.0
+KEY_FILES = "ssh-key"
 
 
-def cleanup(world: World, key: RunKey, *, owner: Owner, dry_run: bool = False) -> CleanupFacts:
-    """The proof that none of the owner's machines is left, and none of the key's own job, in whatever slot.
+@dataclass(slots=True)
+class _Doomed:
+    """What is to end by now, what somebody keeps, and the looks that failed: what they would show may live."""
 
-    CleanupUnverifiedError when a machine may still live, with the command that ends it.
+    machines: list[Machine] = field(default_factory=list)
+    kept: set[str] = field(default_factory=set)
+    blind: list[CleanupUnverifiedError] = field(default_factory=list)
+
+
+def cleanup(
+    world: World, key: RunKey, *, owner: Owner, jobs: Sequence[str] = (), dry_run: bool = False
+) -> CleanupFacts:
+    """The proof that none of the owner's machines is left, and none of the key's own job, in whatever slot; or with
+
+    `jobs` those of these jobs instead. CleanupUnverifiedError when a machine may still live, with what ends it by hand.
     """
-    deadline = world.clock.now() + LIMIT_S
+    deadline, doomed = world.clock.now() + LIMIT_S, _Doomed()
+    by_name = (lambda: _named(world, key, jobs)) if jobs else (lambda: _own(world, key))
     with world.job.group("cleanup"):
-        doomed = _doomed(world, _own(world, key), dry_run=dry_run)
-        doomed += _doomed(world, _others(world, owner, key, known=doomed), dry_run=dry_run)
-        doomed += _doomed(world, _new(_own(world, key), doomed), dry_run=dry_run)  # what landed while the listing came
-        facts = _end(world, doomed, deadline=deadline, dry_run=dry_run)
-        late = _doomed(world, _new(_look_again(world, owner), doomed), dry_run=dry_run)
-        facts = _both(facts, _end(world, late, deadline=deadline, dry_run=dry_run)) if late else facts
-    for slot in records.slots(world.files):
-        _remember(world, slot, facts)
-    return _proven(world, facts)
+        _add(world, doomed, owner, by_name, dry_run=dry_run)
+        _add(world, doomed, owner, lambda: _others(world, owner, key), dry_run=dry_run)
+        _add(world, doomed, owner, by_name, dry_run=dry_run)  # what landed while the listing came
+        facts = _end(world, doomed.machines, deadline=deadline, dry_run=dry_run)
+        facts = _look_again(world, owner, doomed, facts, deadline=deadline, dry_run=dry_run)
+    _keep(world, facts, doomed, mine=not jobs)
+    _prove(world, facts, doomed)
+    return facts
 
 
-def sweep(world: World, repository_id: int, *, grace_s: float, dry_run: bool = False) -> CleanupFacts:
-    """The proof for machines of this repository that outlived their lease by `grace_s`; nothing else is touched."""
-    now = world.clock.now()
+def sweep(world: World, repository_id: int, *, grace_s: float, dry_run: bool = False, url: str = "") -> CleanupFacts:
+    """The proof for machines of this repository that outlived their lease, or their run, by `grace_s`; nothing else is
+
+    touched. Each find is an incident: a warning, and on GitHub an issue that the first clean sweep closes.
+    """
     with world.job.group("sweep"):
-        listed = _listed(world, Owner(repository_id=repository_id))
-        doomed = [machine for machine in listed if _expired(machine, before=now - grace_s)]
-        facts = _end(world, doomed, deadline=now + LIMIT_S, dry_run=dry_run)
-        for handle in facts.found:
-            world.job.warning(
-                "leaked machine", f"{handle} outlived its lease: every find of the sweeper is an incident"
-            )
-    return _proven(world, facts)
+        finds = sweeping.found(world, repository_id, grace_s=grace_s, told=True)
+        whys = {find.machine.handle: find.why for find in finds}
+        for find in finds:
+            sweeping.tell(world, find)
+        left = [] if dry_run else sweeping.end(world, list(whys), limit_s=LIMIT_S)
+        facts = _facts(world, list(whys), left, dry_run=dry_run)
+    if not dry_run:
+        incident.publish(world, whys, facts, url=url)
+    _prove(world, facts, _Doomed())
+    return facts
 
 
-def _doomed(world: World, machines: Sequence[Machine], *, dry_run: bool) -> list[Machine]:
-    """The machines that nobody keeps; their end is asked for at once, for what follows may take a minute, or fail."""
-    doomed = [machine for machine in machines if not _kept(world, machine)]
-    for machine in doomed if not dry_run else ():
-        release.send(world, machine.handle)
-    return doomed
+def _add(world: World, doomed: _Doomed, owner: Owner, look: Callable[[], list[Machine]], *, dry_run: bool) -> None:
+    """What a look shows, but for what somebody keeps or the whole run owns.
+
+    Its end is asked for at once: what follows may take a minute, or fail.
+    """
+    try:
+        machines = look()
+    except CleanupUnverifiedError as error:
+        doomed.blind.append(error)
+        return
+    known = {machine.handle for machine in doomed.machines} | doomed.kept
+    for machine in machines:
+        if machine.handle in known or not _in_scope(owner, machine):
+            continue
+        if lease.kept(machine.labels, now=world.clock.now()):
+            doomed.kept.add(machine.handle)
+            _warn_of_cost(world, machine)
+            continue
+        doomed.machines.append(machine)
+        if not dry_run:
+            release.send(world, machine.handle)
+
+
+def _in_scope(owner: Owner, machine: Machine) -> bool:
+    return owner.scope is None or machine.labels.get("accel-ci-scope", owner.scope) == owner.scope
 
 
 def _own(world: World, key: RunKey) -> list[Machine]:
-    """This job's own machines, looked up by name: no listing can hide them, and no silent zone elsewhere matters."""
+    """The job's own machines, looked up by name: no listing can hide them, and no silent zone elsewhere matters."""
     deadline = world.clock.now() + LISTING_LIMIT_S
     found: list[Machine] = []
-    for own, zones in _own_keys(world, key):
+    for own, zones in _tries(world, key):
         found += release.found(world, own, zones=zones, limit_s=max(0.0, deadline - world.clock.now()))
     return found
 
 
-def _own_keys(world: World, key: RunKey) -> Iterator[tuple[RunKey, tuple[str, ...]]]:
+def _named(world: World, key: RunKey, jobs: Sequence[str]) -> list[Machine]:
+    """What other jobs leased at their first try, by name, in case a listing still hides it; the listing is the proof."""
+    try:
+        return [
+            machine
+            for job in jobs
+            for machine in release.found(world, replace(key, job=job, instance=""), zones=(), limit_s=NAMED_LIMIT_S)
+        ]
+    except CleanupUnverifiedError as error:
+        world.job.log(f"{error}; the listing tells")
+        return []
+
+
+def _tries(world: World, key: RunKey) -> Iterator[tuple[RunKey, tuple[str, ...]]]:
     """The key and the zones of each try of each slot; without a record the first try, in all zones."""
     for slot in records.slots(world.files) or [key.slot]:
         record, own = records.find(world.files, slot), replace(key, slot=slot)
@@ -77,58 +128,53 @@ def _own_keys(world: World, key: RunKey) -> Iterator[tuple[RunKey, tuple[str, ..
             yield own, tuple(record.target.zones) if record else ()
 
 
-def _new(machines: Sequence[Machine], known: Sequence[Machine]) -> list[Machine]:
-    handles = {machine.handle for machine in known}
-    return [machine for machine in machines if machine.handle not in handles]
-
-
-def _others(world: World, owner: Owner, key: RunKey, *, known: Sequence[Machine]) -> list[Machine]:
-    """What else the owner's listing shows. The job's own cleanup goes on without it: its machines have names."""
+def _others(world: World, owner: Owner, key: RunKey) -> list[Machine]:
+    """What the owner's listing shows. The job's own cleanup goes on without it: its machines have names."""
     try:
-        return _new(_listed(world, owner), known)
-    except errors.CleanupUnverifiedError as error:
+        return release.listed(world, owner)
+    except CleanupUnverifiedError as error:
         if owner != lease.of_job(key) or not records.slots(world.files):
             raise
         world.job.warning("cleanup", f"{error}; this job's own machines were looked up by name")
         return []
 
 
-def _listed(world: World, owner: Owner) -> list[Machine]:
-    deadline = world.clock.now() + LISTING_LIMIT_S
-    for pause in release.pauses():
-        try:
-            return world.machines.list_owned(owner)
-        except errors.TransientError as error:
-            if world.clock.now() >= deadline:
-                raise errors.CleanupUnverifiedError(
-                    f"could not list the machines: {error}", commands=("accel-ci cleanup",)
-                ) from error
-            world.clock.sleep(pause)
-    raise AssertionError("pauses never end")
-
-
-def _end(world: World, doomed: Sequence[Machine], *, deadline: float, dry_run: bool) -> CleanupFacts:
-    handles = sorted(machine.handle for machine in doomed)
+def _end(world: World, machines: Sequence[Machine], *, deadline: float, dry_run: bool) -> CleanupFacts:
+    handles = sorted(machine.handle for machine in machines)
     for handle in handles:
         world.job.log(f"found {handle}{' (dry run: left alone)' if dry_run else ''}")
+    left = [] if dry_run else release.end(world, handles, limit_s=max(0.0, deadline - world.clock.now()))
+    return _facts(world, handles, left, dry_run=dry_run)
+
+
+def _facts(world: World, handles: list[str], left: list[str], *, dry_run: bool) -> CleanupFacts:
     if dry_run:
         return CleanupFacts(found=handles)
-    left = release.end(world, handles, limit_s=max(0.0, deadline - world.clock.now()))
     gone = [handle for handle in handles if handle not in left]
     for handle in gone:
         world.job.log(f"{handle} is gone")
     return CleanupFacts(found=handles, released=gone, left=left, verified_at=None if left else world.clock.now())
 
 
-def _look_again(world: World, owner: Owner) -> list[Machine]:
-    """What the listing shows afterwards: nothing, or what landed late. The proof is each machine's own look-up."""
+def _look_again(
+    world: World, owner: Owner, doomed: _Doomed, facts: CleanupFacts, *, deadline: float, dry_run: bool
+) -> CleanupFacts:
+    """The facts with the listing afterwards: it shows nothing, or what landed late, which ends too.
+
+    The proof is each machine's own look-up, which no listing can spoil.
+    """
     try:
         listed = world.machines.list_owned(owner)
     except errors.CloudError as error:
         world.job.log(f"the listing afterwards failed: {error}")
-        return []
-    world.job.log(f"the listing afterwards: {', '.join(machine.handle for machine in listed) or 'no machine'}")
-    return listed
+        return facts
+    known = len(doomed.machines)
+    _add(world, doomed, owner, lambda: listed, dry_run=dry_run)
+    if late := doomed.machines[known:]:
+        facts = _both(facts, _end(world, late, deadline=deadline, dry_run=dry_run))
+    shown = sorted(each.handle for each in listed if each not in late and each.handle not in doomed.kept)
+    world.job.log(f"the listing afterwards: {', '.join(shown) or 'no machine'}")
+    return facts.model_copy(update={"listed": shown})
 
 
 def _both(one: CleanupFacts, other: CleanupFacts) -> CleanupFacts:
@@ -141,17 +187,32 @@ def _both(one: CleanupFacts, other: CleanupFacts) -> CleanupFacts:
     )
 
 
-def _proven(world: World, facts: CleanupFacts) -> CleanupFacts:
-    if facts.left:
-        raise errors.CleanupUnverifiedError(
-            f"{len(facts.left)} machine(s) may still live: {', '.join(facts.left)}",
-            commands=tuple(world.machines.release_command(handle) for handle in facts.left),
+def _prove(world: World, facts: CleanupFacts, doomed: _Doomed) -> None:
+    """Show the proof where people look; raise when there is none."""
+    commands = {handle: world.machines.release_command(handle) for handle in facts.left}
+    world.job.summary(proof.cleanup(facts, commands))
+    for handle, command in commands.items():
+        world.job.error(
+            "a machine may still live", f"{handle} may still live and cost money. End it by hand: {command}"
         )
-    return facts
+    if facts.left:
+        raise CleanupUnverifiedError(
+            f"{len(facts.left)} machine(s) may still live: {', '.join(facts.left)}", commands=tuple(commands.values())
+        )
+    for error in doomed.blind:
+        raise error
+
+
+def _keep(world: World, facts: CleanupFacts, doomed: _Doomed, *, mine: bool) -> None:
+    """Add the proof to the records of this job, and forget its key. Cleanup itself depends on neither."""
+    for slot in records.slots(world.files):
+        _remember(world, slot, facts)
+    if mine and facts.verified_at is not None and not doomed.kept and not doomed.blind:
+        for name in world.files.names(KEY_FILES):
+            world.files.remove(name)
 
 
 def _remember(world: World, slot: str, facts: CleanupFacts) -> None:
-    """Add the proof to the slot's record: cleanup itself never depends on it."""
     record = records.load(world.files, slot)
     record.cleanup = facts
     machine = record.machine
@@ -160,13 +221,14 @@ def _remember(world: World, slot: str, facts: CleanupFacts) -> None:
     records.save(world.files, record)
 
 
-def _expired(machine: Machine, *, before: float) -> bool:
-    expiry = lease.expires_at(machine.labels)
-    return expiry is not None and expiry < before
-
-
-def _kept(world: World, machine: Machine) -> bool:
-    kept = lease.kept(machine.labels, now=world.clock.now())
-    if kept:
-        world.job.warning("kept machine", f"{machine.handle} has keep-until and goes on costing money until then")
-    return kept
+def _warn_of_cost(world: World, machine: Machine) -> None:
+    until = units.moment(float(machine.labels["accel-ci-keep-until"]))
+    spec = MachineSpec(
+        backend=machine.backend, accelerator=machine.accelerator, zones=(machine.zone,), spot=machine.spot
+    )
+    try:
+        rate = world.machines.candidates(spec)[0].dollars_per_hour
+    except errors.AccelError:
+        rate = None
+    price = "" if rate is None else f", {units.dollars(rate)} an hour"
+    world.job.warning("kept machine", f"{machine.handle} has keep-until and goes on costing money until {until}{price}")

@@ -14,14 +14,16 @@ from accel_ci.ports.world import World
 
 def provision(world: World, record: RunRecord, key: RunKey, *, order: Order) -> RunRecord:
     """The record with its machine, which is ready; the error that ended the walk otherwise, its verdict in the record."""
+    if record.tries and record.tries[-1].outcome == acquire.READY:
+        record.tries.pop()  # it crashed before it kept the machine, which is asked for once more
     records.save(world.files, record)
-    key = replace(key, try_=len(record.tries) + 1)  # after a crash: what was tried is not tried again
 
     def tell(attempt: Try) -> None:
         record.tries.append(attempt)
         records.save(world.files, record)
 
     watch = Watch(
+        tried=tuple(record.tries),
         tell=tell,
         take=lambda leased: _lease(world, record, leased),
         meanwhile=lambda: sweeping.in_passing(world, key.repository_id),

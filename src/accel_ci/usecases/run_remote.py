@@ -65,6 +65,7 @@ def _phase(world: World, work: Work, *, record: RunRecord, name: str, command: s
         limit_s=limit_s,
         lease_expires_at=record.machine.expires_at,
         environment=work.environment,
+        secrets=work.secrets,
         directory=work.directory,
     )
 
@@ -95,8 +96,11 @@ def _with_results(
 ) -> tuple[Verdict, str]:
     """The verdict after the test reports had their say: they can only make it worse."""
     try:
+        patterns, secrets = work.report_patterns, work.secrets.values()
         found = reach.retried(
-            world, lambda: reports.fetched(world, machine, work.report_patterns, slot=record.identity.slot), what="get"
+            world,
+            lambda: reports.fetched(world, machine, patterns, slot=record.identity.slot, secrets=secrets),
+            what="get",
         )
     except errors.CloudError as error:
         unknown = f"the test reports could not be fetched: {error}"

@@ -7,6 +7,8 @@ import multiprocessing
 from collections.abc import Iterator, Sequence
 from functools import partial
 
+from accel_ci_sim.direct import setting
+from accel_ci_sim.direct.setting import Setting
 from accel_ci_sim.direct.simulation import Simulation
 from accel_ci_sim.direct.tally import Tally
 from accel_ci_sim.world.faults import Aim
@@ -14,10 +16,12 @@ from accel_ci_sim.world.faults import Aim
 CHUNK = 100
 
 
-def run(seed: int, worlds: Sequence[int], *, rate: float, jobs: int = 1) -> Tally:
+def run(
+    seed: int, worlds: Sequence[int], *, rate: float, jobs: int = 1, how: Setting = setting.USUAL
+) -> Tally:
     """The figures of these worlds together; the same for any number of jobs."""
     total = Tally()
-    for tally in _tallies(seed, worlds, rate=rate, jobs=jobs):
+    for tally in _tallies(seed, worlds, rate=rate, jobs=jobs, how=how):
         total.add(tally)
     return total
 
@@ -38,9 +42,9 @@ def one(seed: int, world: int, *, rate: float, aims: tuple[Aim, ...] = ()) -> tu
     return tally, simulation.scene.timeline.lines or []
 
 
-def _tallies(seed: int, worlds: Sequence[int], *, rate: float, jobs: int) -> Iterator[Tally]:
+def _tallies(seed: int, worlds: Sequence[int], *, rate: float, jobs: int, how: Setting) -> Iterator[Tally]:
     chunks = [worlds[start : start + CHUNK] for start in range(0, len(worlds), CHUNK)]
-    work = partial(_chunk, seed, rate=rate)
+    work = partial(_chunk, seed, rate=rate, how=how)
     if jobs == 1:
         yield from map(work, chunks)
         return
@@ -48,13 +52,13 @@ def _tallies(seed: int, worlds: Sequence[int], *, rate: float, jobs: int) -> Ite
         yield from pool.imap(work, chunks)
 
 
-def _chunk(seed: int, worlds: Sequence[int], *, rate: float) -> Tally:
+def _chunk(seed: int, worlds: Sequence[int], *, rate: float, how: Setting) -> Tally:
     """One chunk, without the collector of cycles in between: worlds are small, and it costs a tenth of the time."""
     total = Tally()
     gc.disable()
     try:
         for world in worlds:
-            total.add(Simulation(seed, world, rate=rate).tally())
+            total.add(Simulation(seed, world, rate=rate, how=how).tally())
     finally:
         gc.enable()
     gc.collect()

@@ -169,7 +169,6 @@ class CiJob:
         for machine in scene.cloud.alive():
             if machine.request.asker == self._run.name and machine.state is State.READY:
                 scene.cloud.annotate(*machine.place, {"accel-ci-keep-until": str(until)})
-                machine.kept_at = scene.schedule.now
                 scene.timeline.tell(self._run.name, f"{machine.request.name} is to be kept for a while")
 
     def _lose(self) -> None:

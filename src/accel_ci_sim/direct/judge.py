@@ -12,6 +12,7 @@ from typing import Protocol
 from accel_ci.domain import lease
 from accel_ci.domain.errors import AccelError, CancelledError, CleanupUnverifiedError
 from accel_ci.domain.lease import Owner
+from accel_ci.operations import sweeping
 from accel_ci_sim.direct import handles
 from accel_ci_sim.direct.layers import Layer
 from accel_ci_sim.direct.plans import RunPlan
@@ -22,6 +23,7 @@ from accel_ci_sim.direct.verdict_judge import VerdictJudge
 from accel_ci_sim.world.machine import Machine, State
 from accel_ci_sim.world.weather import LATENESS_S, LONGEST_LISTING_LAG_S, LONGEST_RELEASE_S
 
+OBEY_S = 1.0
 SLACK_S = LONGEST_RELEASE_S + 60.0  # a release that sticks, and a sweep's own time
 
 
@@ -36,6 +38,9 @@ class Party(Protocol):
     listed: set[str]
     asked: set[str]
     warned: set[str]
+    met: int
+    signalled_at: float | None
+    released_at: float | None
 
     @property
     def name(self) -> str:
@@ -78,9 +83,11 @@ class Judge:
             self._broken("I9", f"{process.name} asks for a machine, but its verdict is {verdict} already")
 
     def releases(self, process: Party, machine: Machine) -> None:
-        """I2: only the machine's own run, or a sweeper after expiry and grace, may end it; nobody while it is kept."""
+        """I2: only the machine's own run, or a sweeper after expiry and grace, may end it; no cleanup while it is kept."""
         self.scene.released(process.role, machine)
         owner, now = machine.request.asker, self.scene.schedule.now
+        if process.signalled_at is not None and process.released_at is None:
+            process.released_at = now
         expired = now >= (lease.expires_at(machine.labels) or 0) + self.scene.sweep_grace_s
         if process.role == "sweep":
             allowed = expired or self.scene.completed_for(owner) >= self.scene.sweep_grace_s
@@ -90,13 +97,14 @@ class Judge:
         if not allowed:
             self._broken("I2", f"{process.name} releases {handles.of(machine)}, which belongs to {owner}")
         kept = machine.kept_at is not None and machine.kept_at < process.began_at
-        if kept and lease.kept(machine.labels, now=now):
+        if kept and process.role not in ("provision", "journey") and lease.kept(machine.labels, now=now):
             self._broken("I2", f"{process.name} releases {handles.of(machine)}, which somebody keeps")
 
     def cleanup_ended(self, process: Party, owner: Owner, *, error: AccelError | None) -> None:
         """I-clean: a proof is true of all that could be seen; without one, everything seen was asked to end at least."""
         if isinstance(error, CleanupUnverifiedError):
-            ignored = sorted(process.listed - process.asked - self._kept())
+            theirs = {handles.of(each) for each in self.scene.cloud.machines if _owned(owner, each)}
+            ignored = sorted((process.listed & theirs) - process.asked - self._kept())
             if ignored:
                 self._broken("I-clean", f"{process.name} gave up and never asked for the end of {', '.join(ignored)}")
             return
@@ -107,8 +115,17 @@ class Judge:
             if machine.request.asker == process.run and process.role != "cleanup-job":
                 seen_at = machine.landed_at  # this job's own tries are looked up by name
             seen = process.listed_at is not None and seen_at <= process.listed_at and machine.kept_at is None
-            if seen and owner.owns(machine.request.name, machine.labels):
+            if seen and _owned(owner, machine):
                 self._broken("I-clean", f"{process.name} claims success, but {handles.of(machine)} lives")
+
+    def ends(self, process: Party, *, done: bool) -> None:
+        """I-signal and I-beside, when a provision that met no fate came to its end."""
+        if process.role != "provision" or process.met or self.scene.cloud.weather.outages:
+            return
+        if process.signalled_at is not None:
+            self._obeyed(process)
+        elif done and Layer.BESIDE in self.scene.layers:
+            self._swept(process)
 
     def reported(self, run: Run, process: Party) -> None:
         """A report came to its end: what it had to leave is there."""
@@ -146,6 +163,26 @@ class Judge:
         if len(theirs) > allowed:
             self._broken("I9", f"{machine.request.asker} has {len(theirs)} machines at once")
 
+    def _obeyed(self, process: Party) -> None:
+        """I-signal: what a provision made is asked to end within a second of the signal, or of its landing."""
+        assert process.signalled_at is not None
+        for machine in self.scene.cloud.alive():
+            mine = machine.request.asker == process.run and machine.landed_at >= process.began_at
+            if mine and machine.state is not State.RELEASING and machine.serial not in self.late:
+                self._broken("I-signal", f"{process.name} was told to stop and leaves {handles.of(machine)} alone")
+        if process.released_at is not None and process.released_at > process.signalled_at + OBEY_S:
+            waited = process.released_at - process.signalled_at
+            self._broken("I-signal", f"{process.name} asked for the first end {waited:.1f} s after the signal")
+
+    def _swept(self, process: Party) -> None:
+        """I-beside: what was overdue when a provision began was asked to end beside it."""
+        began_at, lag = process.began_at, LONGEST_LISTING_LAG_S
+        for machine in self.scene.cloud.alive():
+            expiry = lease.expires_at(machine.labels) or 0
+            overdue = expiry + sweeping.GRACE_S < began_at and machine.landed_at + lag < began_at
+            if overdue and machine.state is not State.RELEASING and machine.kept_at is None and not machine.refusals:
+                self._broken("I-beside", f"{process.name} went by {handles.of(machine)}, which is overdue")
+
     def _kept(self) -> set[str]:
         return {handles.of(each) for each in self.scene.cloud.alive() if each.kept_at is not None}
 
@@ -171,6 +208,10 @@ class Judge:
 
     def _broken(self, rule: str, what: str) -> None:
         self.scene.broken(rule, what)
+
+
+def _owned(owner: Owner, machine: Machine) -> bool:
+    return owner.owns(machine.request.name, machine.labels)
 
 
 def _may_release(process: Party, owner: RunPlan, actor: RunPlan) -> bool:

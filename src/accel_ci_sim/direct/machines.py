@@ -68,12 +68,13 @@ class Machines:
 
     def list_owned(self, owner: Owner) -> list[machine.Machine]:
         """See ports.machines.Machines. Stale, as listings are."""
-        if self._process.listed_at is None:
+        if self._process.listed_at is None and owner.run_id is not None:
             self._process.listed_at = self._process.scene.schedule.now
         owned = [
             of_world(each, state) for each, state in self._cloud.listed() if owner.owns(each.request.name, each.labels)
         ]
-        self._process.listed.update(each.handle for each in owned)
+        if owner.run_id is not None:  # what a sweep beside provision sees is not this run's to end
+            self._process.listed.update(each.handle for each in owned)
         return owned
 
     def release(self, handle: str) -> None:

@@ -67,6 +67,9 @@ class Process:
         self.began_at = scene.schedule.now
         self.delayed_s = 0.0  # by fates
         self.warned: set[str] = set()  # the titles of its warnings
+        self.met = 0  # fates
+        self.signalled_at: float | None = None
+        self.released_at: float | None = None  # when it first asked for a machine's end after the signal
         self.dead = False
         self.listed_at: float | None = None  # when it first saw a listing of machines
         self.listed: set[str] = set()  # the handles in all listings that it saw
@@ -115,6 +118,7 @@ class Process:
         scene.called[self.role, site.number] += 1
         fate = scene.faults.fate(site.number, site.fates, role=self.role)
         if fate is not Fate.NONE:
+            self.met += 1
             scene.fated[site.number, fate] += 1
             scene.timeline.tell(self.name, f"{site.name} meets: {fate.value}")
         return fate
@@ -160,6 +164,7 @@ class Process:
         self.scene.timeline.tell(self.name, f"gets {name}")
         if not self._interrupted:
             self._interrupted = self.attention = True
+            self.signalled_at, self.met = self.scene.schedule.now, 0
             self.scene.schedule.wake(self.actor)
 
     def _watch(self) -> None:
@@ -180,5 +185,6 @@ class Process:
     def _ended(self, outcome: Outcome) -> Outcome:
         """It ended by itself, unless it was killed while it did."""
         self.scene.timeline.say(self.name, f"ended: {outcome.error or 'done'}")
+        self.judge.ends(self, done=outcome.done)
         self.vanish()
         return outcome

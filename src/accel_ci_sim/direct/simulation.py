@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import replace
 from functools import partial
 from itertools import groupby
 
-from accel_ci_sim.direct import plans, setting, sites
+from accel_ci_sim.direct import ablated, plans, setting, sites
 from accel_ci_sim.direct.cron import Cron
 from accel_ci_sim.direct.entropy import Entropy
 from accel_ci_sim.direct.github import TOKEN
@@ -54,6 +53,7 @@ class Simulation:
         stream = dice.of(seed, number, "world")
         period_s = stream.choice(SWEEP_PERIODS_S)
         self._number, self._aims, self._how = number, aims, how
+        self._stage = how.stage.name if how.stage else ""
         calm = dice.chance(stream, CALM) and how.stage is None
         sky, drawn = self._drawn(stream, calm=calm)
         schedule = Schedule()
@@ -99,9 +99,7 @@ class Simulation:
             return stage.weather, list(stage.plans)
         sky = weather.calm(stream) if calm else weather.rough(stream, sites.FAILING)
         drawn = plans.draw(stream, sky, calm=calm)
-        if Layer.NATIVE not in self._how.layers:
-            sky = replace(sky, native_limit=False)
-        return sky, drawn
+        return ablated.weather(sky, self._how), ablated.drawn(drawn, stream, self._how)
 
     def _rest(self) -> None:
         """Faults stop once nobody but the sweepers does anything any more; from then on the bounds count."""
@@ -142,8 +140,9 @@ class Simulation:
             verdicts=Counter(str(verdict) for run in scene.runs.values() for verdict in run.verdicts.values()),
             ended_by=scene.ended_by,
             left=len(scene.cloud.alive()),
+            leaking=bool(scene.cloud.alive()),
             callers={number: [self._number] for number in called},
-            found=[Found(self._number, self._aims, violation) for violation in scene.violations],
+            found=[Found(self._number, self._aims, each, self._stage) for each in scene.violations],
             trace=hash((self._number, scene.timeline.hash)),
         )
 

@@ -30,6 +30,7 @@ class Found:
     world: int
     aims: tuple[Aim, ...]
     violation: Violation
+    stage: str = ""
 
 
 @dataclass(slots=True)
@@ -50,6 +51,7 @@ class Tally:
     called: Counter[tuple[str, int]] = field(default_factory=Counter)
     ended_by: Counter[str] = field(default_factory=Counter)
     left: int = 0
+    leaking: int = 0  # worlds with any of these
     callers: dict[int, list[int]] = field(default_factory=dict)
     found: list[Found] = field(default_factory=list)
     trace: int = 0
@@ -66,6 +68,7 @@ class Tally:
         self.called.update(other.called)
         self.ended_by.update(other.ended_by)
         self.left += other.left
+        self.leaking += other.leaking
         for site, worlds in other.callers.items():
             self.callers[site] = (self.callers.get(site, []) + worlds)[:REMEMBERED]
         self.found.extend(other.found)

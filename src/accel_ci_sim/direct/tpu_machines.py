@@ -41,10 +41,11 @@ class _Watched(TpuMachines):
 
     def list_owned(self, owner: Owner) -> list[Machine]:
         """See ports.machines.Machines."""
-        if self.process.listed_at is None:
+        if self.process.listed_at is None and owner.run_id is not None:
             self.process.listed_at = self.process.scene.schedule.now
         owned = super().list_owned(owner)
-        self.process.listed.update(each.handle for each in owned)
+        if owner.run_id is not None:
+            self.process.listed.update(each.handle for each in owned)
         return owned
 
 

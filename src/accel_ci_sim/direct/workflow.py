@@ -20,6 +20,7 @@ from accel_ci_sim.direct.plans import PULL, SHA
 from accel_ci_sim.direct.process import Process
 from accel_ci_sim.direct.runs import Run
 from accel_ci_sim.world import dice
+from accel_ci_sim.world.github import Run as GitHubRun
 from accel_ci_sim.world.schedule import Actor
 
 RERUN, RERUN_LOST = 0.15, 0.6  # of the workflow runs of the others
@@ -45,7 +46,12 @@ class Workflows:
 
     def begin(self, jobs: Sequence[Run], *, gated: bool = True) -> None:
         """Let a workflow run begin: with its gate, unless only failed jobs are run again."""
+        run_id, attempt = jobs[0].workflow
         self._going[jobs[0].workflow] = len(jobs)
+        now = self._scene.schedule.now
+        self._scene.github.runs[run_id] = GitHubRun(
+            id=run_id, status="in_progress", attempt=attempt, started_at=now, updated_at=now
+        )
         self._scene.runs.update((job.name, job) for job in jobs)
         if gated and jobs[0].plan.context.event:
             self._scene.schedule.spawn(lambda actor: self._gated(actor, jobs))
@@ -85,9 +91,16 @@ class Workflows:
         """The gate said no, or did not live to say anything: no job of the run begins."""
         for job in jobs:
             job.living = False
-        del self._going[jobs[0].workflow]
-        self._scene.completed[jobs[0].workflow] = self._scene.schedule.now
+        self._complete(jobs[0].workflow)
         self._rest()
+
+    def _complete(self, workflow: tuple[int, int]) -> None:
+        now = self._scene.schedule.now
+        del self._going[workflow]
+        self._scene.completed[workflow] = now
+        known = self._scene.github.runs[workflow[0]]
+        if known.attempt == workflow[1]:
+            known.status, known.updated_at = "completed", now
 
     def _push(self, heads: set[str]) -> None:
         heads.add(PUSHED)
@@ -121,8 +134,7 @@ class Workflows:
     def _workflow_over(self, run: Run) -> None:
         """Somebody may re-run all jobs, or those that failed, once."""
         scene = self._scene
-        del self._going[run.workflow]
-        scene.completed[run.workflow] = scene.schedule.now
+        self._complete(run.workflow)
         wish = RERUN if run.plan.mishaps.lose_s is None else RERUN_LOST
         jobs = [each for each in scene.runs.values() if each.workflow == run.workflow]
         if self._reruns and run.plan.context.attempt == 1 and dice.chance(scene.dice, wish):

@@ -81,7 +81,8 @@ async def serve(handler: Handler, host: str, port: int) -> asyncio.Server:
     async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             await _converse(handler, reader, writer)
-        except (ConnectionError, asyncio.IncompleteReadError, LostReplyError):
+        # Cancelled when the simulator ends: Python 3.11 would complain about every connection that is open then.
+        except (ConnectionError, asyncio.IncompleteReadError, LostReplyError, asyncio.CancelledError):
             pass
         finally:
             writer.close()

@@ -1,4 +1,4 @@
-"""One host of a simulated TPU: a loopback address with an sshd and a metadata server, a scratch directory, real processes."""
+"""One simulated host: a loopback address with an sshd and a metadata server, a scratch directory, real processes."""
 
 from __future__ import annotations
 
@@ -11,8 +11,10 @@ from pathlib import Path
 import asyncssh
 
 from accel_ci_sim.wire import http_server, metadata_server, processes, ssh_keys
+from accel_ci_sim.wire.console import Console
+from accel_ci_sim.wire.guest import Guest
+from accel_ci_sim.wire.outlet import Outlet
 from accel_ci_sim.wire.ssh_server import SHELL, SshServer
-from accel_ci_sim.world.tpu_node import Node, TpuWorker
 
 KEY_KINDS = ("ssh-ed25519", "ecdsa-sha2-nistp256")
 METADATA = "metadata.google.internal"
@@ -20,31 +22,39 @@ STARTUP = "startup-script"
 
 
 class Machine:
-    """A host. `home` is where logins and commands begin; `console` has what the startup script said."""
+    """A host. `home` is where logins and commands begin; `console` has what the serial port said since power came on."""
 
-    def __init__(self, node: Node, worker: TpuWorker, directory: Path, *, path: str) -> None:
+    def __init__(self, guest: Guest, directory: Path, *, path: str) -> None:
         self.home = directory / "home"
-        self.console = directory / "console"
-        self._node = node
-        self._worker = worker
+        self.console = Console(guest.hostname)
+        self._guest = guest
         self._directory = directory
         self._path = path
         self._keys: list[asyncssh.SSHKey] = []
         self._sshd: SshServer | None = None
         self._metadata: asyncio.Server | None = None
-        self._startup: asyncio.subprocess.Process | None = None
+        self._startup: asyncio.Task[None] | None = None
 
-    async def power_on(self, address: str, port: int) -> None:
-        """Come up at that address: when this returns, the machine can be reached and its startup script runs."""
+    def power_on(self, address: str, port: int) -> None:
+        """Have that address; nobody answers there yet."""
+        self._guest.computer.address, self._guest.computer.port = address, port
+        self.console.begin()
+
+    async def come_up(self) -> None:
+        """Boot: when this returns, the machine can be reached and its startup script runs."""
+        computer = self._guest.computer
+        address = computer.address
         if not self._keys:
             self._install()
-        self._metadata = await metadata_server.serve(self._node, self._worker, address)
+        self._metadata = await metadata_server.serve(self._guest, address)
         host = f"{address}:{http_server.port_of(self._metadata)}"
         (self._directory / "curl" / ".curlrc").write_text(f'connect-to = "{METADATA}:80:{host}"\n')
-        self._sshd = SshServer(self)
-        await self._sshd.listen(address, port, keys=self._keys)
-        self._worker.address, self._worker.port, self._worker.on = address, port, True
         self._host = host
+        self._sshd = SshServer(self)
+        await self._sshd.listen(address, computer.port, keys=self._keys)
+        self._tell_host_keys()
+        computer.on = True
+        self.console.come_up()
         await self._run_startup_script()
 
     def power_off(self) -> None:
@@ -53,11 +63,13 @@ class Machine:
             self._sshd.close()
         if self._metadata is not None:
             self._metadata.close()
-        self._worker.on = False
+        if self._startup is not None:
+            self._startup.cancel()
+        self._guest.computer.on = False
 
     def lets_in(self, user: str, key: tuple[str, str]) -> bool:
-        """True when the node's metadata, as it is now, gives the user this key."""
-        return key in ssh_keys.allowed(self._node.metadata, user, now=time.time())
+        """True when the metadata, as it is now, gives the user this key."""
+        return key in ssh_keys.allowed(self._guest.metadata(), user, now=time.time())
 
     def environment(self, user: str) -> Mapping[str, str]:
         """The variables of the user's commands: those of a bare machine, and where its metadata server is."""
@@ -78,27 +90,31 @@ class Machine:
         for place in (self.home, self._directory / "curl", self._directory / "tmp"):
             place.mkdir(parents=True, mode=0o700)
         self._keys = [asyncssh.generate_private_key(kind) for kind in KEY_KINDS]
-        for key in self._keys:
-            kind, text = key.export_public_key().decode("ascii").split()[:2]
-            self._worker.attributes["hostkeys", kind] = text
+
+    def _tell_host_keys(self) -> None:
+        if self._guest.tells():
+            for key in self._keys:
+                kind, text = key.export_public_key().decode("ascii").split()[:2]
+                self._guest.computer.attributes["hostkeys", kind] = text
 
     async def _run_startup_script(self) -> None:
-        script = self._node.metadata.get(STARTUP)
+        script = self._guest.metadata().get(STARTUP)
         if not script:
             return
         file = self._directory / STARTUP
         file.write_text(script)
         file.chmod(0o700)
-        with self.console.open("ab") as console:
-            self._startup = await asyncio.create_subprocess_exec(
-                *(SHELL, "-c", str(file)),
-                cwd=self.home,
-                env={**self.environment("root")},
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=console,
-                stderr=console,
-                start_new_session=True,
-            )
+        out = Outlet()
+        process = await asyncio.create_subprocess_exec(
+            *(SHELL, "-c", str(file)),
+            cwd=self.home,
+            env={**self.environment("root")},
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=out.inner,
+            stderr=out.inner,
+            start_new_session=True,
+        )
+        self._startup = asyncio.create_task(self.console.follow(STARTUP, process, out))
 
 
 def path_of(environ: Mapping[str, str], *, without: Path) -> str:

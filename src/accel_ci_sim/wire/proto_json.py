@@ -32,9 +32,7 @@ class Schema:
     presence: bool = False
 
 
-TPU = Schema(
-    package=tpu_schema.PACKAGE, messages=tpu_schema.MESSAGES, enums=tpu_schema.ENUMS, oneofs=tpu_schema.ONEOFS
-)
+TPU = Schema(package=tpu_schema.PACKAGE, messages=tpu_schema.MESSAGES, enums=tpu_schema.ENUMS, oneofs=tpu_schema.ONEOFS)
 
 
 def parsed(body: bytes, kind: str, *, root: str = "", schema: Schema = TPU) -> dict[str, Any]:

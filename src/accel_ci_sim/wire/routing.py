@@ -15,6 +15,8 @@ from accel_ci_sim.world.tpu_node import Place
 PARTS = {
     "{project}": r"projects/(?P<project>[^/]+)",
     "{place}": r"projects/(?P<project>[^/]+)/locations/(?P<zone>[^/:]+)",
+    "{zone}": r"(?P<zone>[^/:]+)",
+    "{region}": r"(?P<zone>[^/:]+)",
     "{id}": r"(?P<id>[^/:]+)",
 }
 # Every method takes these: https://cloud.google.com/apis/docs/system-parameters
@@ -25,7 +27,7 @@ SYSTEM = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One call of a method: what was in its address (`zone` and `id` may be ""), its parameters and its body."""
+    """One call of a method: what was in its address, its parameters and its body. `zone`, or a region, and `id` may be ""."""
 
     project: str
     zone: str
@@ -48,20 +50,21 @@ Method = Callable[[Call], Any]
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One method of an API: `parameters` are what its address may carry after the question mark."""
+    """One method of an API: `parameters` are what its address may carry after the question mark, `sorts` if it can."""
 
     verb: str
     address: re.Pattern[str]
     method: Method
     parameters: frozenset[str]
+    sorts: bool = False
 
 
-def route(verb: str, address: str, method: Method, *parameters: str) -> Route:
-    """A route from an address such as `{place}/nodes/{id}:stop`."""
+def route(verb: str, address: str, method: Method, *parameters: str, sorts: bool = False) -> Route:
+    """A route from an address such as `{place}/nodes/{id}:stop`; one that `sorts` knows `filter` and `orderBy`."""
     pattern = re.escape(address)
     for part, expression in PARTS.items():
         pattern = pattern.replace(re.escape(part), expression)
-    return Route(verb, re.compile(pattern), method, frozenset(parameters))
+    return Route(verb, re.compile(pattern), method, frozenset(parameters), sorts)
 
 
 def routed(routes: Sequence[Route], request: Request, address: str) -> tuple[Method, Call] | None:
@@ -82,6 +85,6 @@ def _bound(known: Route, request: Request) -> dict[str, str]:
         text += "Field '{0}' could not be found in request message."
         raise proto_json.refused([("", text.format(name)) for name in strange])
     asked = [name for name in ("filter", "orderBy") if given.get(name)]
-    if asked:
+    if asked and not known.sorts:
         raise tpu_status.unimplemented(f"The simulator does not model '{asked[0]}'.")
     return given

@@ -15,7 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from accel_ci_sim.wire import environment, http_server, loopback, machine, processes
+from accel_ci_sim.wire import api, environment, hosts, http_server, loopback, machine, processes, tpu_inside
+from accel_ci_sim.wire.compute_inside import Insides
+from accel_ci_sim.wire.compute_service import ComputeService
 from accel_ci_sim.wire.environment import Site
 from accel_ci_sim.wire.front import Front
 from accel_ci_sim.wire.hosts import LoopbackHosts
@@ -23,7 +25,10 @@ from accel_ci_sim.wire.identity_service import IdentityService
 from accel_ci_sim.wire.knob_file import KnobFile
 from accel_ci_sim.wire.real_time import RealTime
 from accel_ci_sim.wire.tpu_service import TpuService
+from accel_ci_sim.world.compute import ComputeCloud
+from accel_ci_sim.world.compute_instance import Instance
 from accel_ci_sim.world.tpu import TpuCloud
+from accel_ci_sim.world.tpu_node import Node
 from accel_ci_sim.world.tpu_queue import TpuQueue
 
 HOST = "127.0.0.1"
@@ -82,14 +87,23 @@ class Simulator:
         addresses = loopback.claim(plan.ssh_ports)
         closing.callback(addresses.close)
         path = machine.path_of(self._environ, without=plan.directory / "bin")
-        hosts = LoopbackHosts(addresses, machines, path=path, failed=lambda text: _say(log, text))
-        closing.push_async_callback(hosts.close)
+        place = hosts.Site(addresses=addresses, directory=machines, path=path, failed=lambda text: _say(log, text))
+        closing.callback(shutil.rmtree, machines, ignore_errors=True)
         knobs = KnobFile(plan.directory / "knobs.json")
         knobs.changed()
-        cloud = TpuCloud(RealTime(), hosts, knobs.knobs)
+        nodes: LoopbackHosts[Node] = LoopbackHosts(place, tpu_inside.guests)
+        closing.push_async_callback(nodes.close)
+        tpu = TpuCloud(RealTime(), nodes, knobs.knobs)
+        insides = Insides()
+        instances: LoopbackHosts[Instance] = LoopbackHosts(place, insides.guests)
+        closing.push_async_callback(instances.close)
+        insides.cloud = compute = ComputeCloud(RealTime(), instances, knobs.knobs)
         identity = IdentityService(plan.project, lambda: knobs.knobs, now=time.time)
-        service = TpuService(cloud, TpuQueue(cloud))
-        front = Front(cloud, service, knobs, identity=identity, log=lambda text: _say(log, text))
+        apis = [
+            *api.tpu_apis(tpu, TpuService(tpu, TpuQueue(tpu))),
+            api.compute_api(compute, ComputeService(compute, instances.console)),
+        ]
+        front = Front(tpu, compute, knobs, apis=apis, identity=identity, log=lambda text: _say(log, text))
         server = await http_server.serve(front.answer, HOST, plan.port)
         closing.callback(server.close)
         looking = asyncio.create_task(_look(front))

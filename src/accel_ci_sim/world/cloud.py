@@ -116,6 +116,7 @@ class Cloud:
         machine = self.get(zone, name)
         if machine is not None:
             machine.labels.update(labels)
+            machine.kept_at = self._schedule.now
 
     def alive(self) -> list[Machine]:
         """What costs money now."""

@@ -93,7 +93,9 @@ IMAGES = tuple(
             for driver in ("550", "570", "580")
         ),
         *(
-            _family(ACCELERATED, f"ubuntu-accel-{release}-amd64-tpu-{chips}", 10, f"Ubuntu {release} for Cloud TPU {chips}")
+            _family(
+                ACCELERATED, f"ubuntu-accel-{release}-amd64-tpu-{chips}", 10, f"Ubuntu {release} for Cloud TPU {chips}"
+            )
             for release, chips in (("2204", "v5e-v5p-v6e"), ("2404", "v5e-v5p-v6e"), ("2404", "tpu7x"))
         ),
         *(

@@ -33,9 +33,6 @@ class InstanceHosts(Protocol):
     def discard(self, instance: Instance) -> None:
         """Forget its disk."""
 
-    def console(self, instance: Instance) -> bytes:
-        """What its serial port has said since it was assigned."""
-
 
 class InstanceLife:
     """The instances that exist, by name; `ledger` has every one there ever was. `on_turn` hears of every change."""

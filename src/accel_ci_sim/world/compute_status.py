@@ -138,9 +138,7 @@ def over_quota(metric: str, limit: int, region: str) -> Problem:
     )
 
 
-def stockout(
-    path: str, machine_type: str, accelerators: Mapping[str, int], elsewhere: Sequence[str] = ()
-) -> Problem:
+def stockout(path: str, machine_type: str, accelerators: Mapping[str, int], elsewhere: Sequence[str] = ()) -> Problem:
     """The zone has none left; `elsewhere` are zones that still have."""
     zone = path.rpartition("/")[2]
     beside = "".join(f" with {count} {name} accelerator(s)" for name, count in accelerators.items())
@@ -155,7 +153,10 @@ def stockout(
         "with a different VM hardware configuration or at a later time. For more information, see the troubleshooting "
         "documentation."
     )
-    link = {"description": "Troubleshooting documentation", "url": "https://cloud.google.com/compute/docs/resource-error"}
+    link = {
+        "description": "Troubleshooting documentation",
+        "url": "https://cloud.google.com/compute/docs/resource-error",
+    }
     info = {
         "reason": "resource_availability",
         "domain": DOMAIN,

@@ -129,7 +129,7 @@ class CheckRun:
 
 @dataclass(slots=True, kw_only=True)
 class Run:
-    """A workflow run; a `stubborn` one ends only when forced."""
+    """A workflow run; a `stubborn` one ends only when forced. Its times are of its newest attempt; 0: of no interest."""
 
     id: int
     workflow: str = "tests.yml"
@@ -138,6 +138,8 @@ class Run:
     attempt: int = 1
     pulls: tuple[int, ...] = ()
     stubborn: bool = False
+    started_at: float = 0.0
+    updated_at: float = 0.0
     jobs: list[Job] = field(default_factory=list)
 
 

@@ -33,7 +33,7 @@ class TpuQueue:
         self._cloud = cloud
         self._life = cloud.life
         self._all = cloud.queued
-        self._requests: dict[str, Operation] = {}
+        self._requests: dict[tuple[str, str], Operation] = {}
         self._deletions: dict[str, Operation] = {}
         cloud.life.on_lost = self._lost
         cloud.life.on_gone = self._gone
@@ -51,9 +51,9 @@ class TpuQueue:
 
         The same request id again is answered as before.
         """
-        if request_id in self._requests:
-            return self._requests[request_id]
         name = place.queued(queued_id)
+        if (name, request_id) in self._requests:
+            return self._requests[name, request_id]
         if not NODE_ID.fullmatch(queued_id):
             raise tpu_status.invalid(f"Invalid queued resource id '{queued_id}'")
         if name in self._all:
@@ -76,8 +76,8 @@ class TpuQueue:
 
     def delete(self, name: str, *, force: bool, request_id: str = "") -> Operation:
         """Begin to delete a request; with `force` its nodes as well, otherwise only one that has none."""
-        if request_id in self._requests:
-            return self._requests[request_id]
+        if (name, request_id) in self._requests:
+            return self._requests[name, request_id]
         queued = self.get(name)
         if queued.state is QueuedState.DELETING:
             raise tpu_status.busy()
@@ -136,7 +136,7 @@ class TpuQueue:
     def _begin(self, verb: str, queued: Queued, request_id: str = "") -> Operation:
         operation = self._cloud.operations.begin(verb, queued.name)
         if request_id:
-            self._requests[request_id] = operation
+            self._requests[queued.name, request_id] = operation
         return operation
 
     def _wait(self, queued: Queued) -> None:

@@ -95,10 +95,13 @@ class TpuSky:
 
     def annotate(self, zone: str, name: str, labels: Mapping[str, str]) -> None:
         """Add labels to a living node."""
-        machine = self.get(zone, name)
-        if machine is not None:
+        place = Place(PROJECT, zone)
+        if place.node(name) not in self._nodes:
+            return
+        for machine in self.doomed(zone, name):  # what is kept is the node, and its request with it
             machine.labels.update(labels)
-            self.tpu.node(Place(PROJECT, zone).node(name)).spec["labels"] = dict(machine.labels)
+            machine.kept_at = self._schedule.now
+        self.tpu.node(place.node(name)).spec["labels"] = dict(self._nodes[place.node(name)].labels)
 
     def alive(self) -> list[Machine]:
         """What costs money or holds quota now."""

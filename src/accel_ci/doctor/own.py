@@ -1,0 +1,92 @@
+"""Rules about accel-ci's own actions."""
+
+from __future__ import annotations
+
+from accel_ci.doctor.rule import Found, rule
+from accel_ci.doctor.workflow import Workflow
+
+CHECK = "accel-ci"
+
+
+@rule(
+    why="""Outside `schedule`, `push` and `workflow_dispatch` provision needs the gate's grant: who allowed which
+    commit. Without it provision refuses, and nothing is tested.""",
+    mend="""
+    jobs:
+      gate:
+        runs-on: ubuntu-latest
+        permissions: {checks: write, contents: read, pull-requests: write}
+        outputs: {allowed: "${{ steps.gate.outputs.allowed }}", grant: "${{ steps.gate.outputs.grant }}"}
+        steps: [{id: gate, uses: org/accel-ci/gate@v1}]
+      tpu:
+        needs: gate
+        if: needs.gate.outputs.allowed == 'true'
+        steps:
+          - {uses: org/accel-ci/provision@v1, with: {grant: "${{ needs.gate.outputs.grant }}", accelerator: v6e-1}}
+    """,
+)
+def provision_without_gate(workflow: Workflow) -> Found:
+    """`provision` for pull requests without a grant."""
+    if not workflow.for_pull_requests and "issue_comment" not in workflow.events:
+        return
+    for step in workflow.steps:
+        if step.ours == "provision" and ".outputs.grant" not in step.tree.get("with", "grant").text:
+            yield step.tree, "a pull request's machine needs the gate's grant, and none is given"
+
+
+@rule(
+    why="""Nothing but a step after it gives the machine back in time: without one it lives, and costs money, until its
+    lease ends.""",
+    mend="""
+    steps:
+      - {uses: org/accel-ci/provision@v1, with: {accelerator: v6e-1}}
+      - {uses: org/accel-ci/run-remote@v1, with: {run: "python -m pytest"}}
+      - {if: always(), uses: org/accel-ci/cleanup@v1}
+    """,
+)
+def provision_without_cleanup(workflow: Workflow) -> Found:
+    """`provision` in a job without a `cleanup` step behind it."""
+    for job in workflow.jobs:
+        steps = [step.ours for step in job.steps]
+        if "provision" in steps and "cleanup" not in steps[steps.index("provision") :]:
+            yield job.steps[steps.index("provision")].tree, "no step of this job gives the machine back"
+
+
+@rule(
+    why="""The gate opens a check under its name, and report ends the check of the name that it is given. Where the two
+    differ the gate's check stays pending for ever, and a pull request that requires it can never be merged.""",
+    mend="""
+    steps:
+      - {uses: org/accel-ci/gate@v1, with: {check: accel-ci}}
+      # ... and in the testing job
+      - {if: always(), uses: org/accel-ci/report@v1, with: {check: accel-ci}}
+    """,
+)
+def check_names_differ(workflow: Workflow) -> Found:
+    """A `report` that ends a check which no gate of the workflow opened."""
+    opened = {step.tree.get("with", "check").text or CHECK for step in workflow.steps if step.ours == "gate"}
+    for step in workflow.steps:
+        name = step.tree.get("with", "check").text or CHECK
+        if opened and step.ours == "report" and name not in opened:
+            yield (
+                step.tree,
+                f"ends the check `{name}`; the gate opened {', '.join(f'`{each}`' for each in sorted(opened))}",
+            )
+
+
+@rule(
+    why="""After a failed test every step without `if: always()` is left out: then the comment, the check and the files
+    are missing just where there is something to read.""",
+    mend="""
+    steps:
+      - {if: always(), uses: org/accel-ci/collect@v1, with: {paths: "results/**"}}
+      - {if: always(), uses: org/accel-ci/cleanup@v1}
+      - {if: always(), uses: org/accel-ci/report@v1}
+    """,
+)
+def report_not_always(workflow: Workflow) -> Found:
+    """`collect` or `report` behind a step that may fail, without `always()`."""
+    for job in workflow.jobs:
+        for number, step in enumerate(job.steps):
+            if step.ours in ("collect", "report") and number and not step.always:
+                yield step.tree, f"`{step.ours}` is left out when a test fails"

@@ -1,0 +1,71 @@
+"""Rules about what people are told."""
+
+from __future__ import annotations
+
+import re
+
+from accel_ci.doctor.rule import Found, rule
+from accel_ci.doctor.workflow import Workflow
+
+NEW_ISSUE = re.compile(r"\bissues\.create\(|\bgh issue create\b")
+NEW_COMMENT = re.compile(r"\bissues\.createComment\(|\bgh (?:pr|issue) comment\b(?!.*--edit-last)")
+LOOKS_FIRST = re.compile(r"\blistForRepo\b|\bgh issue list\b|\bissuesAndPullRequests\b|\blistComments\b|\bgh api\b")
+REPORT = """
+    steps:
+      - if: always()
+        uses: org/accel-ci/report@v1
+    """
+
+
+@rule(
+    why="""A job that is cancelled or runs into its `timeout-minutes` is not failed to GitHub: `failure()` is false, and
+    nobody is told. A hanging test is the commonest failure of a night.""",
+    mend="""
+    steps:
+      - if: always() && job.status != 'success'
+        run: echo "tell somebody"
+    """,
+)
+def failure_blind_to_cancel(workflow: Workflow) -> Found:
+    """`failure()` alone in a step's or job's condition."""
+    for part in (*workflow.steps, *workflow.jobs):
+        if "failure()" in part.condition and not re.search(r"cancelled\(\)|always\(\)", part.condition):
+            yield part.tree.get("if"), "is false after a cancel and after the job's own time limit: nobody is told"
+
+
+@rule(
+    why="""Each red night opens another issue, and no green night closes any: after a week nobody reads them. One open
+    issue per failing branch, with a comment for each further night and closed by the first green one, is what `report`
+    keeps.""",
+    mend=REPORT,
+)
+def new_issue_every_night(workflow: Workflow) -> Found:
+    """An issue that is opened without a look for an open one."""
+    for step in workflow.steps:
+        if NEW_ISSUE.search(step.script.text) and not LOOKS_FIRST.search(step.script.text):
+            yield step.tree, "opens another issue at every failure, and closes none"
+
+
+@rule(
+    why="""Each run adds another comment, and people lose the newest among them. One comment that is written anew tells
+    the state of the newest commit; `report` keeps one, for pass and fail alike.""",
+    mend=REPORT,
+)
+def new_comment_every_run(workflow: Workflow) -> Found:
+    """A comment that is added without a look for an earlier one."""
+    for step in workflow.steps:
+        if NEW_COMMENT.search(step.script.text) and not LOOKS_FIRST.search(step.script.text):
+            yield step.tree, "adds another comment at every run"
+
+
+@rule(
+    why="""Who set the label and waits reads "passed" or nothing at all: a failed, cancelled or never started run looks
+    as if it went on. An old "passed" stays below a new commit that failed.""",
+    mend=REPORT,
+)
+def only_success_is_told(workflow: Workflow) -> Found:
+    """A comment that only a pass writes."""
+    comments = [step for step in workflow.steps if NEW_COMMENT.search(step.script.text)]
+    if comments and all(not step.condition or step.condition.strip("${} ") == "success()" for step in comments):
+        for step in comments:
+            yield step.tree, "says so when the tests pass, and nothing when they do not"

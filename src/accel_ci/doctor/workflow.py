@@ -1,0 +1,179 @@
+"""A workflow as the rules look at it: events, jobs, steps, scripts, each with its place in the file."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+from accel_ci.formats.yaml_tree import Tree
+
+OURS = re.compile(
+    r"(?:(?:[\w.-]+/accel-ci|\$|\.{1,2})/(?:ghes/)?)"
+    r"(gate|provision|run-remote|collect|cleanup|report|reap-queued|container)(?:@\S+)?"
+)
+JOURNEY = re.compile(r"[\w.-]+/accel-ci(?:/ghes)?@\S+|(?:\.|\$)/?")
+CALLED = re.compile(r"(?:[\w.-]+/accel-ci|\.|\$)/\.github/workflows/test\.yml(?:@\S+)?")
+CLOUD = r"\b(?:gcloud|aws|az|kubectl|terraform|doctl|linode-cli|sky|jl|runpodctl|vastai)\b[^|&;#\n]*?"
+CREATES = re.compile(rf"{CLOUD}\b(?:create|run-instances|launch|resume)\b")
+DELETES = re.compile(rf"{CLOUD}\b(?:delete|destroy|terminate(?:-instances)?|down|pause)\b")
+STARTER = re.compile(r"[\w.-]+/ec2-github-runner@\S+")
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A line of a script, continuations joined, and the line of the file where it begins."""
+
+    text: str
+    line: int
+    column: int
+
+
+@dataclass(frozen=True)
+class Step:
+    """A step of a job."""
+
+    tree: Tree
+
+    @property
+    def condition(self) -> str:
+        """Its `if`."""
+        return self.tree.get("if").text
+
+    @property
+    def uses(self) -> str:
+        """The action, "" for a script."""
+        return self.tree.get("uses").text
+
+    @property
+    def script(self) -> Tree:
+        """Its shell or JavaScript text."""
+        return self.tree.get("run") or self.tree.get("with", "script")
+
+    @cached_property
+    def lines(self) -> tuple[Line, ...]:
+        """The shell script's lines without comments."""
+        return tuple(_lines(self.tree.get("run")))
+
+    @property
+    def ours(self) -> str:
+        """Which of our actions it uses, `run` for the whole journey; "" for none."""
+        found = OURS.fullmatch(self.uses)
+        return found[1] if found else "run" if self.uses and JOURNEY.fullmatch(self.uses) else ""
+
+    @property
+    def creates(self) -> bool:
+        """True when it asks a cloud for a machine, otherwise than through us."""
+        starts = STARTER.fullmatch(self.uses) and self.tree.get("with", "mode").text == "start"
+        return bool(starts) or any(CREATES.search(each.text) for each in self.lines)
+
+    @property
+    def deletes(self) -> bool:
+        """True when it ends a machine, otherwise than through us."""
+        stops = STARTER.fullmatch(self.uses) and self.tree.get("with", "mode").text == "stop"
+        return bool(stops) or any(DELETES.search(each.text) for each in self.lines)
+
+    @property
+    def always(self) -> bool:
+        """True when it runs after a failure and after a cancel."""
+        return runs_always(self.condition)
+
+
+@dataclass(frozen=True)
+class Job:
+    """A job of a workflow."""
+
+    name: str
+    tree: Tree
+
+    @cached_property
+    def steps(self) -> tuple[Step, ...]:
+        """Its steps; none for a called workflow."""
+        return tuple(map(Step, self.tree.get("steps").items))
+
+    @property
+    def condition(self) -> str:
+        """Its `if`."""
+        return self.tree.get("if").text
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """The jobs before it."""
+        needs = self.tree.get("needs")
+        return (needs.text,) if needs.text else tuple(item.text for item in needs.items)
+
+    @property
+    def calls_us(self) -> bool:
+        """True when it calls our workflow, which holds gate, report and cleanup."""
+        return bool(CALLED.fullmatch(self.tree.get("uses").text))
+
+    @property
+    def leases(self) -> bool:
+        """True when a step of it asks for a machine, through us or otherwise."""
+        return any(step.creates or step.ours in ("provision", "run", "container") for step in self.steps)
+
+    @property
+    def always(self) -> bool:
+        """True when it runs whatever became of the jobs before it."""
+        return runs_always(self.condition)
+
+
+@dataclass(frozen=True)
+class Workflow:
+    """One file below .github/workflows."""
+
+    path: str
+    tree: Tree
+
+    @cached_property
+    def events(self) -> dict[str, Tree]:
+        """The events that start it, with what is said about each."""
+        on = self.tree.get("on")
+        names = [on, *on.items]
+        return {each.text: each for each in names if each.text} | on.members
+
+    @cached_property
+    def jobs(self) -> tuple[Job, ...]:
+        """Its jobs."""
+        return tuple(Job(name, tree) for name, tree in self.tree.get("jobs").members.items())
+
+    @property
+    def steps(self) -> Iterator[Step]:
+        """The steps of all jobs."""
+        return (step for job in self.jobs for step in job.steps)
+
+    @property
+    def for_pull_requests(self) -> bool:
+        """True when a pull request starts it."""
+        return not self.events.keys().isdisjoint(("pull_request", "pull_request_target"))
+
+    @property
+    def leases(self) -> bool:
+        """True when a job of it asks for a machine."""
+        return any(job.leases for job in self.jobs)
+
+    @property
+    def gated(self) -> bool:
+        """True when our gate decides, and so our check tells how it ended."""
+        return any(step.ours in ("gate", "run", "container") for step in self.steps) or any(
+            job.calls_us for job in self.jobs
+        )
+
+
+def runs_always(condition: str) -> bool:
+    """True for a condition that a failure and a cancel leave true."""
+    return bool(re.search(r"\balways\(\)|!\s*cancelled\(\)\s*\|\||\bfailure\(\)\s*\|\|\s*cancelled\(\)", condition))
+
+
+def _lines(script: Tree) -> Iterator[Line]:
+    text, first = "", 0
+    for number, line in enumerate(script.text.split("\n")):
+        first = number if not text else first
+        text += re.sub(r"(^|\s)#(?!\{).*", "", line).rstrip() if not line.rstrip().endswith("\\") else line.rstrip()
+        if text.endswith("\\"):
+            text = text[:-1].rstrip() + " "
+            continue
+        if text.strip():
+            yield Line(text.strip(), script.text_line + first, script.column + len(line) - len(line.lstrip()))
+        text = ""

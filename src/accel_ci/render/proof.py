@@ -1,0 +1,70 @@
+"""What cleanup proved and what the sweeper found, as Markdown for the step summary and for an issue."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from accel_ci.domain.record import CleanupFacts
+from accel_ci.formats import markup
+from accel_ci.render import units
+
+MOST = 200
+INCIDENT = "Machines outlived their runs"
+
+
+def cleanup(facts: CleanupFacts, commands: Mapping[str, str]) -> str:
+    """What existed, what became of it, and the listing afterwards; `commands` end by hand what may still live."""
+    if not facts.found:
+        return f"### 🧹 Cleanup\n\n✅ There was no machine. {_listing(facts)}\n"
+    good = f"✅ {units.number(len(facts.released), 'machine')} existed and ended. {_listing(facts)}"
+    bad = f"❌ {units.number(len(facts.left), 'machine')} may still live, and cost money. {_listing(facts)}"
+    rows = [f"| {markup.markdown(handle)} | {_fate(facts, handle)} |" for handle in facts.found[:MOST]]
+    table = "\n".join(["| Machine | Now |", "| --- | --- |", *rows])
+    by_hand = "\n".join(commands.values())
+    ends = f"\n\nEnd them by hand:\n\n{markup.block(by_hand, limit=8000)}" if commands else "\n"
+    return f"### 🧹 Cleanup\n\n{bad if facts.left else good}\n\n{table}{ends}"
+
+
+def incident(finds: Mapping[str, str], facts: CleanupFacts, *, url: str) -> str:
+    """The comment on one sweep: each machine, why it was ended, and what became of it."""
+    rows = [
+        f"| {markup.markdown(handle)} | {markup.markdown(why)} | {_fate(facts, handle)} |"
+        for handle, why in finds.items()
+    ]
+    where = f"[this sweep]({url})" if url.startswith("https://") else "a sweep"
+    head = f"🧯 {where} found {units.number(len(finds), 'machine')} that nothing had ended:"
+    return "\n".join([head, "", "| Machine | Why it was ended | Now |", "| --- | --- | --- |", *rows[:MOST], ""])
+
+
+def incident_body() -> str:
+    """What the issue is for."""
+    return (
+        "The sweeper ends machines that outlived their lease. It should never find one: the job, its post step and the "
+        "cleanup job all failed to end what is named below, so one of them has a bug, or could not sign in.\n\n"
+        "_This issue gets a comment for every sweep that finds something new, and is closed by the first that finds "
+        "nothing._\n"
+    )
+
+
+def clean() -> str:
+    """What is said when the issue is closed."""
+    return "✅ A sweep found nothing: no machine of this repository is past its lease.\n"
+
+
+def _fate(facts: CleanupFacts, handle: str) -> str:
+    if handle in facts.left:
+        return "❌ may still live"
+    return "gone" if handle in facts.released else "left alone"
+
+
+def _listing(facts: CleanupFacts) -> str:
+    if facts.listed is None:
+        return "There is no listing afterwards: the proof is that each machine was looked up by name."
+    if not facts.listed:
+        return "The listing afterwards shows none."
+    shown = ", ".join(map(markup.markdown, _few(facts.listed)))
+    return f"The listing afterwards shows {shown}: what was looked up by name and is gone may stay listed for a while."
+
+
+def _few(handles: Sequence[str]) -> list[str]:
+    return [*handles[:5], *([f"and {len(handles) - 5} more"] if len(handles) > 5 else [])]

@@ -1,0 +1,39 @@
+"""What changes in a drawn world when layers are switched off."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from accel_ci_sim.direct.layers import Layer
+from accel_ci_sim.direct.mishaps import Mishaps
+from accel_ci_sim.direct.plans import Form, RunPlan
+from accel_ci_sim.direct.setting import Setting
+from accel_ci_sim.world.dice import Dice
+from accel_ci_sim.world.weather import Weather
+
+DAY_S = 86_400.0
+
+
+def weather(sky: Weather, how: Setting) -> Weather:
+    """The cloud ends machines by itself only with that layer."""
+    return sky if Layer.NATIVE in how.layers else replace(sky, native_limit=False)
+
+
+def drawn(plans: list[RunPlan], stream: Dice, how: Setting) -> list[RunPlan]:
+    """Without the cleanup step every job is in steps: the journey has its cleanup inside.
+
+    Where only the sweep beside provision works, another run comes a day later.
+    """
+    if Layer.STEP in how.layers:
+        return plans
+    plans = [replace(plan, form=Form.STEPS, mishaps=_lasting(plan.mishaps)) for plan in plans]
+    if how.layers == {Layer.BESIDE}:
+        last = plans[-1]
+        context = replace(last.context, run_id=last.context.run_id + 5, instance="", siblings=1)
+        begins_s = stream.uniform(DAY_S, 2 * DAY_S)
+        plans.append(replace(last, context=context, slots=("",), mishaps=Mishaps(), begins_s=begins_s))
+    return plans
+
+
+def _lasting(mishaps: Mishaps) -> Mishaps:
+    return replace(mishaps, kill_s=None, resume_s=None, patient=False)

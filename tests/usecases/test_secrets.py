@@ -1,0 +1,153 @@
+"""Secrets from the runner to the machine: they get there, for whom they are meant, and come back nowhere."""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import replace
+
+import pytest
+
+from accel_ci import plans
+from accel_ci.adapters import sealed_box
+from accel_ci.domain import sealed
+from accel_ci.domain.errors import ConfigurationError
+from accel_ci.domain.sealed import Sealed
+from accel_ci.domain.verdict import Verdict
+from accel_ci.operations import follow
+from accel_ci.plans import Secrets
+from accel_ci.usecases import provision, report, run_remote
+from tests.fakes.remote import Script
+from tests.usecases import worlds
+from tests.usecases.worlds import HERE, KEY, WORK, Fakes
+
+SECRET = "hunter2-and-much-more"
+PRIVATE = sealed_box.new_private_key()
+NOW = 1_800_000_000.0
+
+
+def open_(box: str) -> bytes:
+    """With the repository's key."""
+    return sealed_box.open_box(box, PRIVATE)
+
+
+def box(**changes: object) -> str:
+    """What `accel-ci secrets encrypt` prints for this repository."""
+    inside = Sealed(repository_id=HERE.repository_id, name="TOKEN", value=SECRET).model_copy(update=changes)
+    return sealed.MARK + sealed_box.seal(inside.model_dump_json().encode(), sealed_box.public_key(PRIVATE))
+
+
+def handed(given: dict[str, str], *, trust: str = "trusted", repository_id: int = HERE.repository_id) -> Secrets:
+    """What this run hands over."""
+    record = worlds.record()
+    record.identity.trust = trust
+    return plans.secrets(replace(HERE, repository_id=repository_id), record, given, now=NOW, open_=open_)
+
+
+def never(box: str) -> bytes:
+    """A key that must not be used."""
+    raise AssertionError("opened")
+
+
+def test_a_sealed_value_and_a_plain_one() -> None:
+    """Both reach the tests under their names."""
+    assert handed({"TOKEN": box(), "OTHER": "in the clear"}).values == {"TOKEN": SECRET, "OTHER": "in the clear"}
+
+
+@pytest.mark.parametrize("text", [box(), SECRET])
+def test_a_stranger_gets_nothing(text: str) -> None:
+    """For a fork's commit nothing is handed over, no box is even opened, and the names of what stays are told."""
+    record = worlds.record()
+    record.identity.trust = "fork"
+    kept = plans.secrets(HERE, record, {"TOKEN": text}, now=NOW, open_=never)
+    assert kept.values == {} and kept.kept_back == "TOKEN: not handed over, this is a stranger's commit"
+
+
+def test_the_seeds_attack() -> None:
+    """A box that was copied out of a public workflow is of no use in another repository, though its key is the same."""
+    assert handed({"TOKEN": box()}).values == {"TOKEN": SECRET}
+    with pytest.raises(ConfigurationError) as error:
+        handed({"TOKEN": box()}, repository_id=666)
+    assert "sealed for another repository" in str(error.value.mistakes[0]) and SECRET not in str(error.value.mistakes)
+
+
+def test_what_is_sealed_for_nights_stays_out_of_a_push() -> None:
+    """The run goes on without it, and says so."""
+    kept = handed({"TOKEN": box(contexts=("schedule",))})
+    assert kept.values == {} and "TOKEN: not handed over, they were not sealed for push" in kept.kept_back
+
+
+@pytest.mark.parametrize("name", ["1ST", "WITH-DASH", "ACCEL_CI_RESULTS", "accel_ci_key"])
+def test_names_that_tests_cannot_have(name: str) -> None:
+    """What is no variable, or one of ours."""
+    with pytest.raises(ConfigurationError) as error:
+        handed({name: SECRET})
+    assert str(error.value.mistakes[0]) == f"{name}: is not a name that tests can have"
+
+
+def test_a_secret_that_cannot_be_hidden_is_refused() -> None:
+    """Hiding `yes` would hide every yes; its name is told, it is not."""
+    with pytest.raises(ConfigurationError) as error:
+        handed({"TOKEN": "hush"})
+    assert "shorter than 6 characters" in str(error.value.mistakes[0]) and "hush" not in str(error.value.mistakes[0])
+
+
+def test_a_representation_shows_none() -> None:
+    """Neither what is handed over nor work and phase do, so that no traceback can."""
+    work = replace(WORK, secrets={"TOKEN": SECRET})
+    assert SECRET not in repr(work) + repr(handed({"TOKEN": SECRET}))
+
+
+def finished(output: bytes, **more: object) -> Fakes:
+    """A run on two workers whose commands print this; both phases get the secret."""
+    fakes = Fakes({"setup": Script(output=output), "run": Script(output=output, exit_code=1)}, **more)
+    provision.provision(fakes.world, worlds.record(), KEY, order=worlds.order(workers=2))
+    record = run_remote.run_remote(fakes.world, replace(WORK, secrets={"TOKEN": SECRET}), slot="")
+    assert record.verdict is Verdict.FAILED
+    report.report(fakes.world, record)
+    return fakes
+
+
+def sinks(fakes: Fakes) -> str:
+    """Everything that people or later steps could see."""
+    kept = b"\n".join([*fakes.files.documents.values(), *fakes.history.documents.values()])
+    return fakes.job.text + "\n".join(fakes.job.summaries) + str(fakes.job.outputs) + kept.decode("utf-8", "replace")
+
+
+def test_both_phases_are_given_them() -> None:
+    """Set-up may need a token for packages as much as the tests do."""
+    fakes = finished(b"")
+    started = [each.phase for each in fakes.remote.started.values()]
+    assert {(phase.name, phase.secrets["TOKEN"]) for phase in started} == {("setup", SECRET), ("run", SECRET)}
+
+
+@pytest.mark.parametrize("printed", [SECRET, base64.b64encode(SECRET.encode()).decode(), f'"{SECRET}"'])
+def test_output_shows_none(printed: str) -> None:
+    """Printed as it is or encoded, on a line of its own or in one: not in the log, the kept log, summary, page or record."""
+    fakes = finished(f"token={printed};\n{printed}\nthe end\n".encode())
+    seen = sinks(fakes)
+    assert "the end" in seen and "***;" in seen
+    assert SECRET not in seen and base64.b64encode(SECRET.encode()).decode() not in seen
+
+
+def test_the_kept_log_keeps_its_offsets() -> None:
+    """Byte for byte as long as what was written, so that a broken connection is made again where it broke."""
+    output = b"x" * 1000 + SECRET.encode() + b"y" * 1000
+    fakes = Fakes({"run": Script(output=[output[:1010], output[1010:]], lose_after=1010)})
+    provision.provision(fakes.world, worlds.record(), KEY, order=worlds.order())
+    run_remote.run_remote(fakes.world, replace(WORK, secrets={"TOKEN": SECRET}), slot="")
+    assert fakes.files.read(follow.log_name("", "run", 0)) == output.replace(SECRET.encode(), b"*" * len(SECRET))
+
+
+def test_reports_show_none() -> None:
+    """What a failing test says of a secret ends up in a comment: not the secret."""
+    junit = (
+        '<testsuite><testcase classname="t" name="test_login"><failure message="401 for '
+        f'{SECRET}">assert "{SECRET}" == "other"</failure></testcase></testsuite>'
+    )
+    fakes = Fakes({"run": Script(exit_code=1)}, files={"results.xml": junit.encode()})
+    provision.provision(fakes.world, worlds.record(), KEY, order=worlds.order())
+    work = replace(WORK, secrets={"TOKEN": SECRET}, report_patterns=("results.xml",))
+    record = run_remote.run_remote(fakes.world, work, slot="")
+    report.report(fakes.world, record)
+    assert "test_login" in sinks(fakes) and "401 for ***" in record.model_dump_json()
+    assert SECRET not in record.model_dump_json() + fakes.job.text
