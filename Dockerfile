@@ -7,7 +7,7 @@ COPY requirements/ requirements/
 COPY actions/internal/setup/ actions/internal/setup/
 COPY src/accel_ci/ src/accel_ci/
 # The set-up of every job, with the libraries of every backend and service; each is held to its hash.
-RUN RUNNER_TEMP=/opt actions/internal/setup/setup.sh github tpu gce \
+RUN RUNNER_TEMP=/opt actions/internal/setup/setup.sh github tpu gce secrets doctor \
     && python3 -m compileall -q /opt/accel-ci/program \
     && chmod -R a+rX /opt/accel-ci
 COPY container/entrypoint.py /opt/accel-ci/action/run

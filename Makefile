@@ -6,6 +6,7 @@ SHELL := /bin/bash
 PYTHON := .venv/bin/python
 WORLDS ?= 2000
 SEED ?= 1
+BOTH = --jobs "$$(getconf _NPROCESSORS_ONLN)"
 
 # The first would make every tool compile itself anew each time; the others would mix in what is not in the lock.
 unexport PYTHONDONTWRITEBYTECODE PYTHONHOME PYTHONPATH
@@ -48,11 +49,19 @@ demo: setup  ## From a label to the comment, GitHub and TPU simulated; DEMO=v6e-
 image-test: setup  ## Build the container image and try it (root; needs buildah and debootstrap); see docs/container.md
 	$(PYTHON) tools/image_test.py
 
-simulate: setup  ## Crash simulation: make simulate WORLDS=20000 SEED=7
-	$(PYTHON) -m accel_ci_sim simulate --worlds $(WORLDS) --seed $(SEED) --jobs "$$(getconf _NPROCESSORS_ONLN)"
+simulate: setup  ## Crash simulation, at each fault rate: make simulate WORLDS=20000; one again: WORLD=7 FAULTS=0.03
+	$(PYTHON) -m accel_ci_sim simulate --seed $(SEED) $(if $(FAULTS),--faults $(FAULTS)) $(AIM) \
+	  $(if $(WORLD),--world $(WORLD),--worlds $(WORLDS) --coverage $(BOTH))
 
-threats: setup  ## Every threat of docs/security.md with its counter-measure, its test and the result
-	$(PYTHON) tools/threats.py
+exhaust: setup  ## Every fault at every call of the standard worlds, and every two
+	$(PYTHON) -m accel_ci_sim exhaust --seed $(SEED) $(BOTH)
+
+ablate: setup  ## Each layer alone, and the flow that people write by hand
+	$(PYTHON) -m accel_ci_sim ablate --seed $(SEED) --worlds $(WORLDS) $(BOTH)
+	$(PYTHON) -m accel_ci_sim peer --seed $(SEED) --worlds $(WORLDS) $(BOTH)
+
+bugs: setup  ## Put each known bug in, and see how soon a rule breaks
+	$(PYTHON) -m tests.world.bank $(BOTH)
 
 bench: setup  ## Measure, side by side with what one would use instead
 	for script in bench/[a-z]*.py; do $(PYTHON) -m "bench.$$(basename "$$script" .py)"; done

@@ -7,7 +7,8 @@ and its wait for a package index are left out. What runs on the machine is the s
 rest: seconds until it is over, processor seconds of the client (what ssh leaves in the background is not counted), and
 seconds that the cloud bills for while neither set-up nor tests run.
 
-Aims: 0.6 s in one step, 1.6 s as separate steps.
+The best round is shown beside the median: whatever else the computer does only adds to it. All processes share its
+processors: the simulated cloud, the machines and the clients.
 """
 
 from __future__ import annotations
@@ -41,16 +42,21 @@ class Sums(unittest.TestCase):
 VENV = "python3 -m venv --without-pip .venv"
 INSTALL = ". .venv/bin/activate && python3 -m compileall -q ."
 TEST = ". .venv/bin/activate && python3 -m unittest -v test_sums 2>&1"
-LEASE = ("--accelerator", "v6e-1", "--zones", ZONE)
+LEASE = ("--backend", "tpu", "--accelerator", "v6e-1", "--zones", ZONE)
+AIMS = {"ours, one step": 0.6, "ours, five steps": 1.6}
 
 
 @dataclass(frozen=True)
 class Figures:
-    """One journey: seconds, processor seconds of the client, billed seconds outside of set-up and tests."""
+    """One journey: seconds, processor seconds of the client, billed seconds outside of set-up and tests.
+
+    Of several: medians, and the seconds of the best.
+    """
 
     wall: float
     cpu: float
     outside: float
+    best: float = 0.0
 
 
 class Ground:
@@ -66,6 +72,7 @@ class Ground:
         git(self.project, "commit", "-qm", "one test")
         self.sha = git(self.project, "rev-parse", "HEAD")
         self.cloud = SimulatorProcess(directory)
+        self._billed = 0
 
     def timed(self, command: str) -> str:
         """The command, writing when it begins and ends: all machines share this computer's files and clock."""
@@ -94,11 +101,11 @@ class Ground:
         cpu, begun = _cpu_of_children(), time.perf_counter()
         journey()
         wall, cpu = time.perf_counter() - begun, _cpu_of_children() - cpu
-        bill = self.cloud.machines()[-1]
-        assert bill["state"] == "GONE", "the machine is left"
+        bill, self._billed = self.cloud.machines()[self._billed :], len(self.cloud.machines())
+        assert [each["state"] for each in bill] == ["GONE"], "one machine was leased and given back"
         stamps = [float(line) for line in self.stamps.read_text().split()]
         inside = sum(stamps[1::2]) - sum(stamps[::2])
-        return Figures(wall, cpu, bill["gone_at"] - bill["created_at"] - inside)
+        return Figures(wall, cpu, bill[0]["gone_at"] - bill[0]["created_at"] - inside)
 
 
 def main() -> None:
@@ -139,15 +146,18 @@ def _median(figures: Sequence[Figures]) -> Figures:
         wall=statistics.median(each.wall for each in figures),
         cpu=statistics.median(each.cpu for each in figures),
         outside=statistics.median(each.outside for each in figures),
+        best=min(each.wall for each in figures),
     )
 
 
 def _show(figures: dict[str, Figures]) -> None:
     first = next(iter(figures.values()))
-    print(f"{'':<32}{'wall':>8}{'':>12}{'client CPU':>12}{'':>10}{'billed idle':>13}")
+    print(f"{'':<32}{'wall':>8}{'':>12}{'client CPU':>12}{'':>10}{'billed idle':>13}{'':>9}{'best wall':>9}")
     for name, each in figures.items():
         columns = [(each.wall, first.wall), (each.cpu, first.cpu), (each.outside, first.outside)]
-        print(f"{name:<32}" + "".join(f"{own:>8.2f} s{own / ours:>6.1f} times" for own, ours in columns), flush=True)
+        shown = "".join(f"{own:>8.2f} s{own / ours:>6.1f} times" for own, ours in columns)
+        aim = f" (aim: {AIMS[name]} s)" if name in AIMS else ""
+        print(f"{name:<32}{shown}{each.best:>8.2f} s{aim}", flush=True)
 
 
 def _one_step(ground: Ground) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from accel_ci.doctor import findings
 from accel_ci.domain import record
 from accel_ci.inputs import manifest
 
@@ -12,7 +13,10 @@ from accel_ci.inputs import manifest
 def stale(root: Path) -> dict[str, str]:
     """The generated files below `root` that are not as they should be: what they should hold, by path."""
     texts = {path: (root / path).read_text(encoding="utf-8") for path in manifest.sources()}
-    files = manifest.generated(texts) | {"docs/run-record.schema.json": record.schema()}
+    files = manifest.generated(texts) | {
+        "docs/run-record.schema.json": record.schema(),
+        "docs/doctor.md": findings.guide(),
+    }
     return {path: text for path, text in files.items() if _read(root / path) != text}
 
 

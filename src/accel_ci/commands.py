@@ -8,8 +8,9 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 
 from accel_ci import journey, plans, wiring
-from accel_ci.adapters import one_client, sealed_box, typed_value
+from accel_ci.adapters import one_client, sealed_box, typed_value, workflow_files
 from accel_ci.adapters.stop_signals import StopSignals
+from accel_ci.doctor import examine, findings
 from accel_ci.domain import accelerators, errors, grant, lease, verdict
 from accel_ci.domain.context import Context
 from accel_ci.domain.grant import Grant
@@ -17,6 +18,7 @@ from accel_ci.domain.lease import Owner
 from accel_ci.domain.record import CleanupFacts, RunRecord
 from accel_ci.domain.verdict import OnInfrastructure, Verdict
 from accel_ci.inputs import models, parsing
+from accel_ci.inputs.diagnosis import DoctorInputs
 from accel_ci.inputs.models import CleanupInputs, ListInputs, ProvisionInputs, RunInputs
 from accel_ci.inputs.sealing import SecretsInputs
 from accel_ci.operations import publish, records
@@ -281,8 +283,8 @@ def secrets_(call: Call) -> int:
             sealed_box.keep(private, file)
             call.job.stream(sealing.keys(sealed_box.public_key(private), file=file))
         case "encrypt":
-            content = inputs.content(typed_value.read(inputs.name)).model_dump_json().encode()
-            call.job.stream(sealing.box(inputs.name, sealed_box.seal(content, inputs.public_key)))
+            content = inputs.content(typed_value.read(inputs.variable)).model_dump_json().encode()
+            call.job.stream(sealing.box(inputs.variable, sealed_box.seal(content, inputs.public_key)))
         case "list":
             key = wiring.private_key(call.environ, inputs.key_file)
             open_ = functools.partial(sealed_box.open_box, private=key) if key else None
@@ -296,6 +298,14 @@ def accelerators_(call: Call) -> int:
     rows = accelerators.rows(zone=inputs.zone)
     call.job.stream(catalogue.document(rows) if inputs.json_ else catalogue.table(rows))
     return 0
+
+
+def doctor_(call: Call) -> int:
+    """Say what is wrong with workflows, and what mends it: 1 when there is something."""
+    inputs = parsing.parse(DoctorInputs, call.given)
+    found = [each for path, content in workflow_files.read(inputs.files) for each in examine.examine(path, content)]
+    call.job.stream(findings.document(found) if inputs.json_ else findings.text(found))
+    return 1 if found else 0
 
 
 def _documents(world: World, record: RunRecord) -> dict[str, str]:
@@ -332,4 +342,5 @@ VERBS: Mapping[str, Callable[[Call], int]] = {
     "ssh": ssh_,
     "secrets": secrets_,
     "accelerators": accelerators_,
+    "doctor": doctor_,
 }

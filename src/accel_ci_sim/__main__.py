@@ -1,4 +1,4 @@
-"""python -m accel_ci_sim simulate: run accel-ci in many simulated worlds and look for broken rules."""
+"""python -m accel_ci_sim: run accel-ci in many simulated worlds and look for broken rules."""
 
 from __future__ import annotations
 
@@ -6,80 +6,97 @@ import argparse
 import sys
 import time
 
-from accel_ci_sim.direct import campaign, sites
-from accel_ci_sim.direct.tally import Found, Tally
-from accel_ci_sim.world.faults import FATES, Aim, Fate
+from accel_ci_sim.direct import ablation, campaign, exhaustive, show, sites, stages
+from accel_ci_sim.direct import setting as settings
+from accel_ci_sim.direct.tally import Tally
+from accel_ci_sim.world.faults import Aim, Fate
 
-SHOWN = 20
+RATES = (0.0, 0.01, 0.03, 0.1)
 
 
 def main(argv: list[str] | None = None) -> int:
     """0 when no rule was broken, 1 otherwise."""
     arguments = _arguments(argv)
+    verbs = {"simulate": _simulate, "exhaust": _exhaust, "ablate": _ablate, "peer": _peer}
+    return verbs[arguments.verb](arguments)
+
+
+def _simulate(arguments: argparse.Namespace) -> int:
+    """Random worlds at each fault rate, or one world again."""
     if arguments.world is not None:
         return _replay(arguments)
-    began_at = time.perf_counter()
     worlds = range(arguments.first, arguments.first + arguments.worlds)
-    tally = campaign.run(arguments.seed, worlds, rate=arguments.faults, jobs=arguments.jobs)
+    total, broken = Tally(), 0
+    for rate in arguments.faults or RATES:
+        began_at = time.perf_counter()
+        tally = campaign.run(arguments.seed, worlds, rate=rate, jobs=arguments.jobs)
+        if arguments.coverage:
+            campaign.complete(arguments.seed, tally, rate=rate)
+        print(show.summary(tally, rate=rate, seconds=time.perf_counter() - began_at))
+        print(show.violations(tally, seed=arguments.seed, rate=rate), end="")
+        broken += len(tally.found)
+        total.add(tally)
     if arguments.coverage:
-        campaign.complete(arguments.seed, tally, rate=arguments.faults)
-    print(summary(tally, seconds=time.perf_counter() - began_at))
-    if arguments.coverage:
-        print(coverage(tally))
-    for found in tally.found[:SHOWN]:
-        print(f"violation: {found.violation}\n  replay: {replay_command(arguments.seed, arguments.faults, found)}")
-    return 1 if tally.found else 0
+        print(show.coverage(total))
+    return 1 if broken else 0
 
 
-def summary(tally: Tally, *, seconds: float) -> str:
-    """The campaign's figures, a line each."""
-    fates = {fate: sum(n for (_, met), n in tally.fated.items() if met is fate) for fate in FATES[1:]}
-    verdicts = sorted(tally.verdicts.items(), key=lambda each: -each[1])
-    return "\n".join(
-        (
-            f"worlds:     {tally.worlds:,} in {seconds:.1f} s, {tally.worlds / seconds:,.0f} a second",
-            f"runs:       {tally.runs:,} ({tally.processes:,} processes, {tally.machines:,} machines)",
-            f"port calls: {sum(tally.calls.values()):,}",
-            f"faults:     {sum(fates.values()):,} ({', '.join(f'{fate.value} {n:,}' for fate, n in fates.items())})",
-            f"verdicts:   {', '.join(f'{verdict} {n:,}' for verdict, n in verdicts)}",
-            f"trace:      {_hexadecimal(tally.trace)}",
-            f"violations: {len(tally.found):,}",
-        )
-    )
+def _exhaust(arguments: argparse.Namespace) -> int:
+    """Every fault at every call of the standard worlds, then every two of them over their call sites."""
+    every, broken = stages.every(), 0
+    print(show.HOW_COUNTED)
+    for title, chosen, listed in (
+        ("singles", every, exhaustive.singles),
+        ("pairs", stages.of_pairs(), exhaustive.pairs),
+    ):
+        began_at, total, by_stage = time.perf_counter(), Tally(), dict[str, Tally]()
+        work = [(name, listed(arguments.seed, stage)[:: arguments.every]) for name, stage in chosen.items()]
+        for name, tally in exhaustive.run(arguments.seed, work, jobs=arguments.jobs):
+            by_stage.setdefault(name, Tally()).add(tally)
+            total.add(tally)
+        print(show.stages(title, by_stage))
+        print(show.summary(total, rate=0.0, seconds=time.perf_counter() - began_at))
+        print(show.violations(total, seed=arguments.seed, rate=0.0), end="")
+        broken += len(total.found)
+    return 1 if broken else 0
 
 
-def coverage(tally: Tally) -> str:
-    """A table: how often each call of each port met each fate; a dash where a fate cannot come."""
-    rows = [f"{'port call':<26}{'calls':>12}" + "".join(f"{fate.value:>14}" for fate in FATES[1:])]
-    for site in sites.SITES:
-        if site.name not in sites.UNUSED:
-            cells = (f"{tally.fated[site.number, fate]:,}" if fate in site.fates else "-" for fate in FATES[1:])
-            rows.append(f"{site.name:<26}{tally.calls[site.number]:>12,}" + "".join(f"{cell:>14}" for cell in cells))
-    rows.append(f"not called by these use cases: {', '.join(sorted(sites.UNUSED))}")
-    return "\n".join(rows)
+def _ablate(arguments: argparse.Namespace) -> int:
+    """Each layer alone."""
+    broken = 0
+    print(show.ABLATION)
+    for promise, tally in ablation.run(
+        arguments.seed, range(arguments.worlds), rate=arguments.rate, jobs=arguments.jobs
+    ):
+        print(show.ablated(promise, tally), flush=True)
+        broken += len(tally.found)
+    return 1 if broken else 0
+
+
+def _peer(arguments: argparse.Namespace) -> int:
+    """The flow that people write by hand, and ours, in the same worlds."""
+    print(show.PEER)
+    left = 0
+    for rate in arguments.faults or RATES:
+        worlds = range(arguments.worlds)
+        theirs = campaign.run(arguments.seed, worlds, rate=rate, jobs=arguments.jobs, how=settings.PEER)
+        ours = campaign.run(arguments.seed, worlds, rate=rate, jobs=arguments.jobs)
+        print(show.peer(rate, theirs, ours), flush=True)
+        left += ours.left
+    return 1 if left else 0
 
 
 def _replay(arguments: argparse.Namespace) -> int:
-    tally, lines = campaign.one(arguments.seed, arguments.world, rate=arguments.faults, aims=tuple(arguments.aim))
+    aims = tuple(arguments.aim)
+    if arguments.stage:
+        simulation = exhaustive.simulated(arguments.seed, stages.every()[arguments.stage], aims, readable=True)
+        tally, lines = simulation.tally(), simulation.scene.timeline.lines or []
+    else:
+        rate = (arguments.faults or [0.01])[0]
+        tally, lines = campaign.one(arguments.seed, arguments.world, rate=rate, aims=aims)
     print("\n".join(lines))
-    print(f"trace: {_hexadecimal(tally.trace)}, violations: {len(tally.found)}")
+    print(f"trace: {show.hexadecimal(tally.trace)}, violations: {len(tally.found)}")
     return 1 if tally.found else 0
-
-
-def replay_command(seed: int, rate: float, found: Found) -> str:
-    """The command that shows the world of the violation again."""
-    aims = "".join(f" --aim {_named(aim)}" for aim in found.aims)
-    return f"python -m accel_ci_sim simulate --seed {seed} --faults {rate} --world {found.world}{aims}"
-
-
-def _named(aim: Aim) -> str:
-    """site:nth:fate, and the role where one is meant."""
-    role = f":{aim.role}" if aim.role else ""
-    return f"{sites.SITES[aim.site].name}:{aim.nth}:{aim.fate.value}{role}"
-
-
-def _hexadecimal(trace: int) -> str:
-    return f"{trace & 0xFFFFFFFFFFFFFFFF:016x}"
 
 
 def _aim(text: str) -> Aim:
@@ -89,15 +106,28 @@ def _aim(text: str) -> Aim:
 
 def _arguments(argv: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m accel_ci_sim", description=__doc__)
-    simulate = parser.add_subparsers(dest="verb", required=True).add_parser("simulate", help="run simulated worlds")
-    simulate.add_argument("--worlds", type=int, default=1000, help="how many worlds")
+    verbs = parser.add_subparsers(dest="verb", required=True)
+    simulate = verbs.add_parser("simulate", help="random worlds", description=_simulate.__doc__)
+    simulate.add_argument("--worlds", type=int, default=1000, help="how many worlds, at each fault rate")
     simulate.add_argument("--first", type=int, default=0, help="the number of the first world")
-    simulate.add_argument("--seed", type=int, default=1, help="the same seed gives the same worlds")
     simulate.add_argument("--world", type=int, help="replay this one world and print what happened in it")
-    simulate.add_argument("--aim", type=_aim, action="append", default=[], help="with --world: a sure fault: files.write:1:crash-after")
-    simulate.add_argument("--faults", type=float, default=0.01, help="faults per port call, on average")
-    simulate.add_argument("--jobs", type=int, default=1, help="processes to use")
+    simulate.add_argument("--stage", default="", help="with --world: the standard world of that name")
+    simulate.add_argument(
+        "--aim", type=_aim, action="append", default=[], help="with --world: a sure fault: files.write:1:crash-after"
+    )
     simulate.add_argument("--coverage", action="store_true", help="meet every fate at every call, and print how often")
+    exhaust = verbs.add_parser("exhaust", help="every fault, and every two", description=_exhaust.__doc__)
+    exhaust.add_argument("--every", type=int, default=1, help="only each n-th of these worlds")
+    ablate = verbs.add_parser("ablate", help="each layer alone", description=_ablate.__doc__)
+    ablate.add_argument("--worlds", type=int, default=2000, help="how many worlds, for each layer")
+    ablate.add_argument("--rate", type=float, default=0.03, help="faults per port call, on average")
+    peer = verbs.add_parser("peer", help="the flow written by hand", description=_peer.__doc__)
+    peer.add_argument("--worlds", type=int, default=2000, help="how many worlds, at each fault rate")
+    for verb in (simulate, peer):
+        verb.add_argument("--faults", type=float, nargs="*", help="faults per port call: 0, 0.01, 0.03 and 0.1")
+    for verb in (simulate, exhaust, ablate, peer):
+        verb.add_argument("--seed", type=int, default=1, help="the same seed gives the same worlds")
+        verb.add_argument("--jobs", type=int, default=1, help="processes to use")
     return parser.parse_args(argv)
 
 

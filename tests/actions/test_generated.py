@@ -24,6 +24,7 @@ def copy(tmp_path: Path) -> Path:
         (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / path).write_text(text, encoding="utf-8")
     shutil.copy(ROOT / "docs/run-record.schema.json", tmp_path / "docs")
+    shutil.copy(ROOT / "docs/doctor.md", tmp_path / "docs")
     return tmp_path
 
 

@@ -36,7 +36,9 @@ SEEDS = {
 def found(*files: Path | str, **environ: str) -> tuple[int, str]:
     """The exit code and what the judges say; `environ` is all that they see of the environment."""
     command = [sys.executable, ROOT / "tools/lint_actions.py", *files]
-    done = subprocess.run(command, cwd=ROOT, env=environ or None, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(
+        command, cwd=ROOT, env=environ or None, capture_output=True, text=True, timeout=120, check=False
+    )
     return done.returncode, done.stdout + done.stderr
 
 

@@ -450,3 +450,11 @@ def test_auto_brings_the_library_of_the_backend_it_means(
         runner.write(f"requirements/{name}.txt", (runner.action / "requirements/cloud.txt").read_text())
     assert runner.set_up(*arguments, **environment).returncode == 0
     assert {name.partition("+")[2] for name in runner.made()} - {""} == expected
+
+
+@pytest.mark.parametrize(("key", "expected"), [("a key", True), ("", False)])
+def test_who_opens_sealed_secrets_gets_their_library(runner: Runner, key: str, expected: bool) -> None:
+    """The key in the environment is the sign; nobody else pays for it."""
+    runner.write("requirements/secrets.txt", (runner.action / "requirements/cloud.txt").read_text())
+    assert runner.set_up("local", ACCEL_CI_SECRETS_KEY=key).returncode == 0
+    assert any(name.endswith("+secrets") for name in runner.made()) is expected

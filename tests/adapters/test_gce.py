@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from dataclasses import replace
 
@@ -18,11 +19,12 @@ from accel_ci.domain.errors import (
     NoCapacityError,
     QuotaError,
     TransientError,
+    UnhealthyError,
 )
 from accel_ci.domain.lease import Lease
 from accel_ci.domain.machine import Candidate, State
 from tests.adapters.gce_world import HANDLE, KEY, LEASE, ON_DEMAND, PUBLIC_KEY, SPOT, TTL_S, ZONE, GceWorld, spec, world
-from tests.servers.gce_over_http import refusal
+from tests.servers.gce_over_http import HEALTH, WELL, refusal
 from tests.servers.tpu_over_http import HOST_KEY, Answer, Document
 
 __all__ = ["world"]
@@ -110,7 +112,10 @@ def test_from_an_order_to_a_machine(
     ]
     assert found == ([attached] if attached else [])
     metadata = _metadata(body)
-    assert metadata.get("accel-ci-gpus") == gpus
+    kind = "tpu" if accelerator.startswith("v6e") else "gpu"
+    chips = accelerators.rows(accelerator)[0].chips if accelerators.rows(accelerator) else 0
+    assert metadata.get("accel-ci-expects") == (f"{kind} {chips}" if chips else None)
+    assert ("accel-ci-probe" in metadata) == bool(chips)
     assert metadata.get("install-nvidia-driver") == ("True" if gpus else None)
     assert metadata["accel-ci-accelerator"] == accelerator
 
@@ -228,8 +233,49 @@ def test_stages_on_the_way(world: GceWorld) -> None:
     world.cloud.instance(KEY.name)["status"] = "RUNNING"
     world.cloud.told = None
     assert world.machines.poll(creation).stage == "booting"
-    world.cloud.told = {"accel-ci/stage": "ready"}
+    world.cloud.told = WELL
     assert world.machines.poll(creation).machine is not None
+
+
+def test_the_hardware_is_told(world: GceWorld) -> None:
+    """What the probe found on the machine is the machine's hardware; a plain machine has none, and is asked for none."""
+    assert world.ready().hardware == {
+        "name": "NVIDIA L4",
+        "devices": "1",
+        "driver": "570.86.15",
+        "cuda": "12.8",
+        "memory_mib": "23034",
+    }
+    plain = replace(LEASE, key=replace(KEY, job="cpu"))
+    creation = world.machines.begin_create(spec("e2-standard-4"), plain, SPOT, public_key="")
+    assert world.wait(creation).hardware == {}
+
+
+@pytest.mark.parametrize(
+    ("told", "why"),
+    [
+        ({**HEALTH, "problems": ["GPU-1: 3 uncorrectable ECC error(s)"]}, "3 uncorrectable ECC"),
+        ({**HEALTH, "problems": ["x\n::error::forged"]}, "x"),
+        ("not json", "cannot be read"),
+        ({"problems": None}, "cannot be read"),
+    ],
+)
+def test_a_machine_that_is_not_well_is_not_used(world: GceWorld, told: object, why: str) -> None:
+    """Errors of the accelerators, and a probe that says nothing readable, fail the boot before any test runs."""
+    health = told if isinstance(told, str) else json.dumps(told)
+    world.cloud.told = {"accel-ci/stage": "ready", "accel-ci/health": health}
+    with pytest.raises(UnhealthyError, match=why) as error:
+        world.ready()
+    assert "\n" not in error.value.what_happened
+
+
+def test_no_health_without_a_probe(world: GceWorld) -> None:
+    """`health=off` sends no probe, and whatever such a machine tells is not read; `health=jax` lets JAX count too."""
+    world.cloud.told = {"accel-ci/stage": "ready", "accel-ci/health": "nonsense"}
+    assert world.ready(spec("l4-1", health="off")).hardware == {}
+    other = replace(LEASE, key=replace(KEY, job="jax"))
+    world.machines.begin_create(spec("v6e-4", health="jax"), other, SPOT, public_key="")
+    assert _metadata(world.asked("POST /instances")[-1])["accel-ci-expects"] == "tpu 4 jax"
 
 
 def test_a_boot_script_that_failed(world: GceWorld) -> None:

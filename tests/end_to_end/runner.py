@@ -25,6 +25,7 @@ FACES = ("gate", "provision", "run-remote", "collect", "cleanup", "report", "rea
 SHIPPED = ("src", "requirements", "actions", *FACES)
 WRITTEN_FOR_GITHUB = ("action.yml", "provision/action.yml", ".github/workflows/test.yml")
 TOKEN = "a-token-of-the-job"
+LIMIT_S = 120
 ALWAYS: dict[str, Any] = {"if": "always()"}
 
 
@@ -69,9 +70,12 @@ class Runner:
             *(word for name, value in variables.items() for word in ("--env", f"{name}={value}")),
             *(("--secret", f"GITHUB_TOKEN={TOKEN}") if "GITHUB_API_URL" in variables else ()),
         ]
-        return subprocess.run(
-            command, cwd=work, env=self.environ(), capture_output=True, text=True, timeout=300, check=False
-        )
+        try:
+            return subprocess.run(
+                command, cwd=work, env=self.environ(), capture_output=True, text=True, timeout=LIMIT_S, check=False
+            )
+        except subprocess.TimeoutExpired as error:
+            raise AssertionError(f"not over after {LIMIT_S} s:\n{_text(error.stdout)[-6000:]}") from None
 
     def environ(self) -> dict[str, str]:
         """The environment that act starts in: a runner's own home, and programs that need no network."""
@@ -157,9 +161,13 @@ def results(done: subprocess.CompletedProcess[str]) -> dict[str, str]:
 
 def told(done: subprocess.CompletedProcess[str]) -> str:
     """What the jobs' logs say at their end, to be read when a test fails."""
-    lines = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
-    text = "\n".join(f"{line.get('jobID', '')}| {str(line.get('msg', '')).rstrip()}" for line in lines)
-    return f"{text[-6000:]}\n{done.stderr[-2000:]}"
+    return f"{_text(done.stdout)[-6000:]}\n{done.stderr[-2000:]}"
+
+
+def _text(log: str | bytes | None) -> str:
+    text = log.decode(errors="replace") if isinstance(log, bytes) else log or ""
+    lines = [json.loads(line) for line in text.splitlines() if line.startswith("{") and line.endswith("}")]
+    return "\n".join(f"{line.get('jobID', '')}| {str(line.get('msg', '')).rstrip()}" for line in lines)
 
 
 def summaries(done: subprocess.CompletedProcess[str]) -> str:

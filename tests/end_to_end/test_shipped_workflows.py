@@ -20,7 +20,7 @@ from tests.servers.simulator import SimulatorProcess
 from tests.wire.github import description
 
 pytestmark = [pytest.mark.judge("ssh"), pytest.mark.judge("node")]
-PIP = "#!/bin/sh\necho installed: \"$@\"\n"
+PIP = '#!/bin/sh\necho installed: "$@"\n'
 
 
 @pytest.fixture(scope="module")
@@ -66,6 +66,7 @@ def test_from_the_label_to_the_comment(runner: Runner, github: Wired, cloud: Sim
     """Pending check, machine, concluded check, comment with the counts; the label is consumed and no machine is left."""
     event = _labeled(runner, github)
     done = runner.example("pr-label.yml", event="pull_request_target", payload=event, **_variables(cloud, github))
+    open('/tmp/wf/log.json','w').write(done.stdout)
     assert runners.results(done) == {"gate": "success", "test": "failure", "cleanup": "success"}, runners.told(done)
     pending = next(each for each in github.exchanges if each.verb == "POST" and each.path.endswith("/check-runs"))
     assert (pending.response["head_sha"], pending.response["status"]) == (runner.sha, "in_progress")

@@ -16,7 +16,7 @@ from tests.end_to_end.terminal import Terminal
 from tests.servers.simulator import SimulatorProcess
 
 ZONE = "us-central2-b"
-SLICE = ("--accelerator", "v4-16", "--zones", ZONE)
+SLICE = ("--backend", "tpu", "--accelerator", "v4-16", "--zones", ZONE)
 READ_S = 30
 
 

@@ -131,6 +131,8 @@ def test_the_index_names_every_action_and_what_only_the_command_line_has() -> No
         "accel-ci list --backend ...",
         "accel-ci ssh [MACHINE] [-- COMMAND]",
         "accel-ci accelerators --zone ...",
+        "accel-ci secrets [ACTION]",
+        "accel-ci doctor [FILES]",
     ]
 
 

@@ -16,6 +16,18 @@ from tests import judges
 SCRIPT = Path(__file__).parents[2] / "src/accel_ci/on_machine/boot.sh"
 PREFIX = "/computeMetadata/v1/instance/guest-attributes/"
 SUDO = "/computeMetadata/v1/instance/attributes/accel-ci-sudo"
+ATTRIBUTES = "/computeMetadata/v1/instance/attributes/"
+PROBE = """\
+import pathlib, sys
+count = pathlib.Path(sys.argv[0] + ".count")
+seen = len(count.read_text()) if count.exists() else 0
+count.write_text("x" * (seen + 1))
+if seen < 2:
+    sys.exit(75)
+count.unlink()
+print("asked", *sys.argv[1:])
+sys.exit(1)
+"""
 
 
 class Metadata:
@@ -26,6 +38,7 @@ class Metadata:
         self.writes: list[str] = []
         self.busy = 0
         self.sudo = False
+        self.attributes: dict[str, str] = {}
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
         self._thread.start()
@@ -46,6 +59,10 @@ class Metadata:
             def do_GET(self) -> None:
                 if self.path == SUDO:
                     self._answer(200 if metadata.sudo else 404, b"TRUE" if metadata.sudo else b"")
+                    return
+                if self.path.startswith(ATTRIBUTES):
+                    given = metadata.attributes.get(self.path.removeprefix(ATTRIBUTES))
+                    self._answer(404 if given is None else 200, (given or "").encode())
                     return
                 self._answer(200 if self._name() in metadata.told else 404)
 
@@ -87,7 +104,12 @@ def _boot(metadata: Metadata, keys: Path, commands: Path | None = None) -> None:
     judges.require("curl")
     text = SCRIPT.read_text().replace("/etc/ssh", str(keys))
     path = f"{commands}:/usr/bin:/bin" if commands else "/usr/bin:/bin"
-    environment = {"PATH": path, "GCE_METADATA_HOST": metadata.host, "ACCEL_CI_PATIENCE_S": "0"}
+    environment = {
+        "PATH": path,
+        "GCE_METADATA_HOST": metadata.host,
+        "ACCEL_CI_PATIENCE_S": "0",
+        "ACCEL_CI_PAUSE_S": "0",
+    }
     subprocess.run(["sh", "-c", text], env=environment, check=True, timeout=60, capture_output=True)
 
 
@@ -185,3 +207,13 @@ def test_sudo_by_order(metadata: Metadata, tmp_path: Path) -> None:
     image = _image(tmp_path, groups="accel-ci google-sudoers")
     _boot(metadata, tmp_path, image)
     assert (_calls(image), metadata.told) == ([], {"accel-ci/stage": "ready"})
+
+
+@pytest.mark.judge("curl")
+def test_the_driver_is_waited_for(metadata: Metadata, keys: Path) -> None:
+    """The probe is asked until it answers something else than "not yet"; its word is told before the machine is ready."""
+    metadata.attributes = {"accel-ci-expects": "gpu 2", "accel-ci-probe": PROBE}
+    _boot(metadata, keys)
+    assert metadata.told["accel-ci/health"] == "asked gpu 2"
+    assert metadata.writes[-3:] == ["accel-ci/stage", "accel-ci/health", "accel-ci/stage"]
+    assert metadata.told["accel-ci/stage"] == "ready"

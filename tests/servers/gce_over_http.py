@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
+import json
 import re
 import threading
 import time
@@ -19,6 +20,8 @@ from tests.servers.tpu_over_http import HOST_KEY, Answer, Document, Host, Reques
 _PATH = re.compile(
     r"/compute/v1/projects/([^/]+)/(?:zones/([^/]+)|aggregated)/(instances|operations)(?:/([^/]+))?(?:/(\w+))?"
 )
+HEALTH = {"devices": 1, "name": "NVIDIA L4", "driver": "570.86.15", "cuda": "12.8", "memory_mib": 23034, "problems": []}
+WELL = {"accel-ci/stage": "ready", "accel-ci/health": json.dumps(HEALTH)}
 URL = "https://www.googleapis.com/compute/v1/"
 Reply = tuple[int, Document]
 
@@ -34,7 +37,7 @@ class Cloud:
     polls: int = 0
     page: int = 100
     failures: dict[str, Document] = field(default_factory=dict)
-    told: dict[str, str] | None = field(default_factory=lambda: {"accel-ci/stage": "ready"})
+    told: dict[str, str] | None = field(default_factory=lambda: dict(WELL))
     boot: Callable[[Document], Host] = lambda instance: Host("127.0.0.2", 22, f"ssh-ed25519 {HOST_KEY}")
     hosts: dict[str, Host] = field(default_factory=dict)
     instances: dict[str, Document] = field(default_factory=dict)

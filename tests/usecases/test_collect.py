@@ -17,6 +17,7 @@ FILES = {"results/a.json": b"{}", "results/deep/b.bin": b"x" * 100, "secret.txt"
 def _collect(fakes: Fakes, *patterns: str, caps: Caps | None = None) -> RunRecord:
     provision.provision(fakes.world, worlds.record(), KEY, order=worlds.order())
     fakes.remote.prepare(fakes.machines._seen()[0])
+    fakes.files.write("main/source-sent", b"workspace")
     return collect.collect(fakes.world, patterns, caps=caps or Caps(), slot="")
 
 
@@ -47,3 +48,12 @@ def test_without_a_machine_it_says_what_is_missing() -> None:
     """collect before provision is a configuration error."""
     with pytest.raises(errors.ConfigurationError):
         collect.collect(Fakes().world, ["x"], caps=Caps(), slot="")
+
+
+def test_a_machine_that_was_sent_nothing_is_not_asked() -> None:
+    """When run-remote was refused before it began there is nothing to wait for."""
+    fakes = Fakes(files=FILES)
+    provision.provision(fakes.world, worlds.record(), KEY, order=worlds.order())
+    began = fakes.clock.now()
+    assert collect.collect(fakes.world, ["x"], caps=Caps(), slot="").artifacts == []
+    assert fakes.clock.now() == began and "nothing was sent" in fakes.job.of_kind("warning")[0]

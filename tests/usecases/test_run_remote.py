@@ -110,6 +110,21 @@ def test_the_first_failing_worker_fails_the_run_and_ends_the_others() -> None:
     assert "w1" in record.reason
 
 
+def test_the_first_failing_worker_is_named_with_its_last_lines() -> None:
+    """After all output of a slice comes who failed first, and how that worker's output ended; one worker needs no such."""
+    output = b"".join(b"line %d\n" % number for number in range(30)) + b"::error::boom"
+    failing = Script(exit_code=3, output=output)
+    fakes = Fakes({"run": Script(workers={0: Script(output=b"noise\n", never_ends=True), 1: failing})})
+    _run(fakes, workers=2)
+    logged = fakes.job.of_kind("log")
+    begun = next(index for index, line in enumerate(logged) if "w1 failed first" in line)
+    shown = logged[begun + 1 : begun + 1 + follow.LAST_LINES]
+    assert shown[0] == "[w1] line 21" and "boom" in shown[-1] and not shown[-1].startswith("::")
+    alone = Fakes({"run": failing})
+    _run(alone)
+    assert not any("failed first" in line for line in alone.job.of_kind("log"))
+
+
 def test_workers_have_their_own_logs_and_prefixes() -> None:
     """Each worker's bytes are kept apart; what people see is prefixed."""
     fakes = Fakes({"run": Script(workers={0: Script(output=b"zero\n"), 1: Script(output=b"one\n")})})

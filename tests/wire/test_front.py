@@ -111,7 +111,7 @@ def test_unknown_addresses_are_not_found(simulator: SimulatorProcess) -> None:
     for path in (
         "/",
         "/v2/nothing",
-        "/compute/v1/projects/p/zones",
+        "/compute/v1/projects/p/zone",
         "/sim/nothing",
         "/v1/projects/p/locations/us-central1-b/nodes",
     ):

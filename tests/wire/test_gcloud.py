@@ -146,3 +146,82 @@ def test_the_catalogue_can_be_read(gcloud: Gcloud) -> None:
     assert "us-central1-b" in gcloud.said("locations list")
     assert "v6e-16" in gcloud.said("tpu-vm accelerator-types list")
     assert "v2-alpha-tpuv6e" in gcloud.said("tpu-vm versions list")
+
+
+def test_everything_that_can_be_said_of_a_node(gcloud: Gcloud, zone: Zone, tmp_path: Path) -> None:
+    """Each option of create reaches the node, from files too; --async leaves the operation to be looked at."""
+    (tmp_path / "start.sh").write_text("echo started > started.txt\n")
+    options = (
+        *("--accelerator-type=v6e-1", "--version=v2-alpha-tpuv6e", "--preemptible", "--async", "--internal-ips"),
+        *("--labels=team=x,kind=ci", "--metadata=k=v", f"--metadata-from-file=startup-script={tmp_path}/start.sh"),
+        *("--description=hello there", "--tags=t1,t2", "--service-account=x@p.iam.gserviceaccount.com"),
+        *(
+            "--scopes=https://www.googleapis.com/auth/devstorage.read_only",
+            "--shielded-secure-boot",
+            "--range=10.3.0.0/20",
+        ),
+    )
+    begun = gcloud.run("tpu-vm create t1", *options)
+    assert begun.returncode == 0 and "Check operation [projects/p/locations/us-central1-b/operations/" in begun.stderr
+    rest.eventually(lambda: zone.node("t1").state.name, lambda state: state == "READY")
+    node = gcloud.json("tpu-vm describe t1")
+    assert node["metadata"] == {"k": "v", "startup-script": "echo started > started.txt\n"}
+    assert (node["description"], node["tags"], node["cidrBlock"]) == ("hello there", ["t1", "t2"], "10.3.0.0/20")
+    assert node["serviceAccount"]["scope"] == ["https://www.googleapis.com/auth/devstorage.read_only"]
+    assert node["schedulingConfig"] == {"preemptible": True} and node["shieldedInstanceConfig"]["enableSecureBoot"]
+    assert "accessConfig" not in node["networkEndpoints"][0], "no address outside"
+    gcloud.said("tpu-vm update t1 --update-labels=team=y --add-tags=t3 --description=new --remove-metadata=k")
+    changed = zone.node("t1")
+    assert (dict(changed.labels), list(changed.tags)) == ({"team": "y", "kind": "ci"}, ["t1", "t2", "t3"])
+    assert changed.description == "new" and "k" not in changed.metadata
+    gcloud.said("tpu-vm update t1 --no-internal-ips --clear-labels")
+    changed = zone.node("t1")
+    assert changed.network_endpoints[0].access_config.external_ip and not changed.labels
+
+
+def test_lists_can_be_narrowed_and_shaped(gcloud: Gcloud, zone: Zone) -> None:
+    """Filters, limits, pages, orders and formats, in one zone and in all."""
+    for number, label in enumerate("aab"):
+        zone.create(f"t{number}", labels={"group": label})
+    wanted = gcloud.said("tpu-vm list --zone=- --filter=labels.group=a", "--format=value(name.basename())")
+    assert wanted.split() == ["t0", "t1"]
+    assert len(gcloud.json("tpu-vm list --page-size=1")) == 3
+    assert gcloud.said("tpu-vm list --sort-by=~name", "--format=value(name)").split() == ["t2", "t1", "t0"]
+    assert gcloud.said("tpu-vm list --limit=1", "--format=value(name)").split() == ["t0"]
+    assert gcloud.said("tpu-vm describe t2", "--format=value(state,labels.group)").split() == ["READY", "b"]
+    assert gcloud.said("tpu-vm list --filter=state=STOPPED", "--format=value(name)") == ""
+
+
+def test_several_nodes_of_one_request(gcloud: Gcloud, zone: Zone, tmp_path: Path) -> None:
+    """A multislice request counts its nodes, and ssh and scp reach all of them through it."""
+    options = ("--accelerator-type=v6e-1", "--runtime-version=v2-alpha-tpuv6e", "--node-count=2", "--node-prefix=ms")
+    until = ("--valid-until-time=2999-01-01T00:00:00Z", "--valid-after-duration=1s")
+    gcloud.said("queued-resources create q1 --guaranteed", *options, *until)
+    rest.eventually(lambda: zone.queued_resource("q1").state.state.name, lambda state: state == "ACTIVE")
+    assert gcloud.said("queued-resources list", "--format=value(tpu.nodeSpec.len())").strip() == "2"
+    homes = gcloud.said("queued-resources ssh root@q1 --node=all --worker=all", "--command=pwd").split()
+    assert sorted(home.split("/")[-3].rpartition("-")[0] for home in homes) == ["ms-0", "ms-1"]
+    (tmp_path / "tree/sub").mkdir(parents=True)
+    (tmp_path / "tree/sub/file").write_text("content")
+    gcloud.said("queued-resources scp --recurse --node=all --worker=all", str(tmp_path / "tree"), "root@q1:")
+    told = gcloud.said("queued-resources ssh root@q1 --node=1", "--command=cat tree/sub/file")
+    assert told == "content"
+    assert gcloud.run("queued-resources ssh root@q1 --node=0", "--command=exit 3").returncode == 3
+    assert "Deleted queued_resource [q1]." in gcloud.run("queued-resources delete q1 --force").stderr
+
+
+def test_what_waits_and_what_never_comes(gcloud: Gcloud, simulator: SimulatorProcess, zone: Zone) -> None:
+    """Without capacity a request waits and expires; one for a reservation fails; what failed is deleted without force."""
+    simulator.turn(stockout={"*": 1})
+    options = ("--accelerator-type=v6e-1", "--runtime-version=v2-alpha-tpuv6e")
+    gcloud.said("queued-resources create q1 --node-id=n1 --spot --valid-until-duration=2s", *options)
+    state = gcloud.said("queued-resources describe q1", "--format=value(state.state)").strip()
+    assert state in ("WAITING_FOR_RESOURCES", "FAILED")
+    rest.eventually(lambda: zone.queued_resource("q1").state.state.name, lambda found: found == "FAILED")
+    reserved = gcloud.run("queued-resources create q2 --node-id=n2 --reserved", *options)
+    assert reserved.returncode == 0
+    rest.eventually(lambda: zone.queued_resource("q2").state.state.name, lambda found: found == "FAILED")
+    for name in ("q1", "q2"):
+        assert f"Deleted queued_resource [{name}]." in gcloud.run(f"queued-resources delete {name}").stderr
+    node = gcloud.run("tpu-vm create t1 --reserved --accelerator-type=v6e-1 --version=v2-alpha-tpuv6e")
+    assert node.returncode == 1 and "reserv" in node.stderr

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from accel_ci_sim import __main__ as program
-from accel_ci_sim.direct import campaign
+from accel_ci_sim.direct import campaign, show
 from accel_ci_sim.direct.simulation import Simulation
 from tests.world.mutants import BANK, Mutant
 
@@ -48,5 +48,5 @@ def test_violations_of_aimed_worlds_name_their_aim(
     tally = campaign.run(SEED, range(2), rate=0.0)
     campaign.complete(SEED, tally, rate=0.0)
     aimed = next(found for found in tally.found if found.aims)
-    assert program.replay_command(SEED, 0.0, aimed).count("--aim") == 1
+    assert show.replay_command(SEED, 0.0, aimed).count("--aim") == 1
     assert capsys.readouterr().out == ""

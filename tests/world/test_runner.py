@@ -19,6 +19,10 @@ class Step:
         """SIGINT."""
         self.signals.append(("INT", self.schedule.now - EPOCH))
 
+    def terminate(self) -> None:
+        """SIGTERM."""
+        self.signals.append(("TERM", self.schedule.now - EPOCH))
+
     def kill(self) -> None:
         """SIGKILL."""
         self.signals.append(("KILL", self.schedule.now - EPOCH))
@@ -34,9 +38,9 @@ def _cancelled(*, always: bool, patient: bool = False) -> tuple[Runner, Step]:
 
 
 def test_a_cancelled_step_is_interrupted_and_killed() -> None:
-    """SIGINT at once, SIGKILL after 10 s, and the runner is gone after 285 s."""
+    """SIGINT at once, SIGTERM after 7.5 s, SIGKILL after 10 s, and the runner is gone after 285 s."""
     runner, step = _cancelled(always=False)
-    assert step.signals == [("INT", 0.0), ("KILL", 10.0), ("KILL", 285.0)]
+    assert step.signals == [("INT", 0.0), ("TERM", 7.5), ("KILL", 10.0), ("KILL", 285.0)]
     assert runner.cancelled and runner.lost
 
 
@@ -58,3 +62,21 @@ def test_a_lost_runner_takes_its_step_along() -> None:
     runner.starts(step, always=True)
     runner.lose()
     assert step.signals == [("KILL", 0.0)] and runner.lost
+
+
+def test_a_forced_cancel_spares_nobody() -> None:
+    """always() steps get the signals, too, and nothing starts any more."""
+    schedule = Schedule()
+    runner, step = Runner(schedule), Step(schedule)
+    runner.starts(step, always=True)
+    runner.force()
+    schedule.run()
+    assert step.signals == [("INT", 0.0), ("TERM", 7.5), ("KILL", 10.0)]
+    assert runner.dead and runner.cancelled and not runner.lost
+
+
+def test_a_forced_cancel_between_two_steps_ends_nothing() -> None:
+    """There is no process to signal; the next one never starts."""
+    runner = Runner(Schedule())
+    runner.force()
+    assert runner.dead

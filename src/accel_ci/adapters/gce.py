@@ -88,9 +88,9 @@ class GceMachines:
         stage = gce_instances.unreachable(worker, attributes)
         if stage or worker is None:
             return Creation(handle=creation.handle, stage=stage)
-        return Creation(
-            handle=creation.handle, stage="ready", machine=gce_instances.machine(place, instance, (worker,))
-        )
+        hardware = gce_instances.hardware(place, instance, attributes)
+        ready = gce_instances.machine(place, instance, (worker,), hardware)
+        return Creation(handle=creation.handle, stage="ready", machine=ready)
 
     def find(self, key: RunKey, zones: Sequence[str]) -> list[Machine]:
         """The machines of this key, asked for by name in each zone; in all zones of the catalogue when none is named.
@@ -108,6 +108,8 @@ class GceMachines:
             pool.shutdown(wait=False, cancel_futures=True)
         found = [machine for look in looks if not look.exception() and (machine := look.result())]
         ours = [machine for machine in found if machine.labels.get("accel-ci-key", key.digest) == key.digest]
+        if not zones:  # a zone of the catalogue that the project does not have holds no machine
+            silent = [error for error in silent if not isinstance(error, ConfigurationError)]
         if silent and not ours:
             raise silent[0]
         return ours or ([] if zones else self._named(key))

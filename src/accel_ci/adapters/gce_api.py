@@ -125,6 +125,7 @@ class GceApi:
                     lambda: next(self.instances.aggregated_list(request=request, retry=None, timeout=READ_S).pages)
                 )
             )
+            assert page is not None
             yield from _complete(page)
             token = page.next_page_token
             if not token:

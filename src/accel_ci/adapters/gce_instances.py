@@ -12,16 +12,18 @@ from typing import Any
 
 from accel_ci.adapters.gce_options import BACKEND, GceOptions
 from accel_ci.domain import capacity, errors
-from accel_ci.domain.errors import BootError, NoCapacityError
+from accel_ci.domain.errors import BootError, NoCapacityError, UnhealthyError
 from accel_ci.domain.lease import Lease
 from accel_ci.domain.machine import Candidate, Machine, MachineSpec, State, Worker
 from accel_ci.domain.machine_types import Kind
-from accel_ci.formats import output
+from accel_ci.formats import health, output
 
 BOOT_SCRIPT = Path(__file__).parents[1] / "on_machine" / "boot.sh"
+PROBE = Path(__file__).parents[1] / "on_machine" / "probe.py"
 USER = "accel-ci"
 CLOUD = "https://www.googleapis.com/auth/cloud-platform"
 BOOTED = "ready"
+EXPECTED = "accel-ci-expects"
 ORDERED = "accel-ci-accelerator"  # a label could not hold the + of n1-standard-8+t4-1
 # docs.cloud.google.com/compute/docs/instances/limit-vm-runtime; flex-start: seven days.
 SHORTEST_S, LONGEST_S, FLEX_LONGEST_S = 30, 120 * 24 * 3600, 7 * 24 * 3600
@@ -123,9 +125,17 @@ def _metadata(spec: MachineSpec, options: GceOptions, public_key: str) -> dict[s
         ORDERED: spec.accelerator,
         **({"ssh-keys": f"{USER}:{public_key}"} if public_key else {}),
         **({"accel-ci-sudo": "TRUE"} if options.sudo else {}),
-        # Deep Learning images install the driver when they are told to; boot.sh waits until it shows every GPU.
-        **({"install-nvidia-driver": "True", "accel-ci-gpus": str(shape.chips)} if shape.kind is Kind.GPU else {}),
+        # Deep Learning images install the driver when they are told to.
+        **({"install-nvidia-driver": "True"} if shape.kind is Kind.GPU else {}),
+        **(_probe(options) if options.health != "off" else {}),
     }
+
+
+def _probe(options: GceOptions) -> dict[str, str]:
+    """What boot.sh asks until the driver answers, and what it is to find."""
+    framework = [options.health] if options.health in ("jax", "torch") else []
+    expected = " ".join([options.shape.kind.value, str(options.shape.chips), *framework])
+    return {EXPECTED: expected, "accel-ci-probe": PROBE.read_text(encoding="utf-8")}
 
 
 def _disk(options: GceOptions, lease: Lease, *, zone: str) -> dict[str, Any]:
@@ -176,7 +186,9 @@ def _waiting(spec: MachineSpec) -> dict[str, Any]:
     }
 
 
-def machine(place: Place, instance: Any, workers: tuple[Worker, ...] = ()) -> Machine:
+def machine(
+    place: Place, instance: Any, workers: tuple[Worker, ...] = (), hardware: Mapping[str, str] | None = None
+) -> Machine:
     """The instance as a machine."""
     ordered = next((item.value for item in instance.metadata.items if item.key == ORDERED), "")
     return Machine(
@@ -188,6 +200,7 @@ def machine(place: Place, instance: Any, workers: tuple[Worker, ...] = ()) -> Ma
         state=_STATES.get(instance.status, State.FAILED),
         workers=workers,
         labels=dict(instance.labels),
+        hardware=hardware or {},
     )
 
 
@@ -234,6 +247,19 @@ def unreachable(found: Worker | None, attributes: Attributes) -> str:
     if stage != BOOTED:
         return f"booting: {output.one_line(stage, 40)}" if stage else "booting"
     return "" if found.host_keys else "waiting for the host keys"
+
+
+def hardware(place: Place, instance: Any, attributes: Attributes) -> Mapping[str, str]:
+    """What the probe found, {} where none was sent. UnhealthyError when the accelerators are not well."""
+    if not any(item.key == EXPECTED for item in instance.metadata.items):
+        return {}
+    told = health.read(attributes.get(("accel-ci", "health"), ""))
+    if told.problems:
+        raise UnhealthyError(
+            f"{place.handle} is not well: {'; '.join(told.problems)}",
+            what_to_do="run it again: another machine is taken",
+        )
+    return told.facts
 
 
 def interruption(operations: list[Any]) -> str:

@@ -32,6 +32,7 @@ _FORMS: Mapping[str, tuple[re.Pattern[str], str]] = {
     "provisioning": (re.compile(FLEX_START), FLEX_START),
     "fallback": (re.compile("on-demand"), "on-demand"),
     "sudo": (_TRUTH, "true or false"),
+    "health": (re.compile("devices|jax|torch|off"), "devices, jax, torch or off"),
 }
 
 # Families, never dated images: those are withdrawn within months.
@@ -65,6 +66,7 @@ class GceOptions:
     spot: bool
     on_demand: bool
     sudo: bool
+    health: str
 
 
 def checked(spec: MachineSpec) -> GceOptions:
@@ -99,6 +101,7 @@ def checked(spec: MachineSpec) -> GceOptions:
         spot=spec.spot and not flex_start,
         on_demand=flex_start or not spec.spot or given.get("fallback") == "on-demand",
         sudo=given.get("sudo") == "true",
+        health=given.get("health", "devices") if shape.chips else "off",
     )
 
 

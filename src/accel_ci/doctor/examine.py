@@ -16,7 +16,7 @@ RULES: tuple[Rule, ...] = tuple(
     for each in vars(module).values()
     if isinstance(each, Rule)
 )
-IGNORED = re.compile(r"#.*\baccel-ci: ignore\[([a-z, -]+)\]")
+IGNORED = re.compile(r"#.{0,200}\baccel-ci: ignore\[([a-z, -]+)\]")
 UNREADABLE = "unreadable"
 
 

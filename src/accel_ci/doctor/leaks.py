@@ -73,8 +73,8 @@ def no_second_defence(workflow: Workflow) -> Found:
 
 
 def _ends(other: Job, job: Job) -> bool:
-    ends = any(step.deletes or step.ours == "cleanup" for step in other.steps)
-    return other.name != job.name and job.name in other.needs and other.always and ends
+    after = other.name != job.name and job.name in other.needs and other.always
+    return after and any(step.deletes or step.ours == "cleanup" for step in other.steps)
 
 
 # The whole journey in one step has a post step, a lease and the sweeper; a cleanup job is advice in its docs.

@@ -8,7 +8,8 @@ from accel_ci.doctor.rule import Found, rule
 from accel_ci.doctor.workflow import Workflow
 
 NEW_ISSUE = re.compile(r"\bissues\.create\(|\bgh issue create\b")
-NEW_COMMENT = re.compile(r"\bissues\.createComment\(|\bgh (?:pr|issue) comment\b(?!.*--edit-last)")
+NEW_COMMENT = re.compile(r"\bissues\.createComment\(|\bgh (?:pr|issue) comment\b(?!.{0,300}--edit-last)")
+GARBLED = re.compile(r"(?:\u00f0\u0178|\u00e2[\u0153\u20ac\u0161\u2020\u02dc\u201e])\S?")
 LOOKS_FIRST = re.compile(r"\blistForRepo\b|\bgh issue list\b|\bissuesAndPullRequests\b|\blistComments\b|\bgh api\b")
 REPORT = """
     steps:
@@ -28,7 +29,7 @@ REPORT = """
 )
 def failure_blind_to_cancel(workflow: Workflow) -> Found:
     """`failure()` alone in a step's or job's condition."""
-    for part in (*workflow.steps, *workflow.jobs):
+    for part in workflow.conditional:
         if "failure()" in part.condition and not re.search(r"cancelled\(\)|always\(\)", part.condition):
             yield part.tree.get("if"), "is false after a cancel and after the job's own time limit: nobody is told"
 
@@ -69,3 +70,17 @@ def only_success_is_told(workflow: Workflow) -> Found:
     if comments and all(not step.condition or step.condition.strip("${} ") == "success()" for step in comments):
         for step in comments:
             yield step.tree, "says so when the tests pass, and nothing when they do not"
+
+
+@rule(
+    why="""The file was read in one encoding and saved in another: where an icon should be, people read four odd
+    letters, in every title and comment for ever. Save it as UTF-8.""",
+    mend="""
+    name: "\\U0001F6A8 Nightly TPU tests failed" # in double quotes, an escape survives any editor
+    """,
+)
+def garbled_text(workflow: Workflow) -> Found:
+    """What is left of an icon that was saved in the wrong encoding."""
+    for step in workflow.steps:
+        if GARBLED.search(step.script.text):
+            yield step.tree, "holds letters that were an icon before the file was saved in the wrong encoding"

@@ -9,7 +9,7 @@ from accel_ci.doctor.workflow import Workflow
 
 PINNED = re.compile(r"[^@]+@(?:[0-9a-f]{40}|[0-9a-f]{64}|sha256:[0-9a-f]{64})")
 LOCAL = re.compile(r"(?:\.{1,2}|\$)/")
-KEY = re.compile(r"\$\{\{[^}]*\bsecrets\.", re.IGNORECASE)
+KEY = re.compile(r"\$\{\{[^}]{0,300}\bsecrets\.", re.IGNORECASE)
 KEY_INPUTS = ("credentials_json", "service_account_key", "aws-secret-access-key", "creds")
 
 

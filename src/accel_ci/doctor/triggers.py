@@ -8,7 +8,7 @@ from accel_ci.doctor.rule import Found, rule
 from accel_ci.doctor.workflow import Workflow
 
 LABELS = re.compile(r"contains\(\s*github\.event\.(?:pull_request|issue)\.labels")
-SECRET = re.compile(r"\$\{\{[^}]*\bsecrets\.(?!GITHUB_TOKEN\b)")
+SECRET = re.compile(r"\$\{\{[^}]{0,300}\bsecrets\.(?!GITHUB_TOKEN\b)")
 HEAD = re.compile(r"pull_request\.head\.|github\.head_ref|refs/pull/|workflow_run\.head_")
 ONE_LABEL = re.compile(r"github\.event\.(?:label\.name|pull_request\.labels)")
 
@@ -34,7 +34,7 @@ def any_label(workflow: Workflow) -> Found:
     """A gate on the pull request's labels in place of the event's own."""
     if not any("labeled" in tree.texts() for tree in workflow.events.values()):
         return
-    for part in (*workflow.jobs, *workflow.steps):
+    for part in workflow.conditional:
         if LABELS.search(part.condition):
             yield (
                 part.tree.get("if"),
@@ -103,7 +103,8 @@ def strangers_code_with_secrets(workflow: Workflow) -> Found:
     if workflow.events.keys().isdisjoint(("pull_request_target", "workflow_run", "issue_comment")):
         return
     for step in workflow.steps:
-        said = " ".join((step.tree.get("with", "ref").text, step.tree.get("with", "repository").text))
+        given = step.tree.get("with")
+        said = f"{given.get('ref').text} {given.get('repository').text}"
         fetched = [each for each in step.lines if HEAD.search(each.text) and re.search(r"\bgit\b|\bgh pr\b", each.text)]
         if step.uses.startswith("actions/checkout@") and HEAD.search(said):
             yield step.tree, "checks out a stranger's code beside a token that writes"

@@ -94,3 +94,20 @@ def check_that_cannot_fail(workflow: Workflow) -> Found:
             piped = re.search(r"\$\(\s*cat\s.*\|\s*jq\b", line.text)
             if piped and "pipefail" not in step.script.text:
                 yield line, "without `pipefail` a file that is not there gives an empty value and no error"
+
+
+@rule(
+    why="""A time from one machine on one day is no baseline: of real series, a limit of 1.2 times a fixed value found
+    one change in ten, and of its alarms one in fifty was real. Compare with the runs before, and only believe what two
+    runs in a row show.""",
+    mend="""
+    steps:
+      - {if: always(), uses: org/accel-ci/collect@v1, with: {paths: "benchmarks/*.json"}} # kept with each run's record
+    """,
+)
+def constant_baseline(workflow: Workflow) -> Found:
+    """A performance limit that is a number in the script."""
+    for step in workflow.steps:
+        for line in step.lines:
+            if re.match(r"(?:export\s+)?\w*(?:BASELINE|THRESHOLD)\w*=[0-9.]+\s*$", line.text, re.IGNORECASE):
+                yield line, "one number from one machine stands for how fast it should be"

@@ -9,13 +9,14 @@ from functools import cached_property
 
 from accel_ci.formats.yaml_tree import Tree
 
+LONGEST = 2000  # rules go through a line several times: no line may be long enough for that to take long
 OURS = re.compile(
     r"(?:(?:[\w.-]+/accel-ci|\$|\.{1,2})/(?:ghes/)?)"
     r"(gate|provision|run-remote|collect|cleanup|report|reap-queued|container)(?:@\S+)?"
 )
 JOURNEY = re.compile(r"[\w.-]+/accel-ci(?:/ghes)?@\S+|(?:\.|\$)/?")
 CALLED = re.compile(r"(?:[\w.-]+/accel-ci|\.|\$)/\.github/workflows/test\.yml(?:@\S+)?")
-CLOUD = r"\b(?:gcloud|aws|az|kubectl|terraform|doctl|linode-cli|sky|jl|runpodctl|vastai)\b[^|&;#\n]*?"
+CLOUD = r"\b(?:gcloud|aws|az|kubectl|terraform|doctl|linode-cli|sky|jl|runpodctl|vastai)\b[^|&;#\n]{0,300}?"
 CREATES = re.compile(rf"{CLOUD}\b(?:create|run-instances|launch|resume)\b")
 DELETES = re.compile(rf"{CLOUD}\b(?:delete|destroy|terminate(?:-instances)?|down|pause)\b")
 STARTER = re.compile(r"[\w.-]+/ec2-github-runner@\S+")
@@ -144,6 +145,11 @@ class Workflow:
         return (step for job in self.jobs for step in job.steps)
 
     @property
+    def conditional(self) -> list[Job | Step]:
+        """Whatever can have an `if`: jobs and steps."""
+        return [*self.jobs, *self.steps]
+
+    @property
     def for_pull_requests(self) -> bool:
         """True when a pull request starts it."""
         return not self.events.keys().isdisjoint(("pull_request", "pull_request_target"))
@@ -167,13 +173,15 @@ def runs_always(condition: str) -> bool:
 
 
 def _lines(script: Tree) -> Iterator[Line]:
-    text, first = "", 0
+    text, first, column = "", 0, 0
     for number, line in enumerate(script.text.split("\n")):
-        first = number if not text else first
-        text += re.sub(r"(^|\s)#(?!\{).*", "", line).rstrip() if not line.rstrip().endswith("\\") else line.rstrip()
+        if not text:
+            first, column = number, len(line) - len(line.lstrip())
+        text += re.sub(r"(?:^|\s)#(?!\{).*", "", line).rstrip()
         if text.endswith("\\"):
             text = text[:-1].rstrip() + " "
-            continue
-        if text.strip():
-            yield Line(text.strip(), script.text_line + first, script.column + len(line) - len(line.lstrip()))
-        text = ""
+        elif text.strip():
+            yield Line(text.strip()[:LONGEST], script.text_line + first, script.text_column + column)
+            text = ""
+    if text.strip():
+        yield Line(text.strip()[:LONGEST], script.text_line + first, script.text_column + column)

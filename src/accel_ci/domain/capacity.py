@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from enum import StrEnum
 
 from accel_ci.domain import errors
@@ -50,11 +51,16 @@ def resumed(candidates: Sequence[Candidate], tried: Sequence[Try]) -> list[Candi
     """The candidates that a walk goes on with which a crashed client began: without those it had an answer from."""
     left = list(candidates)
     for each in tried:
-        failed = Candidate(zone=each.zone, spot=each.spot)
-        left = [one for one in left if (one.zone, one.spot) != (each.zone, each.spot)]
+        failed = Candidate(zone=each.zone, spot=each.spot, backend=each.backend)
+        left = [one for one in left if replace(one, dollars_per_hour=None) != failed]
         if each.outcome == outcome(errors.QuotaError("")):
             left = [one for one in left if not _same_quota(one, failed)]
     return left
+
+
+def replacement(error: errors.AccelError, *, failed: Candidate, tried: int) -> list[Candidate]:
+    """The same place once more when its first and only machine was not well: a bad one says little of the next."""
+    return [failed] if isinstance(error, errors.UnhealthyError) and tried == 1 else []
 
 
 def outcome(error: errors.AccelError) -> str:

@@ -108,6 +108,12 @@ class BootError(CloudError):
     anchor = "boot-failed"
 
 
+class UnhealthyError(BootError):
+    """The machine runs, but its accelerators are not well."""
+
+    title = "unhealthy machine"
+
+
 class ConnectionLostError(TransientError):
     """A worker could not be reached, or stopped answering."""
 

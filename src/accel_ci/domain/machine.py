@@ -68,7 +68,10 @@ class Worker:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Machine:
-    """One leased accelerator. `handle` is a URI such as tpu://project/zone/name; `root` is our directory on each worker."""
+    """One leased accelerator. `handle` is a URI such as tpu://project/zone/name; `root` is our directory on each worker.
+
+    `hardware` is what a probe found on it: name, devices, driver, cuda, memory_mib; {} where none looked.
+    """
 
     handle: str
     name: str
@@ -79,6 +82,7 @@ class Machine:
     workers: tuple[Worker, ...] = ()
     labels: Mapping[str, str] = field(default_factory=dict)
     root: str = "accel-ci"
+    hardware: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def backend(self) -> str:

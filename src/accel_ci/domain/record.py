@@ -54,6 +54,7 @@ class Try(_Part):
     name: str
     zone: str
     spot: bool
+    backend: str = Field("", description="Whose place it was, where several could have been; else empty or the only one.")
     started_at: Seconds
     ended_at: Seconds
     outcome: str = Field(description="ready, no-capacity, quota, access, boot-failed, transient or cancelled.")
@@ -73,6 +74,7 @@ class MachineFacts(_Part):
     ready_at: Seconds
     released_at: Seconds | None = Field(None, description="When it was verified to be gone.")
     dollars_per_hour: float | None = Field(None, description="The whole machine's price; null when unknown.")
+    hardware: dict[str, str] = Field({}, description="What the health probe found: name, devices, driver, cuda ...")
 
 
 class WorkerEnd(_Part):

@@ -8,8 +8,8 @@ from typing import Any
 
 from accel_ci.domain import errors
 
-MAX_BYTES = 512 * 1024
-MAX_NODES = 20_000
+MAX_BYTES = 256 * 1024
+MAX_NODES = 10_000
 MAX_DEPTH = 60  # of a workflow GitHub reads nine levels
 
 
@@ -21,13 +21,14 @@ class YamlError(ValueError):
 class Tree:
     """A text, a list or a mapping, and where it begins: a mapping's member begins at its key. Lines count from 1.
 
-    `text_line` is the line of a text's first character, which for a block is below its key.
+    `text_line` and `text_column` are the place of a text's first character, which for a block is below its key.
     """
 
     line: int
     column: int
     text: str = ""
     text_line: int = 0
+    text_column: int = 0
     items: tuple[Tree, ...] = ()
     members: dict[str, Tree] = field(default_factory=dict)
 
@@ -67,8 +68,9 @@ def read(content: bytes) -> Tree:
         raise YamlError(f"more than {MAX_BYTES // 1024} KiB")
     try:
         # The pure loader: libyaml's recursion ends the process where Python's raises.
-        root = yaml.compose(content.decode(), Loader=yaml.SafeLoader)
-        return _Reader().tree(root, depth=0) if root is not None else Tree(1, 1)
+        text = content.decode()
+        root = yaml.compose(text, Loader=yaml.SafeLoader)
+        return _Reader(text.split("\n")).tree(root, depth=0) if root is not None else Tree(1, 1)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         place = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
@@ -82,7 +84,8 @@ def read(content: bytes) -> Tree:
 class _Reader:
     """Walks PyYAML's nodes. An alias is walked again, so nodes are counted: that is what a bomb is made of."""
 
-    def __init__(self) -> None:
+    def __init__(self, lines: list[str]) -> None:
+        self._lines = lines
         self._seen = 0
 
     def tree(self, node: Any, *, depth: int, key: Any = None) -> Tree:
@@ -94,9 +97,16 @@ class _Reader:
         begin = (key or node).start_mark
         place = (begin.line + 1, begin.column + 1)
         if node.id == "scalar":
-            block = node.style in ("|", ">")
-            return Tree(*place, text=node.value, text_line=node.start_mark.line + 1 + block)
+            return self._text(node, place)
         if node.id == "sequence":
             return Tree(*place, items=tuple(self.tree(each, depth=depth + 1) for each in node.value))
         named = ((name, value) for name, value in node.value if name.id == "scalar")
         return Tree(*place, members={name.value: self.tree(value, depth=depth + 1, key=name) for name, value in named})
+
+    def _text(self, node: Any, place: tuple[int, int]) -> Tree:
+        line, column = node.start_mark.line, node.start_mark.column
+        if node.style in ("|", ">"):
+            line += 1
+            below = next((each for each in self._lines[line:] if each.strip()), "")
+            column = len(below) - len(below.lstrip())
+        return Tree(*place, text=node.value, text_line=line + 1, text_column=column + 1)

@@ -68,7 +68,11 @@ def _add(verbs: Any, verb: str, model: type[Inputs]) -> None:
     options = verbs.add_parser(verb, help=summary, description=summary, usage=usage, allow_abbrev=False)
     for entry in declaration.inputs(model):
         if entry.name == model.bare:
-            options.add_argument(entry.field, nargs="?", metavar=entry.name.upper(), help=entry.help)
+            several = "*" if isinstance(entry.syntax, Words) else "?"
+            standard = f" (default: {entry.default})" if entry.default else ""
+            options.add_argument(
+                entry.field, nargs=several, metavar=entry.name.upper(), help=(entry.help + standard).replace("%", "%%")
+            )
         else:
             _option(options, entry)
 

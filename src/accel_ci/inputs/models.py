@@ -15,6 +15,7 @@ from accel_ci.domain.machine import MachineSpec
 from accel_ci.domain.workload import Caps, Source, Work
 from accel_ci.inputs import fields, quantities, vocabulary
 from accel_ci.inputs.declaration import Inputs, Rule, given
+from accel_ci.inputs.diagnosis import DoctorInputs
 from accel_ci.inputs.fields import Accelerator, Boolean, Choice, Environment, Pattern, Text, Words
 from accel_ci.inputs.quantities import Count, Duration, Size
 from accel_ci.inputs.sealing import SecretsInputs
@@ -424,5 +425,5 @@ ACTIONS = _by_verb(
 )
 COMMAND_LINE = {
     **ACTIONS,
-    **_by_verb(RunInputs, AttachInputs, ListInputs, SshInputs, AcceleratorsInputs, SecretsInputs),
+    **_by_verb(RunInputs, AttachInputs, ListInputs, SshInputs, AcceleratorsInputs, SecretsInputs, DoctorInputs),
 }

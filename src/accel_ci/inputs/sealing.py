@@ -37,8 +37,8 @@ class Day(Syntax):
         return int(day.timestamp()) + 24 * 3600 - 1
 
 
-def _complete(action: str, name: str, key: str, repository_id: str, file: str) -> str:
-    needed = {"name": name, "public-key": key, "repository-id": repository_id} if action == "encrypt" else {}
+def _complete(action: str, variable: str, key: str, repository_id: str, file: str) -> str:
+    needed = {"variable": variable, "public-key": key, "repository-id": repository_id} if action == "encrypt" else {}
     needed |= {"file": file} if action == "list" else {}
     lacking = [f"`--{each}`" for each, value in needed.items() if not value]
     return f"needs {', '.join(lacking)}" if lacking else ""
@@ -49,29 +49,29 @@ class SecretsInputs(Inputs):
 
     verb = "secrets"
     bare = "action"
-    rules: ClassVar[tuple[Rule, ...]] = (Rule(("action", "name", "public_key", "repository_id", "file"), _complete),)
+    rules: ClassVar[tuple[Rule, ...]] = (Rule(("action", "variable", "public_key", "repository_id", "file"), _complete),)
 
     action: Annotated[
         str,
         Choice(ACTIONS),
-        Field(description="`keygen` makes a pair of keys, `encrypt` seals a value, `list` shows what a file holds."),
+        Field(description="What to do: `keygen` makes two keys, `encrypt` seals a value, `list` shows what a file holds."),
     ]
-    name: Annotated[str, Pattern("name of a variable", sealed.NAME, "HF_TOKEN")] = given(
-        "", "encrypt: the variable that the tests will see."
+    variable: Annotated[str, Pattern("name of a variable", sealed.NAME, "HF_TOKEN")] = given(
+        "", "For `encrypt`: the variable that the tests will see."
     )
-    public_key: Annotated[str, KEY] = given("", "encrypt: the public key that keygen printed.")
+    public_key: Annotated[str, KEY] = given("", "For `encrypt`: the public key that keygen printed.")
     repository_id: Annotated[str, Pattern("number of a repository", r"[1-9][0-9]{0,18}", "4711")] = given(
-        "", "encrypt: the repository that may use it, by number: `gh api repos/OWNER/NAME --jq .id`."
+        "", "For `encrypt`: the repository that may use it, by number: `gh api repos/OWNER/NAME --jq .id`."
     )
     contexts: Annotated[tuple[str, ...], Words(EVENT)] = given(
-        "", "encrypt: events that may use it, such as `schedule` or `push@main`; empty: every trusted run."
+        "", "For `encrypt`: events that may use it, such as `schedule` or `push@main`; empty: every trusted run."
     )
-    not_after: Annotated[int | None, Day()] = given("", "encrypt: the last day on which it may be used; empty: no end.")
+    not_after: Annotated[int | None, Day()] = given("", "For `encrypt`: the last day on which it may be used; empty: no end.")
     key_file: Annotated[str, Pattern("path", r"[^\x00-\x1f]{1,4096}", "accel-ci.key")] = given(
-        "", "keygen: where to write the private key; list: where it is, to look inside."
+        "", "For `keygen`: where to write the private key; for `list`: where it is, to look inside."
     )
     file: Annotated[str, Pattern("path", r"[^\x00-\x1f]{1,4096}", ".github/workflows/tpu.yml")] = given(
-        "", "list: the file to look through."
+        "", "For `list`: the file to look through."
     )
 
     def content(self, value: str) -> Sealed:
@@ -80,7 +80,7 @@ class SecretsInputs(Inputs):
             raise ConfigurationError("the value is empty", what_to_do="type it, or pipe it in")
         return Sealed(
             repository_id=int(self.repository_id),
-            name=self.name,
+            name=self.variable,
             contexts=self.contexts,
             not_after=self.not_after,
             value=value,

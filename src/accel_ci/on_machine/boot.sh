@@ -46,4 +46,23 @@ wants_sudo() {
 if getent group google-sudoers >/dev/null && ! wants_sudo; then
     if confine; then tell accel-ci/confined yes; else tell accel-ci/confined no; fi
 fi
+
+ask() {
+    curl --silent --fail --max-time 10 --retry 5 --retry-delay 1 --retry-connrefused --header "Metadata-Flavor: Google" \
+        "$instance/attributes/$1"
+}
+
+# The driver may be installed while we boot: only the probe's answer proves that it works. The boot limit ends the wait.
+probe=$(mktemp)
+if expected=$(ask accel-ci-expects) && ask accel-ci-probe >"$probe"; then
+    tell accel-ci/stage driver
+    while :; do
+        # shellcheck disable=SC2086 # several words
+        health=$(python3 -EsS "$probe" $expected)
+        [ $? -eq 75 ] || break
+        sleep "${ACCEL_CI_PAUSE_S:-2}"
+    done
+    tell accel-ci/health "$health"
+fi
+rm -f "$probe"
 tell accel-ci/stage ready

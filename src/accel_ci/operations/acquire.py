@@ -10,6 +10,7 @@ from accel_ci.domain.lease import Lease, Scope
 from accel_ci.domain.machine import Candidate, Creation, Machine, MachineSpec
 from accel_ci.domain.record import Try
 from accel_ci.domain.runkey import RunKey
+from accel_ci.formats import output
 from accel_ci.operations import reach, records, release
 from accel_ci.ports.world import World
 
@@ -17,6 +18,8 @@ LONGEST_POLL_S = 1.0
 VERIFY_LIMIT_S = 180.0
 TRANSIENT_LIMIT_S = 60.0
 READY = "ready"
+CONSOLE_LINES = 30
+CONSOLE_CHARACTERS = 300
 ABANDON_S = 5.0  # a runner kills a cancelled step 10 s after its first signal (actions/runner, ProcessInvoker.cs)
 
 
@@ -55,10 +58,14 @@ class Order:
 
 @dataclass(slots=True)
 class _Place:
-    """Where the walk is: the key of the try, and the candidate that was asked; None before the first."""
+    """Where the walk is: the key of the try, and the candidate that was asked; None before the first.
+
+    `passed`: the time of one wait was used already.
+    """
 
     key: RunKey
     candidate: Candidate | None = None
+    passed: bool = False
 
 
 def machine(world: World, key: RunKey, order: Order, watch: Watch) -> Leased:
@@ -83,14 +90,16 @@ def _walk(world: World, place: _Place, order: Order, watch: Watch) -> Leased:
         candidate, candidates = candidates[0], candidates[1:]
         place.candidate, key, started_at = candidate, place.key, world.clock.now()
         try:
-            leased = _try(world, key, order, candidate=candidate, watch=watch)
+            leased = _try(world, place, order, candidate=candidate, watch=watch)
         except errors.AccelError as error:
             watch.tell(_told(world, key, candidate, started_at=started_at, error=error))
             if isinstance(error, errors.CancelledError):
                 raise
             release.by_key(world, key, zones=(candidate.zone,), limit_s=VERIFY_LIMIT_S)
             candidates = capacity.remaining(candidates, failed=candidate, error=error)
+            candidates = candidates or capacity.replacement(error, failed=candidate, tried=key.try_)
             if not candidates:
+                _pass_by(place, watch)  # what nobody ended may be what uses up the quota
                 raise
             world.job.log(f"{candidate}: {error}; next: {candidates[0]}")
             place.key = key.next_try()
@@ -110,17 +119,26 @@ def _resumed(world: World, key: RunKey, tried: Sequence[Try], candidates: Sequen
     return left
 
 
-def _try(world: World, key: RunKey, order: Order, *, candidate: Candidate, watch: Watch) -> Leased:
+def _try(world: World, place: _Place, order: Order, *, candidate: Candidate, watch: Watch) -> Leased:
     now = world.clock.now()
-    lease, requested_at = _lease(world, key, order, now=now)
+    lease, requested_at = _lease(world, place.key, order, now=now)
     world.job.status(f"asking for {order.spec.accelerator} in {candidate}")
     creation = _begin(world, order.spec, lease, candidate=candidate)
-    if key.try_ == 1:
-        watch.meanwhile()
-    ready = _wait(world, creation, candidate=candidate, deadline=now + order.spec.boot_limit_s)
+    _pass_by(place, watch)
+    try:
+        ready = _wait(world, creation, candidate=candidate, deadline=now + order.spec.boot_limit_s)
+    except errors.BootError:
+        _show_console(world, creation.handle)
+        raise
     return Leased(
         machine=ready, lease=lease, candidate=candidate, requested_at=requested_at, ready_at=world.clock.now()
     )
+
+
+def _pass_by(place: _Place, watch: Watch) -> None:
+    if not place.passed:
+        place.passed = True
+        watch.meanwhile()
 
 
 def _lease(world: World, key: RunKey, order: Order, *, now: float) -> tuple[Lease, float]:
@@ -142,6 +160,17 @@ def _lease(world: World, key: RunKey, order: Order, *, now: float) -> tuple[Leas
 
 def _lease_place(key: RunKey) -> str:
     return records.place(key.slot, f"lease-{key.name}")
+
+
+def _show_console(world: World, handle: str) -> None:
+    """The last lines that the machine wrote, for whoever wants to know why it did not boot."""
+    try:
+        lines = world.machines.console_tail(handle).splitlines()[-CONSOLE_LINES:]
+    except errors.CloudError as error:
+        world.job.log(f"no console of {handle}: {error}")
+        return
+    for line in lines:
+        world.job.log(f"console: {output.one_line(line, CONSOLE_CHARACTERS)}")
 
 
 def _begin(world: World, spec: MachineSpec, lease: Lease, *, candidate: Candidate) -> Creation:
@@ -214,6 +243,7 @@ def _told(
         name=key.name,
         zone=candidate.zone,
         spot=candidate.spot,
+        backend=candidate.backend,
         started_at=started_at,
         ended_at=world.clock.now(),
         outcome=READY if error is None else capacity.outcome(error),

@@ -18,6 +18,8 @@ from accel_ci.ports.world import World
 
 UNREACHABLE_LIMIT_S = 180.0
 END_SLACK_S = 60.0
+LAST_LINES = 10
+TAIL_CHARACTERS = 8000
 CANCELLED_S = 5.0  # a runner kills a cancelled step after 10 s: by then the record is written, and cleanup goes on
 
 
@@ -39,6 +41,8 @@ class _Following:
     interruption: str = ""
     stopped: bool = False
     reattached: int = 0
+    tails: dict[int, str] = field(default_factory=dict)
+    first_failed: int | None = None
     trouble: str = ""
 
     @property
@@ -66,6 +70,7 @@ def phase(world: World, machine: Machine, phase: Phase, *, slot: str) -> PhaseFa
         raise
     finally:
         _flush(world, state)
+    _point_out(world, state)
     return facts(world, state)
 
 
@@ -154,7 +159,12 @@ def _keep(world: World, state: _Following, event: remote.Output) -> None:
     state.heard_at[event.worker] = world.clock.now()
     world.files.append(log_name(state.slot, state.phase.name, event.worker), state.maskers[event.worker].feed(fresh))
     state.offsets[event.worker] = known + len(fresh)
-    world.job.stream(state.sanitizers[event.worker].feed(fresh))
+    _show(world, state, event.worker, text=state.sanitizers[event.worker].feed(fresh))
+
+
+def _show(world: World, state: _Following, worker: int, *, text: str) -> None:
+    world.job.stream(text)
+    state.tails[worker] = (state.tails.get(worker, "") + text)[-TAIL_CHARACTERS:]
 
 
 def _keep_fresh(world: World, state: _Following) -> None:
@@ -169,6 +179,7 @@ def _end_siblings(world: World, state: _Following, worker: int) -> None:
     """One failing worker fails the phase: the others are asked to end, so that nobody pays for their waiting."""
     if _verdict(state, worker) is Verdict.PASSED or state.stopped:
         return
+    state.first_failed = worker
     _stop(world, state, state.pending)
 
 
@@ -206,8 +217,17 @@ def _give_up(state: _Following, workers: Iterable[int], why: str) -> None:
 
 
 def _flush(world: World, state: _Following) -> None:
-    for sanitizer in state.sanitizers.values():
-        world.job.stream(sanitizer.flush())
+    for worker, sanitizer in state.sanitizers.items():
+        _show(world, state, worker, text=sanitizer.flush())
+
+
+def _point_out(world: World, state: _Following) -> None:
+    """Name the worker that failed first, with its last lines: in the output of many workers nobody would find them."""
+    if state.first_failed is None or len(state.offsets) == 1:
+        return
+    world.job.log(f"{state.phase.name}: w{state.first_failed} failed first; its last lines:")
+    for line in state.tails.get(state.first_failed, "").splitlines()[-LAST_LINES:]:
+        world.job.log(line)
     # What a worker that goes on may complete to a secret is left out: whoever attaches again is sent it once more.
     for worker in state.offsets.keys() - set(state.pending):
         if rest := state.maskers[worker].flush():

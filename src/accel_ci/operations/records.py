@@ -9,6 +9,7 @@ from accel_ci.domain.machine import Machine
 from accel_ci.domain.record import RunRecord
 from accel_ci.ports.files import Files
 
+SENT = "source-sent"  # the document that says what was sent to the slot's machine
 _MACHINE = TypeAdapter(Machine)
 
 

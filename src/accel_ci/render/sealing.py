@@ -15,7 +15,7 @@ def keys(public: str, *, file: str) -> str:
     return (
         f"public key:  {public}\nprivate key: in {file}, which nobody else may read\n\n"
         f"Give the private key to the workflow, then delete the file:\n  gh secret set ACCEL_CI_SECRETS_KEY < {file}\n"
-        "Seal a value:\n  accel-ci secrets encrypt --name HF_TOKEN"
+        "Seal a value:\n  accel-ci secrets encrypt --variable HF_TOKEN"
         f' --repository-id "$(gh api repos/OWNER/NAME --jq .id)" --public-key {public}\n'
     )
 

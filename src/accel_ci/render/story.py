@@ -78,7 +78,9 @@ def bad(tests: TestFacts) -> int:
 
 def steps(record: RunRecord) -> list[Step]:
     """Where the time went: the tries for a machine, the phases, and giving the machine back."""
-    told = [*map(_try, record.tries), *map(_phase, record.phases)]
+    several = len({each.backend for each in record.tries}) > 1
+    tries = [_try(each, backend=several) for each in record.tries]
+    told = [*tries, *map(_phase, record.phases)]
     machine = record.machine
     if machine is not None and machine.released_at is not None:
         # collect has no times of its own: it lies between the last phase and the verified end.
@@ -87,9 +89,10 @@ def steps(record: RunRecord) -> list[Step]:
     return told
 
 
-def _try(attempt: Try) -> Step:
+def _try(attempt: Try, *, backend: bool) -> Step:
+    kind = f"{'spot' if attempt.spot else 'on-demand'}{f' by {attempt.backend}' if backend else ''}"
     return Step(
-        name=f"try {attempt.number}: {attempt.zone} {'spot' if attempt.spot else 'on-demand'}",
+        name=f"try {attempt.number}: {attempt.zone} {kind}",
         started_at=attempt.started_at,
         ended_at=attempt.ended_at,
         outcome=attempt.outcome,
@@ -148,6 +151,27 @@ def cost(record: RunRecord) -> str:
         return f"unknown ({time} of machine time, its price is not known)"
     rate = record.cost.dollars_per_hour
     return f"{units.dollars(record.cost.dollars)} ({time} of machine time at {units.dollars(rate)} an hour)"
+
+
+def hardware(record: RunRecord) -> str:
+    """What the health probe found, such as `1 NVIDIA L4, driver 570.86.15, CUDA 12.8`; "" where none looked."""
+    facts = record.machine.hardware if record.machine else {}
+    parts = [f"{facts['devices']} {facts.get('name', '')}".rstrip()] if "devices" in facts else []
+    parts += [f"driver {facts['driver']}"] if "driver" in facts else []
+    return ", ".join([*parts, *([f"CUDA {facts['cuda']}"] if "cuda" in facts else [])])
+
+
+def chosen(record: RunRecord) -> str:
+    """Why the machine is this backend's, where `auto` chose it; "" elsewhere."""
+    machine = record.machine
+    if machine is None or record.target.backend != "auto":
+        return ""
+    name = machine.handle.partition("://")[0]
+    why = {
+        "gce": "Compute Engine ends the machine by itself at the end of its lease",
+        "tpu": "the Cloud TPU API: Compute Engine had none, or does not offer this",
+    }
+    return f"{name}, chosen by `auto`: {why[name]}" if name in why else name
 
 
 def cleanup(record: RunRecord) -> tuple[bool | None, str]:

@@ -136,6 +136,8 @@ def _machine(record: RunRecord) -> list[str]:
         rows = [
             ["machine", markup.markdown(machine.handle)],
             ["kind", f"{kind}, {units.number(machine.workers, 'worker')} in {_plain(machine.zone)}"],
+            *([["backend", _plain(story.chosen(record))]] if story.chosen(record) else []),
+            *([["hardware", _plain(story.hardware(record))]] if story.hardware(record) else []),
             ["lease", f"until {units.moment(machine.expires_at)}"],
             *rows,
         ]

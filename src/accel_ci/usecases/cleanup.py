@@ -18,16 +18,17 @@ from accel_ci.render import proof, units
 LIMIT_S = 240.0  # a cancelled job has 285 s for everything that is left to do
 LISTING_LIMIT_S = release.LISTING_LIMIT_S
 NAMED_LIMIT_S = 10.0
+LOOK_ERRORS = (CleanupUnverifiedError, errors.CloudError, errors.ConfigurationError)
 KEY_FILES = "ssh-key"
 
 
 @dataclass(slots=True)
 class _Doomed:
-    """What is to end by now, what somebody keeps, and the looks that failed: what they would show may live."""
+    """What is to end by now, what somebody keeps, and why looks failed: what they would have shown may live."""
 
     machines: list[Machine] = field(default_factory=list)
     kept: set[str] = field(default_factory=set)
-    blind: list[CleanupUnverifiedError] = field(default_factory=list)
+    blind: list[errors.AccelError] = field(default_factory=list)
 
 
 def cleanup(
@@ -75,7 +76,7 @@ def _add(world: World, doomed: _Doomed, owner: Owner, look: Callable[[], list[Ma
     """
     try:
         machines = look()
-    except CleanupUnverifiedError as error:
+    except LOOK_ERRORS as error:
         doomed.blind.append(error)
         return
     known = {machine.handle for machine in doomed.machines} | doomed.kept
@@ -112,7 +113,7 @@ def _named(world: World, key: RunKey, jobs: Sequence[str]) -> list[Machine]:
             for job in jobs
             for machine in release.found(world, replace(key, job=job, instance=""), zones=(), limit_s=NAMED_LIMIT_S)
         ]
-    except CleanupUnverifiedError as error:
+    except LOOK_ERRORS as error:
         world.job.log(f"{error}; the listing tells")
         return []
 
@@ -132,7 +133,7 @@ def _others(world: World, owner: Owner, key: RunKey) -> list[Machine]:
     """What the owner's listing shows. The job's own cleanup goes on without it: its machines have names."""
     try:
         return release.listed(world, owner)
-    except CleanupUnverifiedError as error:
+    except LOOK_ERRORS as error:
         if owner != lease.of_job(key) or not records.slots(world.files):
             raise
         world.job.warning("cleanup", f"{error}; this job's own machines were looked up by name")
@@ -165,7 +166,7 @@ def _look_again(
     """
     try:
         listed = world.machines.list_owned(owner)
-    except errors.CloudError as error:
+    except LOOK_ERRORS as error:
         world.job.log(f"the listing afterwards failed: {error}")
         return facts
     known = len(doomed.machines)

@@ -14,6 +14,10 @@ from accel_ci.ports.world import World
 def collect(world: World, patterns: Sequence[str], *, caps: Caps, slot: str) -> RunRecord:
     """The record with one artifact per matching file of every worker; refused ones say why and hold no bytes."""
     record, machine = records.load(world.files, slot), records.load_machine(world.files, slot)
+    if world.files.read(records.place(slot, records.SENT)) is None:
+        # Our programs came with the source: a machine that has neither would be asked in vain for minutes.
+        world.job.warning("collect", "nothing was sent to the machine, so there is nothing to bring back")
+        return record
     place = records.place(slot, "artifacts")
     with world.job.group(f"collect {', '.join(patterns)}"):
         files = reach.retried(

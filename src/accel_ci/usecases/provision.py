@@ -49,6 +49,7 @@ def _lease(world: World, record: RunRecord, leased: Leased) -> None:
         requested_at=leased.requested_at,
         ready_at=leased.ready_at,
         dollars_per_hour=leased.candidate.dollars_per_hour,
+        hardware=dict(leased.machine.hardware),
     )
     record.identity.name = leased.machine.name
     records.save_machine(world.files, record.identity.slot, leased.machine)

@@ -30,7 +30,7 @@ def run_remote(world: World, work: Work, *, slot: str) -> RunRecord:
 
 def _ready(world: World, machine: Machine, work: Work, *, slot: str) -> None:
     """Our files and the source are on every worker; a second call finds them there."""
-    sent = records.place(slot, "source-sent")
+    sent = records.place(slot, records.SENT)
     with world.job.group("send the source"):
         reach.retried(world, lambda: world.remote.prepare(machine), what="prepare")
         if world.files.read(sent) is None:

@@ -4,27 +4,33 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from accel_ci_sim.direct import layers
 from accel_ci_sim.direct.layers import Layer
 from accel_ci_sim.direct.mishaps import Mishaps
 from accel_ci_sim.direct.plans import Form, RunPlan
 from accel_ci_sim.direct.setting import Setting
 from accel_ci_sim.world.dice import Dice
-from accel_ci_sim.world.weather import Weather
+from accel_ci_sim.world.weather import ZONES, Weather
 
 DAY_S = 86_400.0
 
 
 def weather(sky: Weather, how: Setting) -> Weather:
-    """The cloud ends machines by itself only with that layer."""
+    """The cloud ends machines by itself only with that layer; where it is the only one, every cloud does."""
+    if how.layers == {Layer.NATIVE}:
+        zones = ZONES["sim"][: len(sky.zones)]
+        return replace(sky, service="sim", zones=zones, native_limit=True, remembers=True)
     return sky if Layer.NATIVE in how.layers else replace(sky, native_limit=False)
 
 
 def drawn(plans: list[RunPlan], stream: Dice, how: Setting) -> list[RunPlan]:
-    """Without the cleanup step every job is in steps: the journey has its cleanup inside.
+    """Where a layer is missing every job is in steps: the journey has several of them inside.
 
     Where only the sweep beside provision works, another run comes a day later.
     """
-    if Layer.STEP in how.layers:
+    if how.peer:
+        return [_by_hand(plan) for plan in plans]
+    if how.layers == layers.ALL:
         return plans
     plans = [replace(plan, form=Form.STEPS, mishaps=_lasting(plan.mishaps)) for plan in plans]
     if how.layers == {Layer.BESIDE}:
@@ -33,6 +39,12 @@ def drawn(plans: list[RunPlan], stream: Dice, how: Setting) -> list[RunPlan]:
         begins_s = stream.uniform(DAY_S, 2 * DAY_S)
         plans.append(replace(last, context=context, slots=("",), mishaps=Mishaps(), begins_s=begins_s))
     return plans
+
+
+def _by_hand(plan: RunPlan) -> RunPlan:
+    """The peer has one machine, never queues, and nobody starts it again."""
+    order = replace(plan.order, spec=replace(plan.order.spec, options={}))
+    return replace(plan, order=order, slots=("",), mishaps=_lasting(plan.mishaps))
 
 
 def _lasting(mishaps: Mishaps) -> Mishaps:

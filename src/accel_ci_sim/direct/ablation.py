@@ -13,23 +13,24 @@ from accel_ci_sim.direct.tally import Tally
 
 @dataclass(frozen=True, slots=True)
 class Promise:
-    """What a layer alone must keep: the sentence, and the rules that say when it did not."""
+    """What a layer alone must keep: the sentence, and the rules that say when it did not; `roles` are its processes."""
 
     layer: Layer | None
+    roles: tuple[str, ...]
     sentence: str
     rules: frozenset[str]
 
 
 COMMON = frozenset({"I0", "I2", "I11"})
 PROMISES = (
-    Promise(None, "nothing: what is left is what the layers are for", frozenset({"I0"})),
-    Promise(Layer.NATIVE, "no machine later than its limit + 30 s", COMMON | {"I1"}),
-    Promise(Layer.SIGNALS, "provision: the first delete 1 s after the signal", COMMON | {"I-signal"}),
-    Promise(Layer.STEP, "its proof is true; what it saw was asked to end", COMMON | {"I-clean"}),
-    Promise(Layer.POST, "its proof is true; what it saw was asked to end", COMMON | {"I-clean"}),
-    Promise(Layer.JOB, "its proof is true; what it saw was asked to end", COMMON | {"I-clean"}),
-    Promise(Layer.SWEEPER, "no machine later than expiry + grace + 2 periods", COMMON | {"I1", "I12"}),
-    Promise(Layer.BESIDE, "what is overdue ends beside the next provision", COMMON | {"I-beside"}),
+    Promise(None, (), "nothing: what is left is what the layers are for", frozenset({"I0"})),
+    Promise(Layer.NATIVE, (), "no machine later than its limit + 30 s", COMMON | {"I1"}),
+    Promise(Layer.SIGNALS, ("provision",), "provision: the first delete 1 s after the signal", COMMON | {"I-signal"}),
+    Promise(Layer.STEP, ("cleanup",), "its proof is true; what it saw was asked to end", COMMON | {"I-clean"}),
+    Promise(Layer.POST, ("post",), "its proof is true; what it saw was asked to end", COMMON | {"I-clean"}),
+    Promise(Layer.JOB, ("cleanup-job",), "its proof is true; what it saw was asked to end", COMMON | {"I-clean"}),
+    Promise(Layer.SWEEPER, ("sweep",), "no machine later than expiry + grace + 2 periods", COMMON | {"I1", "I12"}),
+    Promise(Layer.BESIDE, ("provision",), "what is overdue ends beside the next provision", COMMON | {"I-beside"}),
 )
 
 

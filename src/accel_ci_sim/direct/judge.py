@@ -96,7 +96,8 @@ class Judge:
             allowed = allowed or (expired and process.role in ("provision", "journey"))
         if not allowed:
             self._broken("I2", f"{process.name} releases {handles.of(machine)}, which belongs to {owner}")
-        kept = machine.kept_at is not None and machine.kept_at < process.began_at
+        # What is kept is a node: the queued resource of one that went has nothing to keep.
+        kept = machine.workers and machine.kept_at is not None and machine.kept_at < process.began_at
         if kept and process.role not in ("provision", "journey") and lease.kept(machine.labels, now=now):
             self._broken("I2", f"{process.name} releases {handles.of(machine)}, which somebody keeps")
 

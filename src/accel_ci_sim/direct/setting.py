@@ -29,3 +29,4 @@ class Setting:
 
 
 USUAL = Setting()
+PEER = Setting(layers=frozenset(), peer=True)

@@ -20,7 +20,7 @@ from accel_ci_sim.direct.setting import Setting
 from accel_ci_sim.direct.tally import Found, Tally
 from accel_ci_sim.direct.workflow import Workflows
 from accel_ci_sim.world import dice, faults, github, weather
-from accel_ci_sim.world.cloud import Cloud
+from accel_ci_sim.world.cloud import TAKEN, Cloud
 from accel_ci_sim.world.dice import Dice
 from accel_ci_sim.world.faults import CRASHES, Aim, Fate, Faults
 from accel_ci_sim.world.github import GitHubWorld
@@ -71,7 +71,7 @@ class Simulation:
         )
         self.judge = Judge(self.scene)
         self.launcher = Launcher(self.scene, self.judge, Entropy(dice.of(seed, number, "entropy")))
-        self._workflows = Workflows(self.launcher, reruns=not calm and how.stage is None, rest=self._rest)
+        self._workflows = Workflows(self.launcher, reruns=not calm and how.stage is None, rest=self._rest, peer=how.peer)
         jobs = [Run(plan, self.judge.verdicts.recorded) for plan in drawn]
         self.scene.runs.update((job.name, job) for job in jobs)
 
@@ -98,8 +98,9 @@ class Simulation:
         if stage is not None:
             return stage.weather, list(stage.plans)
         sky = weather.calm(stream) if calm else weather.rough(stream, sites.FAILING)
+        sky = ablated.weather(sky, self._how)
         drawn = plans.draw(stream, sky, calm=calm)
-        return ablated.weather(sky, self._how), ablated.drawn(drawn, stream, self._how)
+        return sky, ablated.drawn(drawn, stream, self._how)
 
     def _rest(self) -> None:
         """Faults stop once nobody but the sweepers does anything any more; from then on the bounds count."""
@@ -140,6 +141,7 @@ class Simulation:
             verdicts=Counter(str(verdict) for run in scene.runs.values() for verdict in run.verdicts.values()),
             ended_by=scene.ended_by,
             left=len(scene.cloud.alive()),
+            taken=sum(each.interruption == TAKEN for each in scene.cloud.machines),
             leaking=bool(scene.cloud.alive()),
             callers={number: [self._number] for number in called},
             found=[Found(self._number, self._aims, each, self._stage) for each in scene.violations],

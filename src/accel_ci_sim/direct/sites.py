@@ -52,8 +52,8 @@ ERRORS: dict[str, type[errors.TransientError]] = {"remote": errors.ConnectionLos
 ON_THIS_COMPUTER = frozenset({"machines.capabilities", "machines.release_command", "remote.public_key"})
 UNUSED = frozenset(  # no use case calls these yet
     {
-        "machines.capabilities", "machines.annotate", "machines.console_tail", "tpu.set_labels",
-        "job.notice", "job.error", "job.mask", "job.output", "history.names", "history.read",
+        "machines.capabilities", "machines.annotate", "tpu.set_labels",
+        "job.mask", "history.names", "history.read",
     }
 )  # fmt: skip
 

@@ -40,10 +40,10 @@ def _stories(sky: Weather) -> dict[str, tuple[tuple[RunPlan, ...], Weather]]:
     return {
         "steps": ((steps,), sky),
         "journey": ((replace(journey, mishaps=Mishaps(resume_s=5.0)),), sky),
-        "cancelled": ((replace(steps, mishaps=Mishaps(cancel_s=12.0)),), sky),
+        "cancelled": ((replace(steps, mishaps=Mishaps(cancel_s=8.0)),), sky),
         "cancelled early": ((replace(steps, mishaps=Mishaps(cancel_s=3.0)),), sky),
-        "runner lost": ((replace(steps, mishaps=Mishaps(lose_s=12.0)),), sky),
-        "no capacity at first": ((steps,), replace(sky, stockout=0.6)),
+        "runner lost": ((replace(steps, mishaps=Mishaps(lose_s=8.0)),), sky),
+        "no capacity at first": ((steps,), replace(sky, empty=sky.zones[:1])),
         "matrix": (
             tuple(replace(sibling, context=replace(sibling.context, instance=each)) for each in instances),
             sky,

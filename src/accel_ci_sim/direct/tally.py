@@ -51,6 +51,7 @@ class Tally:
     called: Counter[tuple[str, int]] = field(default_factory=Counter)
     ended_by: Counter[str] = field(default_factory=Counter)
     left: int = 0
+    taken: int = 0  # machines that reached the cloud's own limit
     leaking: int = 0  # worlds with any of these
     callers: dict[int, list[int]] = field(default_factory=dict)
     found: list[Found] = field(default_factory=list)
@@ -69,6 +70,7 @@ class Tally:
         self.ended_by.update(other.ended_by)
         self.left += other.left
         self.leaking += other.leaking
+        self.taken += other.taken
         for site, worlds in other.callers.items():
             self.callers[site] = (self.callers.get(site, []) + worlds)[:REMEMBERED]
         self.found.extend(other.found)

@@ -16,6 +16,7 @@ from accel_ci_sim.direct import files
 from accel_ci_sim.direct.ci_job import CiJob
 from accel_ci_sim.direct.launcher import Launcher
 from accel_ci_sim.direct.layers import Layer
+from accel_ci_sim.direct.peer import PeerJob
 from accel_ci_sim.direct.plans import PULL, SHA
 from accel_ci_sim.direct.process import Process
 from accel_ci_sim.direct.runs import Run
@@ -31,10 +32,11 @@ POLICY = Policy()
 class Workflows:
     """All workflow runs of a world. `rest` hears when none goes on any more."""
 
-    def __init__(self, launcher: Launcher, *, reruns: bool, rest: Callable[[], None]) -> None:
+    def __init__(self, launcher: Launcher, *, reruns: bool, rest: Callable[[], None], peer: bool) -> None:
         self._launcher = launcher
         self._scene = launcher.scene
         self._reruns = reruns
+        self._peer = peer
         self._rest = rest
         self._going = Counter[tuple[int, int]]()  # jobs not over yet
         self._pushed = False
@@ -53,14 +55,17 @@ class Workflows:
             id=run_id, status="in_progress", attempt=attempt, started_at=now, updated_at=now
         )
         self._scene.runs.update((job.name, job) for job in jobs)
-        if gated and jobs[0].plan.context.event:
+        if gated and jobs[0].plan.context.event and not self._peer:
             self._scene.schedule.spawn(lambda actor: self._gated(actor, jobs))
         else:
             self._start(jobs)
 
     def _start(self, jobs: Sequence[Run]) -> None:
         for job in jobs:
-            CiJob(self._launcher, job, over=self._job_over, ended=self._rest).begin()
+            if self._peer:
+                PeerJob(self._launcher, job, ended=self._job_over).begin()
+            else:
+                CiJob(self._launcher, job, over=self._job_over, ended=self._rest).begin()
 
     def _gated(self, actor: Actor, jobs: Sequence[Run]) -> None:
         scene, mishaps, first = self._scene, jobs[0].plan.mishaps, jobs[0]
@@ -115,7 +120,7 @@ class Workflows:
         if self._going[run.workflow]:
             return
         forced = any(each.forced for each in scene.runs.values() if each.workflow == run.workflow)
-        if run.plan.mishaps.cleanup_job and not forced and Layer.JOB in scene.layers:
+        if run.plan.mishaps.cleanup_job and not forced and Layer.JOB in scene.layers and not self._peer:
             scene.schedule.spawn(lambda actor: self._cleanup_job(actor, run), delay_s=scene.dice.uniform(10.0, 40.0))
         else:
             self._workflow_over(run)

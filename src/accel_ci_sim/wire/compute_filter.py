@@ -69,7 +69,8 @@ class _Parser:
         if not self._tokens or self._tokens[0][0] not in kinds:
             raise self._wrong()
         kind, text = self._tokens.pop(0)
-        return re.sub(r"\\(.)", r"\1" if text[0] == '"' else r"\\\1", text[1:-1]) if kind == "quoted" else text
+        # Only quotes are escaped: gcloud sends regular expressions in quotes, with backslashes that mean themselves.
+        return re.sub(r"\\([\"'])", r"\1", text[1:-1]) if kind == "quoted" else text
 
     def _at(self, kind: str, text: str) -> bool:
         return bool(self._tokens) and self._tokens[0] == (kind, text)

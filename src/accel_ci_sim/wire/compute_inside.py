@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from accel_ci_sim.wire import programs
 from accel_ci_sim.wire.guest import Guest
 from accel_ci_sim.world import compute_catalogue, compute_instance, tpu
 from accel_ci_sim.world.compute import ComputeCloud
@@ -28,9 +29,17 @@ class Insides:
                 hostname=instance.short_name,
                 metadata=lambda: self.metadata(instance),
                 tree=lambda: self.tree(instance),
+                programs=lambda: programs.of(instance),
+                power=lambda what: self._power(instance, what),
                 tells=lambda: compute_instance.is_true(self.metadata(instance), ATTRIBUTES),
             )
         ]
+
+    def _power(self, instance: Instance, what: str) -> None:
+        if what == "reboot":
+            self.cloud.life.reset(instance)
+        else:
+            self.cloud.life.power_off(instance)
 
     def metadata(self, instance: Instance) -> dict[str, str]:
         """The instance's metadata over its project's. Keys for ssh add up, unless the instance wants only its own."""

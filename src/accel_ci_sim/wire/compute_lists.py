@@ -33,9 +33,13 @@ def aggregated(
     *,
     scopes: Sequence[str],
     silent: Sequence[str] = (),
+    partial: bool = False,
 ) -> Document:
-    """Resources by scope, with a warning for each scope that has none, and for those that did not answer."""
-    if silent and query.get("returnPartialSuccess", "").lower() != "true":
+    """Resources by scope, with a warning for each scope that has none, and for those that did not answer.
+
+    Unless `partial` success is good enough, those are a reason to refuse.
+    """
+    if silent and not partial and query.get("returnPartialSuccess", "").lower() != "true":
         raise compute_status.unavailable()
     shown, token = _page(items, query)
     collection = path.rpartition("/")[2]

@@ -67,6 +67,7 @@ class Collection:
             call.query,
             scopes=[f"{self._folder}/{scope}" for scope in self._scopes],
             silent=[f"{self._folder}/{scope}" for scope in self._scopes if scope in silent],
+            partial=self._cloud.partial(),
         )
 
     def _place(self, call: Call) -> str:
@@ -100,6 +101,7 @@ class ComputePlaces:
             route("GET", f"{GLOBAL}/images", self.images, *LIST, sorts=True),
             route("GET", f"{GLOBAL}/images/{{id}}", self.image),
             route("GET", f"{GLOBAL}/images/family/{{id}}", self.family),
+            route("GET", f"{ZONE}/imageFamilyViews/{{id}}", self.family_view),
             route("GET", f"{GLOBAL}/networks", self.networks, *LIST, sorts=True),
             route("GET", f"{GLOBAL}/networks/{{id}}", self.network),
         ]
@@ -146,6 +148,10 @@ class ComputePlaces:
         if found is None:
             raise compute_status.not_found(f"projects/{call.project}/global/images/family/{call.id}")
         return compute_render.image(found)
+
+    def family_view(self, call: Call) -> Document:
+        """imageFamilyViews.get."""
+        return {"image": self.family(call)}
 
     def networks(self, call: Call) -> Document:
         """networks.list."""

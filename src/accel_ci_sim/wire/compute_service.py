@@ -46,6 +46,8 @@ class ComputeService:
             route("POST", f"{ONE}/setLabels", self.set_labels, "requestId"),
             route("POST", f"{ONE}/setMetadata", self.set_metadata, "requestId"),
             route("POST", f"{ONE}/setTags", self.set_tags, "requestId"),
+            route("POST", f"{ONE}/setScheduling", self.set_scheduling, "requestId"),
+            route("POST", f"{ONE}/setMachineType", self.set_machine_type, "requestId"),
             route("POST", f"{ONE}/setDeletionProtection", self.protect, "requestId", "deletionProtection"),
             route("GET", f"{ONE}/getGuestAttributes", self.guest_attributes, "queryPath", "variableKey"),
             route("GET", f"{ONE}/serialPort", self.serial_port, "port", "start"),
@@ -79,6 +81,7 @@ class ComputeService:
             call.query,
             scopes=[f"zones/{zone}" for zone in compute_catalogue.ZONES],
             silent=[f"zones/{zone}" for zone in silent],
+            partial=self._cloud.partial(),
         )
 
     def get(self, call: Call) -> Document:
@@ -135,6 +138,16 @@ class ComputeService:
             spec["tags"] = {"items": body.get("items", [])}
 
         return self._cloud.update("setTags", self._name(call), change, request_id=_request_id(call))
+
+    def set_scheduling(self, call: Call) -> Operation:
+        """instances.setScheduling: all of it, of an instance that is stopped; the time limit of one that runs."""
+        body = compute_schema.parsed(call.body, "Scheduling")
+        return self._cloud.reschedule(self._name(call), body, request_id=_request_id(call))
+
+    def set_machine_type(self, call: Call) -> Operation:
+        """instances.setMachineType of an instance that is stopped."""
+        url = compute_schema.parsed(call.body, "InstancesSetMachineTypeRequest").get("machineType", "")
+        return self._cloud.retype(self._name(call), url, request_id=_request_id(call))
 
     def protect(self, call: Call) -> Operation:
         """instances.setDeletionProtection; the parameter is true when it is missing."""
@@ -206,7 +219,7 @@ def _same(body: Mapping[str, Any], before: Mapping[str, Any], kind: str) -> None
 
 
 def _below(name: str, wanted: str) -> bool:
-    return name.startswith(wanted) if wanted.endswith("/") else name == wanted or name.startswith(f"{wanted}/")
+    return not wanted or name == wanted or name.startswith(f"{wanted.rstrip('/')}/")
 
 
 def _request_id(call: Call) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from accel_ci_sim.wire import knob_file, ledger, peers, routing
+from accel_ci_sim.wire import batch, knob_file, ledger, peers, routing
 from accel_ci_sim.wire.api import Api
 from accel_ci_sim.wire.http_server import Answer, LostReplyError, Request
 from accel_ci_sim.wire.identity_service import IdentityService
@@ -69,6 +69,8 @@ class Front:
     async def _answer(self, request: Request) -> Answer:
         if request.path.startswith("/sim/"):
             return self._control(request)
+        if request.path == batch.PATH:
+            return await self._batch(request)
         knobs, api = self._knobs.knobs, self._api(request)
         await asyncio.sleep(tpu_knobs.seconds(self._dice, knobs.latency_s))
         try:
@@ -84,6 +86,12 @@ class Front:
             self._log(f"{request.method} {request.path} done, reply lost")
             raise LostReplyError
         return answer
+
+    async def _batch(self, request: Request) -> Answer:
+        try:
+            return await batch.answered(request, self._answer)
+        except RefusedError as refusal:
+            return self._api(request).error(refusal.status)
 
     def _api(self, request: Request) -> Api:
         """The API that the address belongs to; the first one answers for what belongs to none."""

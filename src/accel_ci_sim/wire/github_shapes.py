@@ -24,7 +24,8 @@ def _examples() -> dict[str, Any]:
 
 
 def _like(kind: str, **facts: Any) -> dict[str, Any]:
-    shape: dict[str, Any] = copy.deepcopy(_examples()[kind])
+    """The example with these facts. Its parts are copies, too: what only deeper parts differ in, they share."""
+    shape = {name: dict(part) if isinstance(part, dict) else part for name, part in _examples()[kind].items()}
     return shape | facts
 
 
@@ -57,7 +58,7 @@ def permission(login: str, role: str) -> dict[str, Any]:
 
 def pull(world: GitHubWorld, told: Pull) -> dict[str, Any]:
     """A pull request."""
-    shape = _like("pull", number=told.number, title=told.title, draft=told.draft, state=told.state)
+    shape = copy.deepcopy(_like("pull", number=told.number, title=told.title, draft=told.draft, state=told.state))
     shape |= {"url": f"{_api(world)}/pulls/{told.number}", "issue_url": f"{_api(world)}/issues/{told.number}"}
     shape["head"] |= {"sha": told.head_sha, "ref": told.head_ref}
     shape["base"] |= {"ref": told.base_ref}

@@ -13,11 +13,20 @@ def _always() -> bool:
     return True
 
 
+def _nothing() -> Mapping[str, str]:
+    return {}
+
+
+def _ignore(what: str) -> None:
+    """A machine without a switch."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Guest:
     """One host from inside. `metadata` is what it was given, `tree` all that its metadata server knows, as they are now.
 
-    `tells`: it may write guest attributes.
+    `tells`: it may write guest attributes. `programs` are scripts that it has before those of the computer, by name.
+    `power` is told `off` or `reboot` when the machine does that by itself.
     """
 
     computer: TpuWorker
@@ -25,3 +34,5 @@ class Guest:
     metadata: Callable[[], Mapping[str, str]]
     tree: Callable[[], Mapping[str, Any]]
     tells: Callable[[], bool] = _always
+    programs: Callable[[], Mapping[str, str]] = _nothing
+    power: Callable[[str], None] = _ignore

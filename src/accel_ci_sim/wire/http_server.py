@@ -21,6 +21,7 @@ REASONS = {
     405: "Method Not Allowed",
     409: "Conflict",
     411: "Length Required",
+    412: "Precondition Failed",
     413: "Payload Too Large",
     429: "Too Many Requests",
     500: "Internal Server Error",

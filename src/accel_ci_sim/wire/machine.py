@@ -29,6 +29,7 @@ class Machine:
         self.console = Console(guest.hostname)
         self._guest = guest
         self._directory = directory
+        self._programs = directory / "bin"
         self._path = path
         self._keys: list[asyncssh.SSHKey] = []
         self._sshd: SshServer | None = None
@@ -50,6 +51,7 @@ class Machine:
         host = f"{address}:{http_server.port_of(self._metadata)}"
         (self._directory / "curl" / ".curlrc").write_text(f'connect-to = "{METADATA}:80:{host}"\n')
         self._host = host
+        self._write_programs()
         self._sshd = SshServer(self)
         await self._sshd.listen(address, computer.port, keys=self._keys)
         self._tell_host_keys()
@@ -78,7 +80,7 @@ class Machine:
             "USER": user,
             "LOGNAME": user,
             "SHELL": SHELL,
-            "PATH": self._path,
+            "PATH": f"{self._programs}{os.pathsep}{self._path}",
             "LANG": "C.UTF-8",
             "TMPDIR": str(self._directory / "tmp"),
             "GCE_METADATA_HOST": self._host,
@@ -87,9 +89,16 @@ class Machine:
         }
 
     def _install(self) -> None:
-        for place in (self.home, self._directory / "curl", self._directory / "tmp"):
+        for place in (self.home, self._programs, self._directory / "curl", self._directory / "tmp"):
             place.mkdir(parents=True, mode=0o700)
         self._keys = [asyncssh.generate_private_key(kind) for kind in KEY_KINDS]
+
+    def _write_programs(self) -> None:
+        for name, text in self._guest.programs().items():
+            file = self._programs / name
+            file.unlink(missing_ok=True)
+            file.write_text(text)
+            file.chmod(0o700)
 
     def _tell_host_keys(self) -> None:
         if self._guest.tells():

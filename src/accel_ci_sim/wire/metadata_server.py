@@ -13,6 +13,7 @@ from accel_ci_sim.wire.http_server import Answer, Request
 
 ROOT = "/computeMetadata/v1/"
 GUEST = "instance/guest-attributes/"
+POWER = "/sim/power/"  # no machine of Google has this: how our own `shutdown` reaches the simulator
 FLAVOR = {"Metadata-Flavor": "Google"}
 VALUE_BYTES = 256 * 1024
 UNKNOWN = Answer(404, "Not Found\n", FLAVOR)
@@ -31,6 +32,9 @@ async def serve(guest: Guest, address: str) -> asyncio.Server:
 
 def answered(guest: Guest, request: Request) -> Answer:
     """What the server says; guest attributes are written by PUT, one value each."""
+    if request.path.startswith(POWER) and request.method == "POST":
+        guest.power(request.path.removeprefix(POWER))
+        return Answer(200, "", FLAVOR)
     if not request.path.startswith(ROOT):
         return UNKNOWN
     if request.headers.get("metadata-flavor") != "Google":

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from accel_ci_sim.world import tpu_catalogue
+from accel_ci_sim.world import tpu_catalogue, tpu_node
 from accel_ci_sim.world.tpu_catalogue import Kind
 from accel_ci_sim.world.tpu_node import (
     Initiator,
@@ -62,7 +62,9 @@ def queued_resource(shown: Queued) -> Document:
         state["stateInitiator"] = shown.initiator.value
     if _DATA[shown.state]:
         state[_DATA[shown.state]] = {"error": status(shown.error)} if shown.error else {}
-    return shown.spec | {"name": shown.name, "createTime": timestamp(shown.created_at), "state": state}
+    specs = [each for spec in shown.spec["tpu"]["nodeSpec"] for each in _each_node(shown, spec)]
+    rest = {"name": shown.name, "createTime": timestamp(shown.created_at), "tpu": {"nodeSpec": specs}, "state": state}
+    return shown.spec | rest
 
 
 def operation(shown: Operation) -> Document:
@@ -131,6 +133,12 @@ def timestamp(seconds: float) -> str:
     """Seconds since 1970 in RFC 3339, UTC."""
     whole = datetime.fromtimestamp(int(seconds), tz=UTC).strftime("%Y-%m-%dT%H:%M:%S")
     return f"{whole}.{int(seconds % 1 * 1e9):09d}Z"
+
+
+def _each_node(shown: Queued, node_spec: Mapping[str, Any]) -> Iterator[Document]:
+    """One specification per node, with its id: that is how `gcloud ... queued-resources ssh --node=all` finds them."""
+    kept = {name: value for name, value in node_spec.items() if name != "multisliceParams"}
+    yield from (kept | {"nodeId": node_id} for node_id in tpu_node.node_ids(shown.name, node_spec))
 
 
 def _endpoint(shown: Node, worker: TpuWorker) -> Mapping[str, Any]:

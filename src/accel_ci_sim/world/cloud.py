@@ -13,6 +13,7 @@ from accel_ci_sim.world.worker import Script, Worker
 
 Scripts = Callable[[Request, int], dict[str, Script]]  # (request, worker) -> phase -> what its command would do
 LANDS_WITHIN_S = 40.0
+TAKEN = "lifetime limit reached"
 
 
 class StockoutError(Exception):
@@ -45,6 +46,7 @@ class Cloud:
     ) -> None:
         self.weather = weather
         self.machines: list[Machine] = []
+        self.base = "sim://"
         self.late = False  # what lands now was believed dead
         self._schedule = schedule
         self._dice = stream
@@ -63,7 +65,7 @@ class Cloud:
             raise AlreadyExistsError(there)
         if self._used(request) >= self.weather.quota:
             raise QuotaExceededError(f"quota of {self.weather.quota} in the region of {request.zone}")
-        if dice.chance(self._dice, self.weather.stockout):
+        if request.zone in self.weather.empty or dice.chance(self._dice, self.weather.stockout):
             if dice.chance(self._dice, self.weather.lands_anyway):
                 self._schedule.after(self._dice.uniform(0.1, LANDS_WITHIN_S), lambda: self.land_late(request))
             raise StockoutError(f"no capacity in {request.zone}")
@@ -150,7 +152,7 @@ class Cloud:
             self._schedule.after(machine.boot_s, lambda: self._booted(machine))
         if request.ends_at is not None:
             late = self._dice.uniform(0.0, LATENESS_S)
-            self._schedule.at(request.ends_at + late, lambda: self._taken(machine, "lifetime limit reached"))
+            self._schedule.at(request.ends_at + late, lambda: self._taken(machine, TAKEN))
         return machine
 
     def _booted(self, machine: Machine) -> None:

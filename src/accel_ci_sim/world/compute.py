@@ -19,6 +19,8 @@ from accel_ci_sim.world.tpu_knobs import Knobs
 from accel_ci_sim.world.tpu_life import Time
 
 Change = Callable[[dict[str, Any]], None]
+Refuse = Callable[[Instance], None]
+Act = Callable[[Instance, Operation], None]
 
 
 class ComputeCloud:
@@ -48,6 +50,10 @@ class ComputeCloud:
         if self.life.luck.chance(self.life.knobs.rate_limited):
             raise compute_status.too_fast(project, tpu.project_number(project))
 
+    def partial(self) -> bool:
+        """True when a list of all zones goes without those that do not answer, though nobody asked for that."""
+        return self.life.luck.chance(self.life.knobs.partial_lists)
+
     def insert(self, project: str, zone: str, body: Mapping[str, Any], *, request_id: str = "") -> Operation:
         """Begin to make an instance; most of what can go wrong is told by the operation only."""
         scope = f"projects/{project}/zones/{zone}"
@@ -74,75 +80,99 @@ class ComputeCloud:
 
     def delete(self, name: str, *, request_id: str = "") -> Operation:
         """Begin to end the instance, whatever it is doing."""
-        instance, known = self._for_change(name, request_id)
-        if known is not None:
-            return known
-        if instance.spec["deletionProtection"]:
-            raise compute_status.is_protected(name)
-        if instance.deleting:
-            raise compute_status.not_ready(name)
-        making = instance.status in (InstanceStatus.PROVISIONING, InstanceStatus.STAGING)
-        if making and self.life.luck.chance(self.life.knobs.not_ready):
-            raise compute_status.not_ready(name)
-        operation = self._begin("delete", instance, request_id)
-        self.life.remove(instance, lambda: self.operations.end(operation))
-        return operation
+
+        def refuse(instance: Instance) -> None:
+            if instance.spec["deletionProtection"]:
+                raise compute_status.is_protected(name)
+            making = instance.status in (InstanceStatus.PROVISIONING, InstanceStatus.STAGING)
+            if instance.deleting or (making and self.life.luck.chance(self.life.knobs.not_ready)):
+                raise compute_status.not_ready(name)
+
+        def act(instance: Instance, operation: Operation) -> None:
+            self.life.remove(instance, lambda: self.operations.end(operation))
+
+        return self._once("delete", name, request_id, refuse, act)
 
     def stop(self, name: str, *, request_id: str = "") -> Operation:
         """Begin to stop a running instance; one that is stopped already stays so."""
-        instance, known = self._for_change(name, request_id)
-        if known is not None:
-            return known
-        if instance.pending is not None or instance.deleting:
-            raise compute_status.not_ready(name)
-        operation = self._begin("stop", instance, request_id)
-        if instance.status is InstanceStatus.RUNNING:
-            self.life.halt(instance, self._ended(operation))
-        else:
-            self.operations.end(operation)
-        return operation
+
+        def act(instance: Instance, operation: Operation) -> None:
+            if instance.status is InstanceStatus.RUNNING:
+                self.life.halt(instance, self._ended(operation))
+            else:
+                self.operations.end(operation)
+
+        return self._once("stop", name, request_id, _refuse_busy, act)
 
     def start(self, name: str, *, request_id: str = "") -> Operation:
         """Begin to start a TERMINATED instance again; the zone may have none left by now."""
-        instance, known = self._for_change(name, request_id)
-        if known is not None:
-            return known
-        if instance.pending is not None or instance.status is InstanceStatus.STOPPING:
-            raise compute_status.not_ready(name)
-        operation = self._begin("start", instance, request_id)
-        if instance.status is InstanceStatus.TERMINATED:
+
+        def act(instance: Instance, operation: Operation) -> None:
+            if instance.status is not InstanceStatus.TERMINATED:
+                return self.operations.end(operation)
             scarce = self.life.luck.scarce(instance.zone)
             problem = (
                 self._stockout(instance.scope, instance.machine_type.name, instance.accelerators) if scarce else None
             )
             self.life.boot(instance, self._ended(operation), problem=problem, fails_to=InstanceStatus.TERMINATED)
-        else:
-            self.operations.end(operation)
-        return operation
+
+        return self._once("start", name, request_id, _refuse_busy, act)
 
     def reset(self, name: str, *, request_id: str = "") -> Operation:
         """Turn a running instance off and on, and keep its disk."""
-        instance, known = self._for_change(name, request_id)
-        if known is not None:
-            return known
-        if instance.status is not InstanceStatus.RUNNING:
-            raise compute_status.not_ready(name)
-        operation = self._begin("reset", instance, request_id)
-        self.life.reset(instance)
-        self.operations.end(operation)
-        return operation
+
+        def act(instance: Instance, operation: Operation) -> None:
+            self.life.reset(instance)
+            self.operations.end(operation)
+
+        return self._once("reset", name, request_id, _refuse_unless_running, act)
 
     def update(self, kind: str, name: str, change: Change, *, request_id: str = "") -> Operation:
         """Change the resource in its place; `change` may refuse."""
-        instance, known = self._for_change(name, request_id)
-        if known is not None:
-            return known
-        spec = copy.deepcopy(instance.spec)
-        change(spec)
-        operation = self._begin(kind, instance, request_id)
-        instance.spec = spec
-        self.operations.end(operation)
+        changed: dict[str, Any] = {}
+
+        def refuse(instance: Instance) -> None:
+            changed.update(copy.deepcopy(instance.spec))
+            change(changed)
+
+        def act(instance: Instance, operation: Operation) -> None:
+            instance.spec = changed
+            self.operations.end(operation)
+
+        return self._once(kind, name, request_id, refuse, act)
+
+    def reschedule(self, name: str, scheduling: Mapping[str, Any], *, request_id: str = "") -> Operation:
+        """Other scheduling: only the time limit can change while the instance runs, and counts from its start."""
+        instance = self.life.instances.get(name)
+
+        def change(spec: dict[str, Any]) -> None:
+            assert instance is not None
+            if instance.status is not InstanceStatus.TERMINATED and _model(scheduling) != _model(instance.scheduling):
+                raise compute_status.bad_request("The provisioning model of a running instance cannot be changed.")
+            spec["scheduling"] = compute_order.scheduling(
+                scheduling, has_accelerators=bool(instance.accelerators), now=self.life.now
+            )
+
+        operation = self.update("setScheduling", name, change, request_id=request_id)
+        if instance is not None:
+            self.life.limit(instance)
         return operation
+
+    def retype(self, name: str, url: str, *, request_id: str = "") -> Operation:
+        """Another machine type, of an instance that is stopped."""
+
+        def refuse(instance: Instance) -> None:
+            compute_order.machine_type_of(instance.zone, url)
+            if instance.status is not InstanceStatus.TERMINATED:
+                raise compute_status.not_ready(name)
+
+        def act(instance: Instance, operation: Operation) -> None:
+            instance.machine_type = compute_order.machine_type_of(instance.zone, url)
+            path = f"{instance.scope}/machineTypes/{instance.machine_type.name}"
+            instance.spec = {**instance.spec, "machineType": path}
+            self.operations.end(operation)
+
+        return self._once("setMachineType", name, request_id, refuse, act)
 
     def share(self, project: str, metadata: Mapping[str, Any], *, request_id: str = "") -> Operation:
         """Give metadata to all instances of the project."""
@@ -171,12 +201,16 @@ class ComputeCloud:
         found = {each.name: each for each in (*gone, *there)}
         return [each for _, each in sorted(found.items()) if each.project == project and each.zone in zones]
 
-    def _for_change(self, name: str, request_id: str) -> tuple[Instance, Operation | None]:
-        """The instance, or what a request of that id began before, in which case the instance may be gone."""
+    def _once(self, kind: str, name: str, request_id: str, refuse: Refuse, act: Act) -> Operation:
+        """The operation on the instance: what a request of that id began before, or a new one, unless it is refused."""
         known = self.operations.remembered(name.partition("/instances/")[0], request_id)
         if known is not None:
-            return self.life.ledger[0], known
-        return self.instance(name), None
+            return known
+        instance = self.instance(name)
+        refuse(instance)
+        operation = self._begin(kind, instance, request_id)
+        act(instance, operation)
+        return operation
 
     def _begin(self, kind: str, instance: Instance, request_id: str) -> Operation:
         return self.operations.begin(kind, instance.scope, instance.name, number=instance.number, request_id=request_id)
@@ -212,6 +246,20 @@ def fingerprint(content: object) -> str:
     """What stands for the content of labels, metadata or tags: clients send it back to change what they saw."""
     digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).digest()
     return base64.urlsafe_b64encode(digest[:8]).decode()
+
+
+def _refuse_busy(instance: Instance) -> None:
+    if instance.pending is not None or instance.deleting or instance.status is InstanceStatus.STOPPING:
+        raise compute_status.not_ready(instance.name)
+
+
+def _refuse_unless_running(instance: Instance) -> None:
+    if instance.status is not InstanceStatus.RUNNING:
+        raise compute_status.not_ready(instance.name)
+
+
+def _model(scheduling: Mapping[str, Any]) -> str:
+    return scheduling.get("provisioningModel") or ("SPOT" if scheduling.get("preemptible") else "STANDARD")
 
 
 def _as_running(instance: Instance) -> Instance:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import zlib
 from dataclasses import dataclass
 from enum import StrEnum
@@ -140,6 +141,9 @@ def found(reference: str, project: str) -> Image | None:
     path = reference.partition("/v1/")[2] or reference
     if not path.startswith("projects/"):
         path = f"projects/{project}/global/images/{path.removeprefix('global/').removeprefix('images/')}"
+    family = re.fullmatch(r"projects/([^/]+)/zones/[^/]+/imageFamilyViews/([^/]+)", path)
+    if family is not None:
+        return latest(*family.groups())
     folder, _, name = path.partition("/images/")
     if name.startswith("family/"):
         return latest(folder.split("/")[1], name.removeprefix("family/"))

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from accel_ci_sim.world import compute_catalogue
 from accel_ci_sim.world.compute_catalogue import MachineType
 from accel_ci_sim.world.compute_images import Image
 from accel_ci_sim.world.compute_status import Problem
@@ -33,7 +34,8 @@ class Instance:
 
     `accelerators` is what it really has, by type: what the machine type brings along and what was put beside it.
     `pending` is told how the change ends that is under way; None when there is none. Times are seconds since 1970:
-    `ends_at` is when the cloud itself will end it, `up_at` when its inside last came up.
+    `ends_at` is when the cloud itself will end it, `up_at` when its inside last came up, `driver_at` from when on its GPU
+    driver works.
     """
 
     name: str
@@ -51,6 +53,7 @@ class Instance:
     maintained: bool = False
     started_at: float | None = None
     up_at: float | None = None
+    driver_at: float | None = None
     stopped_at: float | None = None
     ends_at: float | None = None
     gone_at: float | None = None
@@ -91,6 +94,11 @@ class Instance:
     def spot(self) -> bool:
         """True when it may be preempted."""
         return self.scheduling.get("provisioningModel") == "SPOT" or bool(self.scheduling.get("preemptible"))
+
+    @property
+    def has_gpu(self) -> bool:
+        """True when there is work for a GPU driver."""
+        return any(compute_catalogue.ACCELERATORS[name].is_gpu for name in self.accelerators)
 
     @property
     def deletes_itself(self) -> bool:

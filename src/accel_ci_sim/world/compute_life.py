@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
-from accel_ci_sim.world import compute_status
+from accel_ci_sim.world import compute_instance, compute_status
 from accel_ci_sim.world.compute_catalogue import MachineType
-from accel_ci_sim.world.compute_images import Image
+from accel_ci_sim.world.compute_images import Driver, Image
 from accel_ci_sim.world.compute_instance import Instance, InstanceStatus
 from accel_ci_sim.world.compute_operations import SYSTEM, Operation, Operations
 from accel_ci_sim.world.compute_status import Problem
@@ -144,6 +144,12 @@ class InstanceLife:
         self._come_up(instance)
         self._watch(instance)
 
+    def limit(self, instance: Instance) -> None:
+        """The instance's scheduling is another one: watch it by that."""
+        if instance.status is InstanceStatus.RUNNING:
+            instance.ends_at = _limit(instance)
+            self._watch_limit(instance)
+
     def remove(self, instance: Instance, gone: Callable[[], None]) -> None:
         """Let the instance be STOPPING and then be gone; whatever was under way with it ends in conflict."""
         instance.deleting = True
@@ -233,10 +239,27 @@ class InstanceLife:
 
         def inside() -> None:
             if instance.turn == turn:
+                self._install_driver(instance)
                 self.hosts.start(instance, up)
 
         if not self.luck.chance(self.knobs.boot_hangs):
             self._time.after(self.luck.draw(self.knobs.guest_boot_s), inside)
+
+    def _install_driver(self, instance: Instance) -> None:
+        """Plan when the GPU driver works; once installed it stays on the disk."""
+        image = instance.image
+        if image is None or not instance.has_gpu or instance.driver_at is not None:
+            return
+        if image.driver is Driver.INSTALLED:
+            instance.driver_at = self.now
+        elif image.driver is Driver.ON_REQUEST and compute_instance.is_true(instance.metadata, "install-nvidia-driver"):
+            instance.driver_at = self.now + self.luck.draw(self.knobs.driver_s)
+
+    def power_off(self, instance: Instance) -> None:
+        """The machine turned itself off from inside."""
+        if instance.status is InstanceStatus.RUNNING:
+            about = self._by_itself("compute.instances.guestTerminate", instance, "Guest OS shut down the instance.")
+            self.halt(instance, lambda problem: self.operations.end(about, problem))
 
     def _watch(self, instance: Instance) -> None:
         """Plan what will happen to a running instance by itself."""
@@ -244,12 +267,21 @@ class InstanceLife:
             return
         assert instance.started_at is not None
         knobs = self.knobs
-        if instance.ends_at is not None:
-            self._plan(instance, instance.ends_at + self.luck.draw(knobs.limit_late_s), self._expire)
+        self._watch_limit(instance)
         if instance.spot and knobs.preempt_after_s is not None:
             self._plan(instance, instance.started_at + knobs.preempt_after_s, self.preempt)
         if knobs.maintenance_after_s is not None:
             self._plan(instance, instance.started_at + knobs.maintenance_after_s, self._maintain)
+
+    def _watch_limit(self, instance: Instance) -> None:
+        limit = instance.ends_at
+
+        def expire(instance: Instance) -> None:
+            if instance.ends_at == limit:
+                self._expire(instance)
+
+        if limit is not None:
+            self._plan(instance, limit + self.luck.draw(self.knobs.limit_late_s), expire)
 
     def _plan(self, instance: Instance, when: float, happen: Callable[[Instance], None]) -> None:
         turn, edition = instance.turn, self._edition

@@ -49,7 +49,7 @@ def checked(project: str, zone: str, body: Mapping[str, Any], *, networks: Seque
         "machineType": f"projects/{project}/zones/{zone}/machineTypes/{machine_type.name}",
         "networkInterfaces": _interfaces(project, zone, body.get("networkInterfaces", []), networks),
         "disks": disks,
-        "scheduling": _scheduling(body.get("scheduling", {}), has_accelerators=bool(accelerators), now=now),
+        "scheduling": scheduling(body.get("scheduling", {}), has_accelerators=bool(accelerators), now=now),
         "serviceAccounts": _accounts(project, body.get("serviceAccounts", [])),
         "guestAccelerators": [
             {"acceleratorType": f"projects/{project}/zones/{zone}/acceleratorTypes/{each}", "acceleratorCount": count}
@@ -216,7 +216,7 @@ def _accounts(project: str, asked: Sequence[Mapping[str, Any]]) -> list[dict[str
     ]
 
 
-def _scheduling(asked: Mapping[str, Any], *, has_accelerators: bool, now: float) -> dict[str, Any]:
+def scheduling(asked: Mapping[str, Any], *, has_accelerators: bool, now: float) -> dict[str, Any]:
     """Scheduling with its defaults; `terminationAt` is terminationTime in seconds since 1970, for ourselves."""
     model = asked.get("provisioningModel") or ("SPOT" if asked.get("preemptible") else "STANDARD")
     short = model in ("SPOT", "FLEX_START")

@@ -168,7 +168,7 @@ def stockout(path: str, machine_type: str, accelerators: Mapping[str, int], else
         },
     }
     detailed = bool(accelerators)
-    kind = "  '(resource type:compute)'." if detailed else " Try a different zone, or try again later."
+    kind = " '(resource type:compute)'." if detailed else " Try a different zone, or try again later."
     return Problem(
         code="ZONE_RESOURCE_POOL_EXHAUSTED" + "_WITH_DETAILS" * detailed,
         message=f"The zone '{path}' does not have enough resources available to fulfill the request. {kind}",

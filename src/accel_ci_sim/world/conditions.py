@@ -1,6 +1,6 @@
-"""Attribute conditions of identity providers: the part of Google's Common Expression Language that they are written in.
+"""Conditions and mappings of identity providers: the part of Google's Common Expression Language that they are written in.
 
-Texts, lists of texts, `assertion.<claim>`, == != in && || ! (), startsWith, endsWith and contains.
+Texts, lists of texts, `assertion.<claim>`, + == != in && || ! (), startsWith, endsWith and contains.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 
-TOKENS = re.compile(r"""\s*(?:('[^'\\]*'|"[^"\\]*")|([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*)|(&&|\|\||==|!=|[!()\[\],]))""")
+TOKENS = re.compile(r"""\s*(?:('[^'\\]*'|"[^"\\]*")|([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*)|(&&|\|\||==|!=|[!()\[\],+]))""")
 TESTS: Mapping[str, Callable[[str, str], bool]] = {
     "startsWith": str.startswith,
     "endsWith": str.endswith,
@@ -29,6 +29,15 @@ def holds(condition: str, claims: Mapping[str, str]) -> bool:
     value = reader.either()
     if reader.left() or not isinstance(value, bool):
         raise ConditionError("the condition is not true or false")
+    return value
+
+
+def text(expression: str, claims: Mapping[str, str]) -> str:
+    """The text that a mapping makes of the claims."""
+    reader = _Reader(_tokens(expression), claims)
+    value = reader.either()
+    if reader.left() or not isinstance(value, str):
+        raise ConditionError("the mapping makes no text")
     return value
 
 
@@ -68,14 +77,23 @@ class _Reader:
     def _compared(self) -> Value:
         if self._took("!"):
             return self._compared() is not True
-        value = self._value()
+        value = self._sum()
         if self._took("=="):
-            return value == self._value()
+            return value == self._sum()
         if self._took("!="):
-            return value != self._value()
+            return value != self._sum()
         if self._took("in"):
-            among = self._value()
+            among = self._sum()
             return isinstance(among, list) and value in among
+        return value
+
+    def _sum(self) -> Value:
+        value = self._value()
+        while self._took("+"):
+            more = self._value()
+            if not isinstance(value, str) or not isinstance(more, str):
+                raise ConditionError("only texts can be joined")
+            value += more
         return value
 
     def _value(self) -> Value:

@@ -31,12 +31,13 @@ class SignInError(Exception):
 
 @dataclass(slots=True, kw_only=True)
 class Provider:
-    """An identity provider of a pool; `name` is its full name, with the number of the project."""
+    """An identity provider of a pool: its full name, with the number of the project, and what google.subject is mapped to."""
 
     name: str
     issuer: str = GITHUB
     audiences: tuple[str, ...] = ()
     condition: str = ""
+    subject: str = "assertion.sub"
     disabled: bool = False
 
     def accepts(self, audience: object) -> bool:
@@ -86,7 +87,7 @@ class Identities:
         if not claims.get("nbf", 0) <= now + 60 or now >= claims.get("exp", 0):
             raise SignInError("invalid_grant", f"ID Token issued at {claims.get('iat')} is stale to sign-in.")
         texts = {name: value for name, value in claims.items() if isinstance(value, str)}
-        subject = texts.get("sub", "")
+        subject = _mapped(provider.subject, texts)
         if not 0 < len(subject.encode()) <= SUBJECT_BYTES:
             raise SignInError(
                 "invalid_request", "The size of mapped attribute google.subject exceeds the 127 bytes limit."
@@ -112,3 +113,10 @@ class Identities:
     def may_act_as(self, principal: str, account: str) -> bool:
         """Whether the principal may make access tokens of the service account."""
         return principal in self.members.get(account, ())
+
+
+def _mapped(expression: str, texts: Mapping[str, str]) -> str:
+    try:
+        return conditions.text(expression, texts)
+    except conditions.ConditionError as error:
+        raise SignInError("invalid_request", f"Error in the mapped attribute google.subject: {error}") from error

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -172,6 +172,15 @@ class Queued:
 def count(node_spec: Mapping[str, Any]) -> int:
     """How many nodes one node specification asks for."""
     return int(node_spec.get("multisliceParams", {}).get("nodeCount", 1))
+
+
+def node_ids(queued_name: str, node_spec: Mapping[str, Any]) -> Iterator[str]:
+    """The ids of the nodes that one node specification of the queued resource stands for."""
+    if node_spec.get("nodeId"):
+        yield node_spec["nodeId"]
+    else:
+        prefix = node_spec.get("multisliceParams", {}).get("nodeIdPrefix") or queued_name.rpartition("/")[2]
+        yield from (f"{prefix}-{number}" for number in range(count(node_spec)))
 
 
 @dataclass(slots=True, eq=False, kw_only=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from accel_ci_sim.world import tpu, tpu_status
@@ -18,6 +18,7 @@ from accel_ci_sim.world.tpu_node import (
     Queued,
     QueuedState,
     count,
+    node_ids,
 )
 from accel_ci_sim.world.tpu_status import Status
 
@@ -130,7 +131,7 @@ class TpuQueue:
             raise tpu_status.invalid("Exactly one of node_id and multislice_params is required.")
         if specs[0].get("multisliceParams") and count(specs[0]) < 2:
             raise tpu_status.invalid("node_count must be greater than 1.")
-        kinds = [self._cloud.admit(place, node_id, specs[0].get("node", {})) for node_id in _ids(queued_id, specs[0])]
+        kinds = [self._cloud.admit(place, node_id, specs[0].get("node", {})) for node_id in node_ids(queued_id, specs[0])]
         return kinds[0]
 
     def _begin(self, verb: str, queued: Queued, request_id: str = "") -> Operation:
@@ -172,7 +173,7 @@ class TpuQueue:
         spec = tpu.completed(place, queued.kind, node_spec.get("node", {}))
         if queued.spot:
             spec["schedulingConfig"] = {**spec["schedulingConfig"], "spot": True}
-        names = [place.node(node_id) for node_id in _ids(queued.name.rpartition("/")[2], node_spec)]
+        names = [place.node(node_id) for node_id in node_ids(queued.name, node_spec)]
         taken = next((name for name in names if name in self._life.nodes), None)
         if taken is not None:
             return self._suspend(queued, Initiator.SERVICE, error=tpu_status.already_exists(taken).status)
@@ -235,12 +236,3 @@ class TpuQueue:
 
     def _pause(self) -> float:
         return max(RETRY_S, self._life.draw(self._life.knobs.queue_s))
-
-
-def _ids(queued_id: str, node_spec: Mapping[str, Any]) -> Iterator[str]:
-    """The node ids that one node specification stands for."""
-    if node_spec.get("nodeId"):
-        yield node_spec["nodeId"]
-    else:
-        prefix = node_spec.get("multisliceParams", {}).get("nodeIdPrefix") or queued_id
-        yield from (f"{prefix}-{number}" for number in range(count(node_spec)))

@@ -42,6 +42,7 @@ class TpuSky:
     ) -> None:
         self.weather = weather
         self.machines: list[Machine] = []
+        self.base = BASE
         self.late = False
         self._schedule = schedule
         self._dice = stream
@@ -203,7 +204,7 @@ def _knobs(weather: Weather, stream: Dice) -> Knobs:
         boot_s=weather.boot_s,
         delete_s=weather.release_s,
         queue_s=weather.boot_s,
-        stockout={"*": weather.stockout},
+        stockout={"*": weather.stockout} | dict.fromkeys(weather.empty, 1.0),
         quota=quota,
         preempt_after_s=stream.uniform(0.0, 40.0) if dice.chance(stream, weather.preempts) else None,
         preempt_creating=weather.late_stockout,

@@ -35,6 +35,7 @@ class Weather:
     release_s: tuple[float, float] = (0.5, 8.0)
     listing_lag_s: float = 0.0
     stockout: float = 0.0
+    empty: tuple[str, ...] = ()  # zones that never have any
     late_stockout: float = 0.0
     quota: int = 1000
     lands_anyway: float = 0.0
