@@ -6,6 +6,7 @@ SHELL := /bin/bash
 PYTHON := .venv/bin/python
 WORLDS ?= 2000
 SEED ?= 1
+KILLS ?= 48
 BOTH = --jobs "$$(getconf _NPROCESSORS_ONLN)"
 
 # The first would make every tool compile itself anew each time; the others would mix in what is not in the lock.
@@ -62,6 +63,9 @@ ablate: setup  ## Each layer alone, and the flow that people write by hand
 
 bugs: setup  ## Put each known bug in, and see how soon a rule breaks
 	$(PYTHON) -m tests.world.bank $(BOTH)
+
+kills: setup  ## Jobs killed at random moments, as real processes: make kills KILLS=96 SEED=7
+	$(PYTHON) -m tests.end_to_end.kills --kills $(KILLS) --seed $(SEED)
 
 bench: setup  ## Measure, side by side with what one would use instead
 	for script in bench/[a-z]*.py; do $(PYTHON) -m "bench.$$(basename "$$script" .py)"; done

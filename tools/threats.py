@@ -11,7 +11,8 @@ import sys
 import tempfile
 from collections import Counter, defaultdict
 from pathlib import Path
-from xml.etree import ElementTree as Xml
+
+from defusedxml import ElementTree as ET
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
@@ -22,7 +23,18 @@ def main() -> int:
     """Print the table; 0 when every row's tests passed."""
     with tempfile.TemporaryDirectory() as place:
         report = Path(place) / "report.xml"
-        command = ["-m", "pytest", "-q", "-n", "2", "-p", "no:cacheprovider", "--junitxml", str(report), "tests/threats"]
+        command = [
+            "-m",
+            "pytest",
+            "-q",
+            "-n",
+            "2",
+            "-p",
+            "no:cacheprovider",
+            "--junitxml",
+            str(report),
+            "tests/threats",
+        ]
         done = subprocess.run([sys.executable, *command], cwd=ROOT, capture_output=True, text=True, check=False)
         ends = outcomes(report) if report.exists() else {}
     for number, row in ROWS.items():
@@ -40,7 +52,7 @@ def main() -> int:
 def outcomes(report: Path) -> dict[int, tuple[set[str], Counter[str]]]:
     """Of each row the names of its tests and how many ended in which way."""
     found: dict[int, tuple[set[str], Counter[str]]] = defaultdict(lambda: (set(), Counter()))
-    for case in Xml.parse(report).iter("testcase"):
+    for case in ET.parse(report).iter("testcase"):
         match = re.match(r"(test_threat_(\d\d)_\w+)", case.get("name", ""))
         if match:
             names, counted = found[int(match[2])]

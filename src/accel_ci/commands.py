@@ -19,14 +19,14 @@ from accel_ci.domain.record import CleanupFacts, RunRecord
 from accel_ci.domain.verdict import OnInfrastructure, Verdict
 from accel_ci.inputs import models, parsing
 from accel_ci.inputs.diagnosis import DoctorInputs
-from accel_ci.inputs.models import CleanupInputs, ListInputs, ProvisionInputs, RunInputs
+from accel_ci.inputs.models import CleanupInputs, KeepInputs, ListInputs, ProvisionInputs, RunInputs
 from accel_ci.inputs.sealing import SecretsInputs
 from accel_ci.operations import publish, records
 from accel_ci.plans import Secrets
 from accel_ci.ports.job import Job
 from accel_ci.ports.world import World
 from accel_ci.render import catalogue, outputs, sealing, terminal
-from accel_ci.usecases import cleanup, collect, gate, provision, reap_queued, report, run_remote, ssh
+from accel_ci.usecases import cleanup, collect, gate, keep, provision, reap_queued, report, run_remote, ssh
 from accel_ci.wiring import Cloud
 
 COLLECT_S = 60.0
@@ -95,7 +95,7 @@ def run_remote_(call: Call) -> int:
 
 def _secrets(call: Call, here: Context, record: RunRecord, *, now: float) -> Secrets:
     """What the tests are handed; from now on no log shows it."""
-    given, open_ = wiring.secrets(call.environ), wiring.opener(call.environ)
+    given, open_ = wiring.secrets(call.environ, here), wiring.opener(call.environ)
     handed = plans.secrets(here, record, given, now=now, open_=open_)
     for value in handed.values.values():
         call.job.mask(value)
@@ -154,7 +154,7 @@ def _ended(world: World, here: Context, inputs: CleanupInputs) -> CleanupFacts:
     return journey.to_the_end(lambda: cleanup.cleanup(world, key, owner=owner, jobs=jobs, dry_run=inputs.dry_run))
 
 
-def _cloud(inputs: ProvisionInputs | CleanupInputs | ListInputs) -> Cloud:
+def _cloud(inputs: ProvisionInputs | CleanupInputs | KeepInputs | ListInputs) -> Cloud:
     return Cloud(
         project=inputs.project,
         provider=inputs.workload_identity_provider,
@@ -175,7 +175,9 @@ def report_(call: Call) -> int:
             world,
             known or plans.nothing(here, permission, slot=inputs.slot, now=now),
             cancelled=_cancelled(call),
-            publication=plans.publication(here, name=inputs.check, failure_issue=inputs.failure_issue),
+            publication=plans.publication(
+                here, name=inputs.check, failure_issue=inputs.failure_issue, sweeper=inputs.sweeper
+            ),
         )
         _show(call, world, record, html=inputs.html)
         call.tell(outputs.report(record, **_documents(world, record)))
@@ -252,6 +254,22 @@ def _journey(call: Call, world: World, here: Context, *, inputs: RunInputs, reco
     directory = world.files.path(records.place("", "artifacts"))
     call.tell(outputs.journey(record, directory=directory, **_documents(world, record)))
     return _code(record, inputs.on_infrastructure)
+
+
+def keep_(call: Call) -> int:
+    """Keep a machine."""
+    inputs, here = parsing.parse(models.KeepInputs, call.given), wiring.continued(call.environ)
+    wanted = inputs.machine or _last(call)
+    scheme = wanted.partition("://")[0] if "://" in wanted else inputs.backend
+    with wiring.world(call.environ, here, backend=scheme, cloud=_cloud(inputs), talk=call.job) as world:
+        keep.keep(world, wanted, repository_id=here.repository_id, seconds=float(inputs.until))
+    return 0
+
+
+def _last(call: Call) -> str:
+    """The handle of what was leased last from here."""
+    _, files, slot = wiring.leased(call.environ, "", slot="")
+    return records.load_machine(files, slot).handle
 
 
 def list_(call: Call) -> int:
@@ -338,6 +356,7 @@ VERBS: Mapping[str, Callable[[Call], int]] = {
     "reap-queued": reap_queued_,
     "run": run_,
     "attach": attach_,
+    "keep": keep_,
     "list": list_,
     "ssh": ssh_,
     "secrets": secrets_,

@@ -20,6 +20,8 @@ from accel_ci.journey import Plan
 from accel_ci.operations.acquire import Order
 from accel_ci.operations.publish import Publication
 
+SWEEPER = "sweep.yml"
+
 # An account's tokens can be had by whatever runs on the machine, and root can open what we closed.
 NOT_FOR_STRANGERS = {"machine-account", "sudo"}
 
@@ -153,9 +155,13 @@ def plan(here: Context, inputs: RunInputs, record: RunRecord, *, directory: str,
     )
 
 
-def publication(here: Context, *, name: str = check.NAME, failure_issue: bool = True) -> Publication:
+def publication(
+    here: Context, *, name: str = check.NAME, failure_issue: bool = True, sweeper: str = SWEEPER
+) -> Publication:
     """How the run is shown on GitHub."""
-    return Publication(check=name, siblings=here.siblings, workflow=here.workflow, failure_issue=failure_issue)
+    return Publication(
+        check=name, siblings=here.siblings, workflow=here.workflow, failure_issue=failure_issue, sweeper=sweeper
+    )
 
 
 def policy(inputs: GateInputs) -> Policy:

@@ -30,7 +30,7 @@ from accel_ci.adapters.registry import Site
 from accel_ci.adapters.supervised import SupervisedRemote
 from accel_ci.adapters.system_clock import SystemClock
 from accel_ci.adapters.terminal_job import TerminalJob
-from accel_ci.domain import context, errors
+from accel_ci.domain import context, errors, sealed
 from accel_ci.domain.context import Context
 from accel_ci.domain.machine import Machine
 from accel_ci.operations import records
@@ -41,7 +41,7 @@ from accel_ci.ports.machines import Machines
 from accel_ci.ports.world import World
 
 CURRENT = "current"
-SECRET, SECRETS_KEY = "ACCEL_CI_SECRET_", "ACCEL_CI_SECRETS_KEY"
+SECRET, SECRETS_KEY, SECRETS_FILE = "ACCEL_CI_SECRET_", "ACCEL_CI_SECRETS_KEY", "ACCEL_CI_SECRETS_FILE"
 SHOWN = 5
 _CONTEXT = TypeAdapter(Context)
 CLOUD = re.compile("(?:CLOUDSDK|GOOGLE|ACTIONS_ID_TOKEN_REQUEST)_|(?:HOME|GITHUB_ACTIONS)$")
@@ -289,9 +289,16 @@ def harmless(environ: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in environ.items() if not PRIVATE.search(name.upper())}
 
 
-def secrets(environ: Mapping[str, str]) -> dict[str, str]:
-    """What the user hands over for the tests, by the names that those know: values, and boxes that are still sealed."""
+def secrets(environ: Mapping[str, str], here: Context) -> dict[str, str]:
+    """What the user hands over for the tests, by the names that those know: values, and boxes that are still sealed.
+
+    The file of boxes is read from the commit that the workflow itself comes from: of a pull request that is the base.
+    """
     given = {name.removeprefix(SECRET): value for name, value in environ.items() if name.startswith(SECRET)}
+    file = environ.get(SECRETS_FILE, "")
+    if file and here.on_github:
+        sources = GitSources(harmless(environ), extra_header=_authorization(environ))
+        given = sealed.boxes(sources.text(f"{here.server_url}/{here.repository}", here.sha, file)) | given
     return {name: value for name, value in given.items() if name and value}
 
 

@@ -57,6 +57,7 @@ def test_a_named_backend_is_that_one(name: str) -> None:
     [
         ("gke", "l4-1", []),
         ("auto", "mi300-8", []),
+        ("auto", "l4-3", ["accelerator: `l4-3` is not known (one of l4-1, l4-2, l4-4, l4-8)"]),
         ("auto", "v5e-8", ["accelerator: `v5e-8` is not known (did you mean `v5litepod-8`?)"]),
     ],
 )

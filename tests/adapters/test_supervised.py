@@ -9,14 +9,16 @@ import json
 import os
 import shlex
 import signal
+import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import FrameType
 
 import pytest
 
 from accel_ci.adapters import supervised, transport
+from accel_ci.adapters.local_exec import LocalExec
 from accel_ci.adapters.supervised import Deadlines, SupervisedRemote
 from accel_ci.adapters.transport import Invocation, Session, Stdin
 from accel_ci.domain.errors import CancelledError, CloudError, ConfigurationError, ConnectionLostError
@@ -279,3 +281,72 @@ def test_start_spec_says_all_that_the_supervisor_needs() -> None:
 
 def _resident_bytes() -> int:
     return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+class Recording(LocalExec):
+    """The transport to this computer, which remembers the program of each command."""
+
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        super().__init__(environment)
+        self.programs: list[str] = []
+
+    async def open(self, machine: Machine, worker: Worker, argv: Sequence[str], *, stdin: Stdin) -> Session:
+        self.programs.append(argv[0])
+        return await super().open(machine, worker, argv, stdin=stdin)
+
+
+def test_the_python_that_prepare_found_runs_the_rest(tmp_path: Path) -> None:
+    """`python3` is looked up once: where it is a version manager's script, that costs more than what it runs."""
+    over = Recording({"PATH": os.environ["PATH"]})
+    with SupervisedRemote(over, DEADLINES) as remote:
+        machine = remote_worlds.machine("m", [Worker(index=0, address=str(tmp_path))])
+        remote.prepare(machine)
+        (tmp_path / "source").mkdir()
+        assert remote.get(machine, ["*"], caps=Caps(), into=str(tmp_path / "got")) == []
+    assert over.programs == ["python3", sys.executable]
+
+
+@pytest.mark.parametrize("python", ["", "rm", "-c", "~/python"])
+def test_a_machine_cannot_choose_what_runs_here(tmp_path: Path, python: str) -> None:
+    """A path is all that prepare takes from a machine; with anything else `python3` stays what is asked for there."""
+    over = Recording({"PATH": os.environ["PATH"]})
+    with SupervisedRemote(over, DEADLINES) as remote:
+        machine = remote_worlds.machine("m", [Worker(index=0, address=str(tmp_path))])
+        remote._pythons[machine.handle, 0] = python
+        with contextlib.suppress(CloudError):
+            remote.get(machine, ["*"], caps=Caps(), into=str(tmp_path / "got"))
+    assert over.programs == ["python3"]
+
+
+def test_a_command_on_all_workers_gives_every_exit_code(tmp_path: Path) -> None:
+    """Output and errors of each worker arrive with its index, stdin is empty, and the command begins where the code is."""
+    places = [tmp_path / f"w{index}" for index in range(2)]
+    for place in places:
+        (place / "source").mkdir(parents=True)
+    (places[1] / "source/only-here").touch()
+    heard: dict[int, bytes] = {0: b"", 1: b""}
+
+    def deliver(worker: int, data: bytes) -> None:
+        heard[worker] += data
+
+    listed = [Worker(index=index, address=str(place)) for index, place in enumerate(places)]
+    machine = remote_worlds.machine("m", listed)
+    with SupervisedRemote(LocalExec({"PATH": os.environ["PATH"]}), DEADLINES) as remote:
+        command = "ls only-here; code=$?; cat; echo done; exit $code"
+        codes = remote.broadcast(machine, listed, command, deliver=deliver)
+    assert codes[0] != 0 and codes[1] == 0
+    assert b"only-here" in heard[0] and b"done\n" in heard[0] and heard[1] == b"only-here\ndone\n"
+
+
+def test_a_worker_that_is_lost_while_all_are_told(tmp_path: Path) -> None:
+    """The others' output has come when the lost worker is named."""
+    (tmp_path / "w0").mkdir()
+    heard: list[bytes] = []
+    listed = [Worker(index=0, address=str(tmp_path / "w0")), Worker(index=1, address=str(tmp_path / "gone"))]
+    machine = remote_worlds.machine("m", listed)
+    with (
+        SupervisedRemote(LocalExec({"PATH": os.environ["PATH"]}), DEADLINES) as remote,
+        pytest.raises(ConnectionLostError, match="w1"),
+    ):
+        remote.broadcast(machine, listed, "echo here", deliver=lambda worker, data: heard.append(data))
+    assert b"".join(heard) == b"here\n"

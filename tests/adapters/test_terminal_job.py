@@ -147,3 +147,16 @@ def test_a_terminal_that_lacks_a_character_gets_another() -> None:
 def test_durations_read_well(seconds: float, text: str) -> None:
     """Short ones have tenths, long ones minutes or hours."""
     assert progress.duration(seconds) == text
+
+
+def test_a_reader_that_leaves_ends_nothing() -> None:
+    """Behind `| head` the rest is said to nobody, without an error, also when the stream is flushed at the end."""
+    reading, writing = os.pipe()
+    with os.fdopen(writing, "w", encoding="utf-8") as out:
+        job = TerminalJob(out, io.StringIO(), clock=FakeClock())
+        job.stream("heard\n")
+        assert os.read(reading, 100) == b"heard\n"
+        os.close(reading)
+        for _ in range(3):
+            job.stream("not heard\n")
+        assert os.readlink(f"/proc/self/fd/{out.fileno()}") == os.devnull

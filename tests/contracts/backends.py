@@ -23,8 +23,8 @@ from accel_ci.ports.clock import Clock
 from accel_ci.ports.machines import Machines
 from tests.fakes.clock import FakeClock
 from tests.fakes.machines import FakeMachines, Script
-from tests.servers.simulator import SimulatorProcess
 from tests.servers.gce_over_http import GceServer
+from tests.servers.simulator import SimulatorProcess
 from tests.servers.tpu_over_http import TpuServer
 from tests.wire.rest import Zone
 
@@ -133,6 +133,27 @@ def gce(directory: Path) -> Iterator[Backend]:
 
 
 @contextlib.contextmanager
+def gce_on_simulator(directory: Path, simulator: SimulatorProcess) -> Iterator[Backend]:
+    """The simulated cloud over the wire: a GPU machine whose driver is installed while it boots."""
+    base = f"/compute/v1/projects/project-{next(_NUMBERS)}"
+    machines = GceMachines(simulator.exports, project=base.rpartition("/")[2])
+
+    def lose_labels(handle: str) -> None:
+        instance = f"{base}/zones/{'/instances/'.join(handle.split('/')[-2:])}"
+        fingerprint = simulator.call("GET", instance)[1]["labelFingerprint"]
+        status, document = simulator.call(
+            "POST", f"{instance}/setLabels", {"labels": {}, "labelFingerprint": fingerprint}
+        )
+        assert status == 200, document
+
+    spec = MachineSpec(backend="gce", accelerator="l4-1")
+    yield Backend(machines=machines, clock=SystemClock(), spec=spec, short_lease_s=30, lose_labels=lose_labels)
+    for zone in simulator.call("GET", f"{base}/aggregated/instances")[1].get("items", {}).values():
+        for left in zone.get("instances", ()):
+            simulator.call("DELETE", f"{base}/zones/{left['zone'].rpartition('/')[2]}/instances/{left['name']}")
+
+
+@contextlib.contextmanager
 def shortest_limit(seconds: int) -> Iterator[None]:
     """Ask for limits as short as this."""
     usual, gce_instances.SHORTEST_S = gce_instances.SHORTEST_S, seconds
@@ -145,6 +166,9 @@ def shortest_limit(seconds: int) -> Iterator[None]:
 BACKENDS = {
     "fake": Kind(open=fake, native_lifetime_limit=True, zones=True),
     "gce": Kind(open=gce, native_lifetime_limit=True, zones=True, extendable=False),
+    "gce-simulator": Kind(
+        open=gce_on_simulator, native_lifetime_limit=True, zones=True, extendable=False, on_simulator=True
+    ),
     "local": Kind(open=local, native_lifetime_limit=True, zones=False),
     "tpu": Kind(open=tpu, native_lifetime_limit=False, zones=True),
     "tpu-queued": Kind(open=partial(tpu, queued="true"), native_lifetime_limit=False, zones=True),

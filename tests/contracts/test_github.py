@@ -144,6 +144,13 @@ def test_cancelling(setting: Setting) -> None:
     assert setting.github.waiting_runs("tests.yml") == []
 
 
+def test_the_last_success(setting: Setting) -> None:
+    """A workflow that never succeeded, or is not there, has none."""
+    setting.a_run(1, jobs={"tpu": "queued"}, stubborn=False)
+    assert setting.github.last_success("tests.yml") is None
+    assert setting.github.last_success("other.yml") is None
+
+
 def test_the_description_bites() -> None:
     """An exchange that is not as GitHub describes it is told, so that its silence means something."""
     with github_worlds.wired() as setting:

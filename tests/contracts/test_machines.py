@@ -24,7 +24,8 @@ STRANGER = replace(KEY, repository_id=OTHER_REPOSITORY, repository="org/other")
 LEASE_S = 600
 LIMIT_S = 60.0
 
-native = [name for name, kind in BACKENDS.items() if kind.native_lifetime_limit]
+# The simulated Compute Engine takes no limit below Google's 30 s; what ends machines there has tests of its own.
+native = [name for name, kind in BACKENDS.items() if kind.native_lifetime_limit and not kind.on_simulator]
 extendable = [name for name, kind in BACKENDS.items() if kind.extendable]
 fixed = [name for name, kind in BACKENDS.items() if not kind.extendable]
 zoned = [name for name, kind in BACKENDS.items() if kind.zones]
@@ -250,7 +251,7 @@ def test_a_limit_that_nobody_can_move(backend: Backend) -> None:
     wanted = _lease(backend, KEY)
     machine = _ready(backend, wanted)
     backend.machines.annotate(machine.handle, "accel-ci-note", "looked-at")
-    with pytest.raises(ConfigurationError, match="cannot|whatever"):
+    with pytest.raises(ConfigurationError, match="whatever we ask"):
         backend.machines.annotate(machine.handle, "accel-ci-keep-until", str(wanted.expires_at + 500))
     for found in (*backend.machines.find(KEY, ()), *backend.machines.list_owned(lease.of_run(KEY))):
         assert dict(found.labels) == {**wanted.labels(), "accel-ci-note": "looked-at"}

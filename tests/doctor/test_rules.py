@@ -53,7 +53,7 @@ WRONG = {
         "on: push\n" + job(f"run: {CREATE}", f"run: {DELETE}"),
         "on: push\n" + job(ours("provision"), f"{{if: failure(), run: {DELETE}}}"),
         "on: push\n" + job(ours("provision"), ours("cleanup")),
-        "on: push\njobs:\n  b:\n    needs: a\n    steps: [{uses: org/accel-ci/cleanup@v1, with: {for: a}}]\n",
+        "on: push\n" + job(ours("provision")) + "  b:\n    needs: a\n    steps: [{uses: org/accel-ci/cleanup@v1}]\n",
     ],
     "no-second-defence": ["on: push\n" + job(f"run: {CREATE}", f"{{if: always(), run: {DELETE}}}")],
     "machine-known-by-output": [
@@ -79,7 +79,7 @@ WRONG = {
     "constant-baseline": ["on: push\n" + job("run: |\n          THRESHOLD_S=12.5\n          true")],
     "failure-blind-to-cancel": ["on: push\n" + job("{if: failure(), run: x}")],
     "new-issue-every-night": ["on: push\n" + job("run: gh issue create --title x")],
-    "new-comment-every-run": ["on: push\n" + job("{if: always(), run: gh pr comment 7 --body x}")],
+    "new-comment-every-run": ["on: pull_request\n" + job("{if: always(), run: gh pr comment 7 --body x}")],
     "only-success-is-told": ["on: push\n" + job("run: gh pr comment 7 --body passed")],
     "garbled-text": ["on: push\n" + job("run: echo \u00e2\u0153\u2026")],
     "missing-permissions": ["on: push\n" + job("run: x")],
@@ -107,17 +107,26 @@ RIGHT = {
         f"on: {{{LABELED}}}\n" + job(ours("gate"), head="    if: github.event.label.name == 'x'\n"),
         "on: push\n" + job("run: x", head="    if: github.event.label.name == 'x'\n"),
     ],
-    "no-secrets-for-forks": ["on: pull_request\n" + job('{run: x, env: {A: "${{ secrets.GITHUB_TOKEN }}"}}')],
+    "no-secrets-for-forks": [
+        "on: pull_request\n"
+        + job('{run: x, env: {A: "${{ secrets.KEY }}"}}', head="    if: '!github.event.pull_request.head.repo.fork'\n"),
+        "on: pull_request\n" + job('{run: x, env: {A: "${{ secrets.GITHUB_TOKEN }}"}}'),
+    ],
     "strangers-code-with-secrets": [
         f"on: {{{LABELED}}}\n" + job(f"uses: {PINNED}"),
         "on: pull_request\n" + job('run: git fetch origin "${{ github.event.pull_request.head.sha }}"'),
     ],
-    "hidden-failure-of-delete": ["on: push\n" + job(f"run: {DELETE}", "run: rm -f x || true")],
+    "hidden-failure-of-delete": [
+        "on: push\n" + job(f"run: {DELETE}", "run: rm -f x || true", "run: aws s3api delete-object --key k || true")
+    ],
     "cleanup-not-always": [
         "on: push\n" + job(f"run: {CREATE}", f"{{if: always(), run: {DELETE}}}"),
         "on: push\n" + job(ours("provision"), CLEAN),
         "on: {schedule: [{cron: x}]}\n" + job(ours("cleanup", "{mode: sweep}")),
-        "on: push\njobs:\n  b:\n    needs: a\n    if: always()\n    steps: [{uses: org/accel-ci/cleanup@v1}]\n",
+        "on: push\n" + job(f"run: {DELETE}", f"run: {CREATE}"),
+        "on: push\n"
+        + job(ours("provision"))
+        + "  b:\n    needs: a\n    if: always()\n    steps: [{uses: o/accel-ci/cleanup@v1}]\n",
     ],
     "no-second-defence": [
         "on: push\n"
@@ -131,8 +140,9 @@ RIGHT = {
         "on: push\nenv: {N: 'x-${{ github.run_id }}'}\n" + job("run: x"),
     ],
     "one-zone-one-try": [
+        "on: push\n" + job("run: kubectl auth can-i create jobs", "run: gcloud storage buckets create b"),
         "on: push\n"
-        + job(f"run: |\n          for zone in a b; do\n          {CREATE} --zone $zone && break\n          done")
+        + job(f"run: |\n          for zone in a b; do\n          {CREATE} --zone $zone && break\n          done"),
     ],
     "sleep-for-readiness": ["on: push\n" + job("run: sleep 60")],
     "verdict-by-grep": [
@@ -142,6 +152,7 @@ RIGHT = {
     "output-lost-on-failure": [
         "on: push\n" + job("run: |\n          pytest > out.log || code=$?\n          cat out.log"),
         "on: push\n" + job("run: |\n          set +e\n          pytest > out.log\n          cat out.log"),
+        "on: push\n" + job("run: |\n          echo a > out.log\n          cat out.log"),
     ],
     "commands-in-remote-output": [
         "on: push\n" + job('run: |\n          echo "::stop-commands::$TOKEN"\n          ssh host pytest')
@@ -150,10 +161,19 @@ RIGHT = {
         "on: push\n" + job("run: |\n          slower=$(jq .x a.json)\n          test $slower = 0")
     ],
     "constant-baseline": ["on: push\n" + job("run: THRESHOLD=$(cat limits.txt)")],
-    "failure-blind-to-cancel": ["on: push\n" + job("{if: failure() || cancelled(), run: x}")],
+    "failure-blind-to-cancel": [
+        "on: push\n" + job("{if: \"failure() && steps.diff.conclusion == 'failure'\", run: x}"),
+        "on: push\n" + job("{if: failure() || cancelled(), run: x}"),
+    ],
     "new-issue-every-night": ["on: push\n" + job("run: gh issue list | grep -q x || gh issue create --title x")],
-    "new-comment-every-run": ["on: push\n" + job("run: gh pr comment 7 --body x --edit-last")],
-    "only-success-is-told": ["on: push\n" + job("{if: always(), run: gh pr comment 7 --body x}")],
+    "new-comment-every-run": [
+        "on: issue_comment\n" + job("run: gh pr comment 7 --body x"),
+        "on: pull_request\n" + job("run: gh pr comment 7 --body x --edit-last"),
+    ],
+    "only-success-is-told": [
+        "on: push\n" + job("run: gh pr comment 7 --body hello"),
+        "on: push\n" + job("{if: always(), run: gh pr comment 7 --body x}"),
+    ],
     "garbled-text": ["on: push\n" + job("run: echo \U0001f6a8 caf\u00e9")],
     "missing-permissions": [
         "on: push\npermissions: {}\n" + job("run: x"),
@@ -166,6 +186,7 @@ RIGHT = {
     ],
     "key-in-a-secret": ["on: push\n" + job("{uses: x/y@v1, with: {workload_identity_provider: p}}")],
     "missing-timeout": [
+        "on: push\njobs:\n  a:\n    runs-on: ubuntu-latest\n    steps: [{run: x}]\n",
         "on: push\n" + job("run: x", head="    timeout-minutes: 5\n"),
         "on: push\n" + job(ours("provision"), CLEAN),
     ],

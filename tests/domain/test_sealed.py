@@ -90,12 +90,25 @@ def test_the_last_day() -> None:
     assert "was sealed until 2027-01-15, which is over" in str(error.value.mistakes[0])
 
 
+def test_boxes_are_found_in_any_text() -> None:
+    """As they stand in YAML, in quotes or not, or in a file of NAME=...; whatever is not sealed is left alone."""
+    text = f"""
+        env:
+          ACCEL_CI_SECRET_A: {sealed.MARK}QUFB
+          "ACCEL_CI_SECRET_B" : "{sealed.MARK}QkJC"   # a comment
+          ACCEL_CI_SECRET_C: in the clear
+        D={sealed.MARK}RERE==
+    """
+    found = {"A": "QUFB", "B": "QkJC", "D": "RERE=="}
+    assert sealed.boxes(text) == {name: sealed.MARK + content for name, content in found.items()}
+
+
 def test_all_mistakes_at_once_and_no_value() -> None:
     """Each box that does not belong here is named; what is in them is not."""
     other = INSIDE.model_copy(update={"repository_id": 1})
     given = {"A": boxed(other), "B": boxed(), "C": sealed.MARK + "x", "D": sealed.MARK + '{"version": 2}'}
     with pytest.raises(ConfigurationError) as error:
-        opened(**given)
+        sealed.opened(given, HERE, now=NOW, open_=look)
     told = [str(mistake) for mistake in error.value.mistakes]
     assert [line.split(":")[0] for line in told] == ["A", "B", "C", "D"]
     assert "another key, or changed" in told[2] and "does not know" in told[3]

@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
-import os
 import random
 import re
 import shutil
@@ -88,7 +87,7 @@ class Jobs:
         scene, step = SCENES[seed % len(SCENES)], dice.choices(list(LASTS_S), (5, 3, 2))[0]
         home = self.directory / f"job-{seed}"
         home.mkdir()
-        cloud = SimulatorProcess(home, "--ssh-port", str(20000 + os.getpid() % 1000 * 20 + seed % 20))
+        cloud = SimulatorProcess(home)
         try:
             cloud.turn(seed=seed, **KNOBS)
             job = Job(cloud, home, sha=self.sha, server=self.directory / "server", run_id=996 + seed)
@@ -180,11 +179,13 @@ class _Later:
         self._ahead_s += max(0.0, seconds - 0.5)
 
 
-
-
 def _killed(job: Job, *, seed: int, scene: str, wanted: str, dice: random.Random) -> Kill:
     moment_s, comes = dice.uniform(0.0, LASTS_S[wanted]), False
-    steps = (("provision", job.lease), ("run-remote", {"run": RUN}), ("cleanup", {}))
+    steps: Sequence[tuple[str, dict[str, str]]] = (
+        ("provision", job.lease),
+        ("run-remote", {"run": RUN}),
+        ("cleanup", {}),
+    )
     for verb, given in steps:
         process, comes = job.begin(verb, given), comes or verb == wanted
         try:
@@ -302,7 +303,10 @@ def main(arguments: Sequence[str]) -> int:
     options = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory(prefix="kills-") as directory, ThreadPoolExecutor(options.jobs) as pool:
         jobs = Jobs(Path(directory))
-        kills = list(pool.map(jobs.kill, range(options.seed, options.seed + options.kills)))
+        kills = []
+        for kill in pool.map(jobs.kill, range(options.seed, options.seed + options.kills)):
+            kills.append(kill)
+            print(f"seed {kill.seed}: {kill.scene}, in {kill.step}: {len(kill.left)} left", file=sys.stderr, flush=True)
     print(table(kills))
     for kill in kills:
         if kill.left:

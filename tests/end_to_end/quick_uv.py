@@ -15,6 +15,7 @@ while [ $# -gt 0 ]; do
     case $1 in
         --target) target=$2 ;;
         -r) lock=$2 ;;
+        --python) python=$2 ;;
     esac
     given+=("$1")
     shift
@@ -23,6 +24,7 @@ kept=STORE/$(sha256sum <"$lock" | cut -c1-16)
 if [ ! -d "$kept" ]; then
     new=$(mktemp -d STORE/new-XXXXXX)
     REAL "${given[@]/#$target/$new}"
+    "$python" -m compileall -q "$new" || true
     mv -T "$new" "$kept" 2>/dev/null || [ -d "$kept" ]
 fi
 cp -al "$kept/." "$target/"

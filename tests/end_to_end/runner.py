@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -43,11 +44,12 @@ class Runner:
         return self.act(workflow, event=event, payload=payload, **variables)
 
     def example(
-        self, name: str, *, event: str, payload: dict[str, Any] | None = None, **variables: str
+        self, name: str, *, payload: dict[str, Any] | None = None, **variables: str
     ) -> subprocess.CompletedProcess[str]:
-        """The whole run of one of examples/workflows, as it is."""
+        """The whole run of one of examples/workflows, as it is, on the first of the events that it names."""
         workflow = (ROOT / "examples/workflows" / name).read_text(encoding="utf-8")
-        return self.act(workflow, event=event, payload=payload, **variables)
+        events = yaml.safe_load(workflow)[True]  # what YAML 1.1 takes `on` for
+        return self.act(workflow, event=next(iter(events)), payload=payload, **variables)
 
     def act(
         self, workflow: str, *, event: str, payload: dict[str, Any] | None = None, **variables: str
@@ -79,8 +81,8 @@ class Runner:
 
     def environ(self) -> dict[str, str]:
         """The environment that act starts in: a runner's own home, and programs that need no network."""
-        kept = ("PATH", "LANG", "PIP_CERT", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "PIP_FIND_LINKS", "PIP_INDEX_URL")
-        environ = {name: os.environ[name] for name in kept if name in os.environ}
+        kept = re.compile("PATH$|LANG$|PIP_|UV_|SSL_CERT|REQUESTS_CA")
+        environ = {name: value for name, value in os.environ.items() if kept.match(name)}
         environ["PATH"] = os.pathsep.join([str(self.base / "tools"), str(SCRIPTS), environ["PATH"]])
         return environ | {"HOME": str(self.base / "home"), "XDG_CACHE_HOME": str(self.base / "cache")}
 

@@ -1,56 +1,157 @@
-"""`accel-ci run --accelerator l4-1`: the whole journey on GPU machines that are not there, over HTTP and ssh that are."""
+"""The whole journey on Compute Engine machines that are not there: the simulated cloud on the wire, ssh that is real."""
 
 from __future__ import annotations
 
-import json
+import copy
 from collections.abc import Iterator
-from pathlib import Path
+from typing import Any
 
 import pytest
 
 from accel_ci.domain.verdict import Verdict
+from accel_ci_sim.wire import github_shapes
+from tests.contracts import github_worlds
+from tests.contracts.github_worlds import Wired
+from tests.end_to_end import runner as runners
+from tests.end_to_end.runner import ALWAYS, Runner, uses
 from tests.end_to_end.terminal import Terminal
-from tests.servers.gce_over_http import HEALTH, WELL, Cloud, GceServer
-from tests.servers.proxy import Serving
-from tests.servers.ssh_in_python import PythonSshServer
-from tests.servers.tpu_over_http import Document, Host
+from tests.servers.simulator import SimulatorProcess
+from tests.wire.github import description
 
-STOCKOUT = {"code": "ZONE_RESOURCE_POOL_EXHAUSTED", "message": "The zone does not have enough resources available."}
-QUOTA = {"code": "QUOTA_EXCEEDED", "message": "Quota 'PREEMPTIBLE_NVIDIA_L4_GPUS' exceeded. Limit: 0.0 in region us-east4."}
-ZONES = "us-central1-a,us-east4-a,us-east4-c,europe-west1-b"
+pytestmark = pytest.mark.judge("ssh")
+ZONES = "us-central1-a,us-east4-a,europe-west1-b"
+L4 = ("run", "--accelerator", "l4-1", "--zones", ZONES)
+FULL = {"us-central1-a": 1.0, "us-east4-a": 1.0}
+COMMAND = "python3 -m pytest -q -p no:cacheprovider"
 
 
-class Datacentre:
-    """A cloud whose machines are ssh servers that let in the key of their metadata, and nobody else."""
-
-    def __init__(self, server: GceServer, directory: Path) -> None:
-        self.cloud: Cloud = server.cloud
-        self.environment = server.environment(str(directory / "token"))
-        (directory / "token").write_text("a-token")
-        self._serving = Serving()
-        self._homes = directory / "homes"
-        self._servers: list[PythonSshServer] = []
-        self.cloud.boot = self._boot
-
-    def close(self) -> None:
-        for each in self._servers:
-            each.close()
-        self._serving.close()
-
-    def _boot(self, instance: Document) -> Host:
-        metadata = {item["key"]: item["value"] for item in instance["metadata"]["items"]}
-        user, _, public_key = metadata["ssh-keys"].partition(":")
-        assert user == "accel-ci"
-        home = self._homes / str(len(self._servers))
-        home.mkdir(parents=True)
-        self._servers.append(PythonSshServer(self._serving, home, public_key=public_key, address=f"127.0.0.{2 + len(self._servers)}"))
-        return Host(self._servers[-1].address, 22, self._servers[-1].host_key)
+@pytest.fixture(scope="module")
+def cloud_of_all(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SimulatorProcess]:
+    """One simulated cloud for all journeys."""
+    running = SimulatorProcess(tmp_path_factory.mktemp("cloud"))
+    yield running
+    running.close()
 
 
 @pytest.fixture
-def datacentre(tmp_path: Path) -> Iterator[Datacentre]:
-    """An empty one."""
-    with GceServer.opened() as server:
-        opened = Datacentre(server, tmp_path)
+def cloud(cloud_of_all: SimulatorProcess) -> SimulatorProcess:
+    """The simulated cloud with all knobs at rest."""
+    cloud_of_all.turn()
+    return cloud_of_all
+
+
+def _left(cloud: SimulatorProcess) -> list[str]:
+    project = cloud.exports["CLOUDSDK_CORE_PROJECT"]
+    listed = cloud.call("GET", f"/compute/v1/projects/{project}/aggregated/instances")[1]["items"]
+    return [each["name"] for zone in listed.values() for each in zone.get("instances", ())]
+
+
+def test_a_gpu_machine_from_its_request_to_its_verified_end(terminal: Terminal, cloud: SimulatorProcess) -> None:
+    """The driver is waited for, the tests run, hardware and price are in the record, and nothing is left."""
+    cloud.turn(driver_s=1.0, guest_boot_s=0.2)
+    done = terminal(*L4, "--", "nvidia-smi -L", timeout=120, **cloud.exports)
+    record = terminal.record()
+    assert (done.returncode, record.verdict) == (0, Verdict.PASSED), done.stdout + done.stderr
+    assert "GPU 0: NVIDIA L4" in done.stdout
+    assert record.machine is not None and record.machine.handle.startswith("gce://")
+    assert record.machine.hardware["name"] == "NVIDIA L4" and record.machine.hardware["devices"] == "1"
+    assert record.machine.dollars_per_hour == pytest.approx(0.2818)
+    assert record.cleanup is not None and record.cleanup.left == [] and record.cleanup.found != []
+    assert _left(cloud) == []
+
+
+def test_full_zones_lead_to_the_next(terminal: Terminal, cloud: SimulatorProcess) -> None:
+    """Two stockouts before success, all three tries told; what landed all the same was ended before the next try."""
+    cloud.turn(stockout=FULL, lands_anyway=1.0)
+    done = terminal(*L4, "--", "exit 3", timeout=120, **cloud.exports)
+    record = terminal.record()
+    assert (done.returncode, record.verdict) == (1, Verdict.FAILED), done.stdout + done.stderr
+    tried = {each.zone: each.outcome for each in record.tries}
+    assert tried == {"us-central1-a": "no-capacity", "us-east4-a": "no-capacity", "europe-west1-b": "ready"}
+    assert _left(cloud) == []
+
+
+def test_no_quota_in_any_region_is_said_at_once(terminal: Terminal, cloud: SimulatorProcess) -> None:
+    """GPUS_ALL_REGIONS is 0 in new projects: one try tells, exit code 3 and what to do, and no machine."""
+    cloud.turn(gpus_all_regions=0)
+    done = terminal(*L4, "--", "true", timeout=120, **cloud.exports)
+    record = terminal.record()
+    assert (done.returncode, record.verdict) == (3, Verdict.QUOTA), done.stdout + done.stderr
+    assert len(record.tries) == 1 and "GPUS_ALL_REGIONS" in record.reason
+    assert _left(cloud) == []
+
+
+def test_a_plain_machine_for_a_first_green_run(terminal: Terminal, cloud: SimulatorProcess) -> None:
+    """Without any quota for accelerators e2-standard-4 gives a first green run, for a few cents an hour."""
+    cloud.turn(gpus_all_regions=0)
+    zones = ("--zones", "us-east5-a")
+    done = terminal("run", "--accelerator", "e2-standard-4", *zones, "--", "python3 --version", timeout=120, **cloud.exports)
+    record = terminal.record()
+    assert (done.returncode, record.verdict) == (0, Verdict.PASSED), done.stdout + done.stderr
+    assert record.machine is not None and record.machine.dollars_per_hour == pytest.approx(0.0337)
+    assert record.machine.hardware == {} and _left(cloud) == []
+
+
+def test_a_preempted_machine_is_the_clouds_doing(terminal: Terminal, cloud: SimulatorProcess) -> None:
+    """Taken away in the middle of the tests: the verdict says so, the exit code is the cloud's, and nothing is left."""
+    cloud.turn(preempt_after_s=4.0)
+    done = terminal(*L4, "--", "sleep 60", timeout=120, **cloud.exports)
+    record = terminal.record()
+    assert (done.returncode, record.verdict) == (3, Verdict.PREEMPTED), done.stdout + done.stderr
+    assert _left(cloud) == []
+
+
+def test_mistakes_are_told_before_any_call(terminal: Terminal, cloud: SimulatorProcess) -> None:
+    """A count, a zone or an option that cannot be is exit code 2, with the ones that can; nothing was asked for."""
+    before = cloud.log()
+    done = terminal("run", "--accelerator", "l4-3", "--", "true", timeout=120, **cloud.exports)
+    assert done.returncode == 2 and "l4-1" in done.stdout + done.stderr
+    wrong = ("run", "--accelerator", "h100-1", "--zones", "us-west2-a", "--options", "disc-size=9", "--", "true")
+    told = terminal(*wrong, timeout=120, **cloud.exports)
+    text = told.stdout + told.stderr
+    assert told.returncode == 2 and "`us-west2-a` has no h100-1" in text and "did you mean `disk-size`" in text
+    assert "POST " not in cloud.log().removeprefix(before), "nothing was asked for"
+
+
+@pytest.fixture
+def github() -> Iterator[Wired]:
+    """The simulated GitHub; whatever goes over the wire is held against GitHub's description at the end."""
+    with github_worlds.wired() as opened:
+        opened.state.collaborators["Codertocat"] = "write"
         yield opened
-        opened.close()
+
+
+def _labeled(runner: Runner, github: Wired) -> dict[str, Any]:
+    event = copy.deepcopy(description.event("pull_request.labeled"))
+    event["label"]["name"] = "run-gpu-tests"
+    event["pull_request"]["head"]["sha"] = runner.sha
+    event["pull_request"]["updated_at"] = github_shapes.moment(github.clock.now())
+    github.state.add_pull(event["number"], head_sha=runner.sha, labels=["run-gpu-tests"])
+    return event
+
+
+def _jobs() -> dict[str, Any]:
+    jobs = runners.composed(COMMAND)
+    jobs["gate"]["steps"][0]["with"] = {"label": "run-gpu-tests"}
+    jobs["tpu"]["steps"] = [
+        uses("provision", {"accelerator": "l4-1", "zones": ZONES, "grant": "${{ needs.gate.outputs.grant }}"}),
+        uses("run-remote", {"run": COMMAND}),
+        uses("cleanup", **ALWAYS),
+        uses("report", **ALWAYS),
+    ]
+    return jobs
+
+
+@pytest.mark.judge("node")
+def test_from_the_label_to_the_summary(runner: Runner, github: Wired, cloud: SimulatorProcess) -> None:
+    """A label, two full zones, then an L4 in a real runner: each try is in the summary, and no machine is left."""
+    cloud.turn(stockout=FULL)
+    event = _labeled(runner, github)
+    variables = {**cloud.exports, "GITHUB_API_URL": github.address}
+    done = runner.run(_jobs(), event="pull_request_target", payload=event, **variables)
+    assert runners.results(done)["tpu"] == "failure", done.stdout[-6000:]
+    (record,) = [each for each in runner.kept() if each.machine is not None]
+    assert [each.outcome for each in record.tries] == ["no-capacity", "no-capacity", "ready"]
+    (comment,) = github.comments(event["number"])
+    assert "test_fail" in comment and "| 1 | 1 | 1 | 3 |" in comment
+    assert _left(cloud) == []

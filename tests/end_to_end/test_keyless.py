@@ -16,7 +16,7 @@ from tests.servers.simulator import SimulatorProcess
 
 CONDITION = "assertion.repository_id == '4711' && assertion.ref == 'refs/heads/main'"
 KEYS = ("CLOUDSDK_AUTH_ACCESS_TOKEN_FILE", "PATH")  # what leads to a key, and what only a terminal needs
-TPU = {"accelerator": "v6e-1", "zones": "us-central1-b"}
+TPU = {"accelerator": "v6e-1", "backend": "tpu", "zones": "us-central1-b"}
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ def cloud(tmp_path: Path) -> Iterator[SimulatorProcess]:
         simulator.close()
 
 
-def variables(cloud: SimulatorProcess) -> dict[str, str]:
+def variables(cloud: SimulatorProcess) -> dict[str, Any]:
     """What the job sees of it."""
     return {name: value for name, value in cloud.exports.items() if name not in KEYS}
 
@@ -87,9 +87,35 @@ def test_another_repository_gets_no_machine(terminal: Terminal, cloud: Simulator
     assert cloud.machines() == []
 
 
+def test_a_cancelled_job_ends_its_machine(terminal: Terminal, cloud: SimulatorProcess, tmp_path: Path) -> None:
+    """GitHub makes no identity tokens any more; cleanup, told nothing, signs in with what provision kept for us alone."""
+    job = {
+        **variables(cloud),
+        "GITHUB_ACTIONS": "true",
+        "GITHUB_REPOSITORY": "org/hello",
+        "GITHUB_REPOSITORY_ID": "4711",
+        "GITHUB_RUN_ID": "77",
+        "GITHUB_JOB": "tpu",
+        "GITHUB_EVENT_NAME": "push",
+        "GITHUB_SHA": "5" * 40,
+        "RUNNER_TEMP": str(tmp_path / "temp"),
+    }
+    given = [word for name, value in {**TPU, **identity(cloud)}.items() for word in (f"--{name}", value)]
+    leased = terminal("provision", *given, **job)
+    assert leased.returncode == 0, leased.stdout + leased.stderr
+    cloud.turn(sign_in_required=True, sign_in_refused=["github"])
+    done = terminal("cleanup", **job)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert [machine["state"] for machine in cloud.machines()] == ["GONE"]
+    (kept,) = (tmp_path / "temp").rglob("sign-in/*")
+    assert kept.stat().st_mode & 0o777 == 0o600 and kept.parent.stat().st_mode & 0o777 == 0o700
+    assert "ya29." not in leased.stdout + leased.stderr + done.stdout + done.stderr
+
+
 def test_a_person_signs_in_as_before(terminal: Terminal, cloud: SimulatorProcess) -> None:
     """A token file, or default credentials, work where no provider is named."""
-    done = terminal("list", "--backend", "tpu", **cloud.exports)
+    everything: dict[str, Any] = {**cloud.exports}
+    done = terminal("list", "--backend", "tpu", **everything)
     assert done.returncode == 0, done.stdout + done.stderr
     without = terminal("list", "--backend", "tpu", "--project", "sim-project", NO_GCE_CHECK="true", **variables(cloud))
     assert without.returncode == 2 and "no credentials for Google Cloud" in without.stdout + without.stderr

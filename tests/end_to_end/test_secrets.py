@@ -87,6 +87,21 @@ def test_a_box_in_a_workflow(runner: Runner) -> None:
     assert files_with(SECRET, runner.base / "home") == []
 
 
+def test_boxes_in_a_file_of_the_commit(runner: Runner) -> None:
+    """A file with nothing but boxes in it, read from git's store: the runner's workspace stays as it is."""
+    (runner.repository / ".github").mkdir()
+    (runner.repository / ".github/secrets.txt").write_text(f"TOKEN={box()}\n")
+    runners.git(runner.repository, "add", "-A")
+    runners.git(runner.repository, "commit", "-qm", "sealed")
+    (runner.repository / ".github/secrets.txt").write_text(f"TOKEN={box(666)}\n")  # not committed: not believed
+    whole = {"uses": "org/accel-ci@v1", "with": {"accelerator": "local", "run": SHOW}}
+    given = {"ACCEL_CI_SECRETS_FILE": ".github/secrets.txt", "ACCEL_CI_SECRETS_KEY": PRIVATE}
+    done = runner.run({"tpu": {"runs-on": "ubuntu-latest", "steps": [{**whole, "env": given}]}})
+    log = done.stdout + done.stderr
+    assert runners.results(done)["tpu"] == "success", log[-6000:]
+    assert SEEN in log and files_with(SECRET, runner.base / "home") == []
+
+
 def test_a_box_of_another_repository(runner: Runner) -> None:
     """Copied here, with the key that would open it: refused before anything runs, and nothing of it is shown."""
     done = runner.run(jobs(box(666)))

@@ -106,6 +106,14 @@ class FakeGitHub:
         self._asked("waiting_runs")
         return [run for run in self.runs.values() if run.workflow == workflow and not run.over]
 
+    def last_success(self, workflow: str) -> WorkflowRun | None:
+        self._asked("last_success")
+        return max(
+            (run for run in self.runs.values() if run.workflow == workflow and run.over),
+            key=lambda run: run.started_at,
+            default=None,
+        )
+
     def run(self, run_id: int) -> WorkflowRun:
         self._asked("run")
         if run_id not in self.runs:

@@ -128,6 +128,7 @@ def test_the_index_names_every_action_and_what_only_the_command_line_has() -> No
     assert [line.split("`")[1] for line in only.splitlines() if line.startswith("`accel-ci")] == [
         "accel-ci run --on-infrastructure ...",
         "accel-ci attach [NAME]",
+        "accel-ci keep [MACHINE]",
         "accel-ci list --backend ...",
         "accel-ci ssh [MACHINE] [-- COMMAND]",
         "accel-ci accelerators --zone ...",
@@ -152,5 +153,6 @@ def test_every_form_is_explained() -> None:
         "service account",
         "slot name",
         "text",
+        "workflow file",
         "workload identity provider",
     }

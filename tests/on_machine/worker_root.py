@@ -159,6 +159,7 @@ class WorkerRoot:
             "phase": "run",
             "command": command,
             "environment": {},
+            "secrets": {},
             "directory": ".",
             "limit_s": 60.0,
             "grace_s": 5.0,

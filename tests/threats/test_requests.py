@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from accel_ci.adapters.actions_job import ActionsJob
+from accel_ci.domain import grant
 from accel_ci.domain.context import Context
 from accel_ci.domain.errors import AccelError, CloudError
 from accel_ci.domain.grant import Grant
@@ -47,10 +48,8 @@ def _labeled(
 
 
 def _pull(**changed: Any) -> PullRequest:
-    return PullRequest(
-        **{"number": 5, "title": "t", "head_sha": SEEN, "base_ref": "main", "fork": False, "head_ref": "speed"}
-        | changed
-    )
+    facts: dict[str, Any] = {"number": 5, "title": "t", "head_sha": SEEN, "base_ref": "main", "head_ref": "speed"}
+    return PullRequest(**{"fork": False} | facts | changed)
 
 
 def _fakes() -> Fakes:
@@ -166,16 +165,14 @@ def test_threat_20_label_spam() -> None:
 
 def test_a_grant_of_another_run_is_refused() -> None:
     """What a stranger copies out of a log is bound to a run, a repository and a pull request."""
-    from accel_ci.domain import grant
-
     given = gate.gate(_fakes().world, HERE, event=_labeled(), policy=Policy())
     assert given is not None
     text = given.model_dump_json()
     now = Fakes().clock.now()
     assert grant.checked(text, HERE, now=now) == given
-    for other in ({"run_id": 78}, {"repository_id": 4712}, {"pull_request": 6}):
+    for other in (replace(HERE, run_id=78), replace(HERE, repository_id=4712), replace(HERE, pull_request=6)):
         with pytest.raises(AccelError):
-            grant.checked(text, replace(HERE, **other), now=now)
+            grant.checked(text, other, now=now)
     forged = Grant.model_validate(json.loads(text) | {"sha": EVIL, "run_id": 78})
     with pytest.raises(AccelError):
         grant.checked(forged.model_dump_json(), HERE, now=now)

@@ -35,7 +35,7 @@ def test_it_is_shown_and_kept() -> None:
     """Summary, HTML page and history all hold the run."""
     fakes = Fakes({"run": Script(exit_code=1)})
     record = _reported(fakes)
-    assert "failed" in fakes.job.summaries[0]
+    assert "failed" in fakes.job.summaries[-1]
     assert b"failed" in (fakes.files.read("main/report.html") or b"")
     kept = fakes.history.read(record.identity.name)
     assert kept is not None and RunRecord.model_validate_json(kept) == record
@@ -76,5 +76,5 @@ def test_the_artifact_is_linked_to(written: bytes, linked: bool) -> None:
     fakes.files.write("main/artifact-url", written)
     record = _reported(fakes)
     assert record.artifact_url == (written.decode(errors="replace").strip() if linked else "")
-    assert ("Download files, log and record" in fakes.job.summaries[0]) is linked
+    assert ("Download files, log and record" in fakes.job.summaries[-1]) is linked
     assert (b"Download files, log and record" in (fakes.files.read("main/report.html") or b"")) is linked

@@ -10,13 +10,15 @@ import pytest
 from accel_ci.domain import check, errors
 from accel_ci.domain.check import Check, Conclusion
 from accel_ci.domain.pullrequest import PullRequest
+from accel_ci.domain.queued import WorkflowRun
 from accel_ci.domain.record import RunRecord
 from accel_ci.domain.verdict import Verdict
-from accel_ci.operations import publish
+from accel_ci.operations import publish, records
 from accel_ci.operations.publish import Publication
-from accel_ci.usecases import report
+from accel_ci.usecases import provision, report
 from tests.fakes.github import FakeGitHub
 from tests.render import samples
+from tests.usecases import worlds
 from tests.usecases.worlds import Fakes
 
 SHA, NUMBER = samples.SHA, 128
@@ -221,3 +223,24 @@ def test_names_of_instances() -> None:
     assert check.instance_name("accel-ci", "") == "accel-ci"
     assert check.instance_name("x", json.dumps([{"a": "v6e-1", "b": 3.12}, 0])) == "x (v6e-1, 3.12)"
     assert check.instance_name("x", json.dumps([{"a": {"deep": 1}}, 7])) == "x (#7)"
+
+
+@pytest.mark.parametrize(
+    ("native", "hours", "warned"), [(False, 7.0, True), (False, 5.0, False), (False, None, True), (True, None, False)]
+)
+def test_a_sweeper_that_does_not_run_is_a_warning(native: bool, hours: float | None, warned: bool) -> None:
+    """Where the cloud has no limit of its own, six hours without a successful sweep, or none at all, are told."""
+    fakes = Fakes()
+    fakes.machines._native, fakes.github = native, FakeGitHub()
+    provision.provision(fakes.world, worlds.record(), worlds.KEY, order=worlds.order())
+    if hours is not None:
+        fakes.github.runs[5] = WorkflowRun(
+            id=5,
+            workflow="sweep.yml",
+            attempt=1,
+            status="completed",
+            url="u",
+            started_at=fakes.clock.now() - 3600 * hours,
+        )
+    report.report(fakes.world, records.load(fakes.files, ""), publication=Publication(sweeper="sweep.yml"))
+    assert any("has not swept" in each for each in fakes.job.of_kind("warning")) is warned

@@ -97,9 +97,9 @@ def test_a_representation_shows_none() -> None:
     assert SECRET not in repr(work) + repr(handed({"TOKEN": SECRET}))
 
 
-def finished(output: bytes, **more: object) -> Fakes:
+def finished(output: bytes) -> Fakes:
     """A run on two workers whose commands print this; both phases get the secret."""
-    fakes = Fakes({"setup": Script(output=output), "run": Script(output=output, exit_code=1)}, **more)
+    fakes = Fakes({"setup": Script(output=output), "run": Script(output=output, exit_code=1)})
     provision.provision(fakes.world, worlds.record(), KEY, order=worlds.order(workers=2))
     record = run_remote.run_remote(fakes.world, replace(WORK, secrets={"TOKEN": SECRET}), slot="")
     assert record.verdict is Verdict.FAILED

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 import pytest
 
 from tests.servers.simulator import SimulatorProcess
+from tests.wire import compute_rest
+from tests.wire.compute_rest import ComputeZone
 from tests.wire.rest import Zone
 
 
@@ -26,9 +28,16 @@ def simulator(_simulator: SimulatorProcess) -> Iterator[SimulatorProcess]:
     yield _simulator
     _simulator.turn()
     Zone(_simulator, "-").clear()
+    compute_rest.clear(_simulator)
 
 
 @pytest.fixture
 def zone(simulator: SimulatorProcess) -> Zone:
     """us-central1-b of the running simulator."""
     return Zone(simulator, "us-central1-b")
+
+
+@pytest.fixture
+def compute(simulator: SimulatorProcess) -> ComputeZone:
+    """The same zone of Compute Engine."""
+    return ComputeZone(simulator)

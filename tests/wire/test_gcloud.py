@@ -2,61 +2,22 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from tests import judges
 from tests.servers.simulator import SimulatorProcess
 from tests.wire import rest
+from tests.wire.gcloud import Gcloud
 from tests.wire.rest import Zone
 
 pytestmark = [pytest.mark.judge("gcloud", "ssh", "ssh-keygen", "scp")]
-LIMIT_S = 120.0  # gcloud tries ssh ten times before it gives up
-
-
-class Gcloud:
-    """gcloud with nothing but the exports and a HOME of its own."""
-
-    def __init__(self, simulator: SimulatorProcess) -> None:
-        self._environ = simulator.environ
-        key = simulator.home / ".ssh" / "google_compute_engine"
-        if not key.exists():  # gcloud would make one, larger and slower
-            key.parent.mkdir(mode=0o700)
-            command = [judges.require("ssh-keygen"), "-q", "-t", "rsa", "-b", "2048", "-N", "", "-f", str(key)]
-            subprocess.run(command, stdin=subprocess.DEVNULL, check=True)
-
-    def run(self, words: str, *more: str) -> subprocess.CompletedProcess[str]:
-        """What `gcloud compute tpus <words> <more>` did."""
-        command = [judges.require("gcloud"), "compute", "tpus", *words.split(), *more, "--quiet"]
-        return subprocess.run(
-            command,
-            env=self._environ,
-            capture_output=True,
-            text=True,
-            timeout=LIMIT_S,
-            check=False,
-            stdin=subprocess.DEVNULL,
-        )
-
-    def said(self, words: str, *more: str) -> str:
-        """What it printed; it must succeed."""
-        done = self.run(words, *more)
-        assert done.returncode == 0, done.stderr
-        return done.stdout
-
-    def json(self, words: str) -> Any:
-        """What it printed, in full."""
-        return json.loads(self.said(words, "--format=json"))
 
 
 @pytest.fixture
 def gcloud(simulator: SimulatorProcess) -> Gcloud:
     """gcloud, pointed to the simulator."""
-    return Gcloud(simulator)
+    return Gcloud(simulator, "tpus")
 
 
 def test_a_node_from_its_creation_to_its_end(gcloud: Gcloud, zone: Zone) -> None:

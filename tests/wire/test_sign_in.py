@@ -83,7 +83,7 @@ def test_gcloud_signs_in_with_the_file(simulator: SimulatorProcess) -> None:
 
 
 def test_the_identity_token_is_githubs(simulator: SimulatorProcess) -> None:
-    """Signed with a key of the published set, with GitHub's issuer, the audience asked for, numeric ids, and minutes to live."""
+    """Signed with a key of the published set, with GitHub's issuer, the audience asked for, numeric ids, minutes to live."""
     keys = simulator.call("GET", "/github/oidc/.well-known/jwks")[1]
     claims = identity_tokens.claims(minted(simulator, "a b&c"), keys)
     assert claims is not None

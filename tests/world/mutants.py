@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -22,29 +22,7 @@ from accel_ci.ports.world import World
 from accel_ci.usecases import cleanup, provision, report, run_remote
 from accel_ci_sim.direct import machines
 from accel_ci_sim.world import cloud
-
-Patch = Callable[[pytest.MonkeyPatch], None]
-
-
-@dataclass(frozen=True)
-class Mutant:
-    """A bug: what is wrong, the rules that may tell, and within how many worlds one of them must."""
-
-    name: str
-    patch: Patch
-    rules: frozenset[str]
-    within: int
-
-
-BANK: list[Mutant] = []
-
-
-def _bug(name: str, *rules: str, within: int) -> Callable[[Patch], Patch]:
-    def add(patch: Patch) -> Patch:
-        BANK.append(Mutant(name, patch, frozenset(rules), within))
-        return patch
-
-    return add
+from tests.world.known_bugs import bug as _bug
 
 
 def _at_once(world: World, call: Callable[[], Any], *, what: str, limit_s: float = 0.0) -> Any:
@@ -75,13 +53,7 @@ def _(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(cleanup, "_own", lambda world, key: [])
 
 
-@_bug("cleanup looks further before it deletes", "I-clean", within=6000)
-def _(patch: pytest.MonkeyPatch) -> None:
-    late = SimpleNamespace(send=lambda world, handle: True, found=release.found, end=release.end, listed=release.listed)
-    patch.setattr(cleanup, "release", late)
-
-
-@_bug("a signal stops the cleanup", "I-clean", "I4", within=400)
+@_bug("a signal stops the cleanup", "I-clean", "I4", within=4000)
 def _(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(journey, "to_the_end", lambda step: step())
 

@@ -71,7 +71,7 @@ def test_what_is_no_condition(condition: str) -> None:
 
 def test_a_mapping_makes_a_text() -> None:
     """Claims and texts joined, as google.subject is mapped in the guide."""
-    assert conditions.text("assertion.repository_id+\"/\"+assertion.ref", CLAIMS) == "4711/refs/heads/main"
+    assert conditions.text('assertion.repository_id+"/"+assertion.ref', CLAIMS) == "4711/refs/heads/main"
     assert conditions.text("assertion.repository_id", CLAIMS) == "4711"
     for wrong in ("assertion.ref == 'a'", "assertion.ref + ['a']", "assertion.sub", "assertion.ref 'a'"):
         with pytest.raises(ConditionError):

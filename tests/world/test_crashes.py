@@ -20,6 +20,7 @@ from accel_ci_sim.direct import plans, sites
 from accel_ci_sim.direct.files import Files
 from accel_ci_sim.direct.process import Crashed, Outcome, Process
 from accel_ci_sim.direct.simulation import Simulation
+from accel_ci_sim.world.cloud import Cloud
 from accel_ci_sim.world.faults import Aim, Fate
 from accel_ci_sim.world.machine import Machine
 from accel_ci_sim.world.worker import Script
@@ -66,7 +67,9 @@ class Stage:
         there = self.scene.cloud.get(zone, key.name)
         assert there is not None
         there.boot_s, there.stockout = 0.0, False
-        self.scene.cloud._booted(there)
+        sky = self.scene.cloud
+        assert isinstance(sky, Cloud)  # seed 1, world 0 has one
+        sky._booted(there)
         there.workers[0].scripts["run"] = Script(seconds=100.0, output=((0.0, b"hello\n"), (5.0, b"world\n")))
         machine = world.machines.poll(creation).machine
         assert machine is not None

@@ -6,25 +6,23 @@ import pytest
 
 from accel_ci_sim import __main__ as program
 from accel_ci_sim.direct import campaign, show
-from accel_ci_sim.direct.simulation import Simulation
-from tests.world.mutants import BANK, Mutant
+from tests.world import bank, known_bugs
+from tests.world.known_bugs import RATE, SEED, Mutant
 
-SEED, RATE = 1, 0.03
-
-
-def _found_in(mutant: Mutant) -> int | None:
-    for world in range(mutant.within):
-        found = Simulation(SEED, world, rate=RATE).tally().found
-        if any(each.violation.rule in mutant.rules for each in found):
-            return world
-    return None
+BANK = bank.every()
+QUICK = [mutant for mutant in BANK if mutant.within <= 1000]  # `make bugs` looks for the rarer ones, too
 
 
-@pytest.mark.parametrize("mutant", BANK, ids=lambda mutant: mutant.name)
+@pytest.mark.parametrize("mutant", QUICK, ids=lambda mutant: mutant.name)
 def test_a_known_bug_is_found(mutant: Mutant, monkeypatch: pytest.MonkeyPatch) -> None:
     """Within the number of worlds that the bank states, one of the rules that it names breaks."""
     mutant.patch(monkeypatch)
-    assert _found_in(mutant) is not None
+    assert known_bugs.found_in(mutant) is not None
+
+
+def test_the_bank_is_big_and_every_bug_has_a_name_of_its_own() -> None:
+    """At least forty, and no two are called alike."""
+    assert len({mutant.name for mutant in BANK}) == len(BANK) >= 40
 
 
 def test_a_violation_is_reported_with_its_replay(

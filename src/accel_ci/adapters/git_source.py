@@ -14,6 +14,7 @@ from accel_ci.domain.errors import AccelError, ConfigurationError, TransientErro
 from accel_ci.domain.workload import CommitSource, Package, Source
 
 BRANCH = "refs/heads/accel-ci"
+TEXT_BYTES = 1024 * 1024
 
 _SHA = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _SCP = re.compile(r"(?:[A-Za-z0-9][A-Za-z0-9._-]*@)?[A-Za-z0-9][A-Za-z0-9.-]*:(?!:)[!-~]+")
@@ -48,6 +49,27 @@ class GitSources:
         git = Git(source.directory, self._environment, limit_s=self._limit_s)
         workspace_tar.write(source.directory, git, into=into)
         return Package(path=into, kind="tar", sha=None, size_bytes=os.path.getsize(into))
+
+    def text(self, repository: str, sha: str, path: str) -> str:
+        """One text file of a commit, read from git's own store; nothing is checked out. ConfigurationError without it."""
+        source = CommitSource(repository=repository, sha=sha)
+        address, settings = self._address(repository)
+        with tempfile.TemporaryDirectory(prefix=".fetch-") as folder:
+            git = Git(folder, self._environment, limit_s=self._limit_s)
+            sha_format = "sha1" if len(sha) == 40 else "sha256"
+            _done(git("init", "--bare", "--quiet", "--template=", f"--object-format={sha_format}", "."))
+            wanted = ("--depth=1", "--no-write-fetch-head", "--", address, f"{sha}:{BRANCH}")
+            fetched = git("fetch", "--quiet", *wanted, settings=settings)
+            if not _SHA.fullmatch(sha) or fetched.returncode or not self._holds(git, sha):
+                raise _refusal(source, fetched.stderr)
+            size = git("cat-file", "-s", f"{BRANCH}:{path}").stdout.strip()
+            found = git("cat-file", "blob", f"{BRANCH}:{path}") if size.isdigit() and int(size) <= TEXT_BYTES else None
+        if found is None or found.returncode:
+            raise ConfigurationError(
+                f"there is no file {path!r} of at most {TEXT_BYTES >> 20} MiB in {sha[:12]}",
+                what_to_do="commit it first",
+            )
+        return found.stdout.decode("utf-8", "replace")
 
     def _bundle(self, source: CommitSource, into: str) -> None:
         if not _SHA.fullmatch(source.sha):

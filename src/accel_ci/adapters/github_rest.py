@@ -149,6 +149,16 @@ class GitHubRest:
         }
         return [_run(found[run_id]) for run_id in sorted(found)]
 
+    def last_success(self, workflow: str) -> WorkflowRun | None:
+        path = f"/actions/workflows/{quote(workflow, safe='')}/runs"
+        try:
+            told = self._calls.get(path, needs=READ_ACTIONS, status="success", per_page=1)
+        except RefusedError as error:
+            if error.status == 404:
+                return None
+            raise
+        return _run(told["workflow_runs"][0]) if told["workflow_runs"] else None
+
     def run(self, run_id: int) -> WorkflowRun:
         return _run(self._calls.get(f"/actions/runs/{run_id}", needs=READ_ACTIONS))
 

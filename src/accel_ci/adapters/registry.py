@@ -115,8 +115,9 @@ def _together(names: Sequence[str]) -> Backend:
 
 def _misread(accelerator: str) -> tuple[Mistake, ...]:
     """What the user may have meant; nothing when the type is not even similar to one that we know."""
-    meant = accelerators.nearest(accelerator)
-    return (Mistake("accelerator", f"`{accelerator}` is not known", f"did you mean `{meant}`?"),) if meant else ()
+    near, meant = accelerators.siblings(accelerator), accelerators.nearest(accelerator)
+    hint = f"one of {', '.join(near)}" if near else f"did you mean `{meant}`?" if meant else ""
+    return (Mistake("accelerator", f"`{accelerator}` is not known", hint),) if hint else ()
 
 
 def _everywhere(site: Site) -> Machines:

@@ -64,8 +64,7 @@ class TerminalJob:
         now = self._clock.now()
         line = output.one_line(progress.line(text, self._pace.elapsed(text, now)))
         if self._live:
-            self._err.write(ERASE + self._painted(CYAN, self._hidden(line)[: _columns(self._err) - 1]))
-            self._err.flush()
+            _put(self._err, ERASE + self._painted(CYAN, self._hidden(line)[: _columns(self._err) - 1]))
             self._drawn = True
         elif self._pace.due(now):
             self.log(line)
@@ -103,11 +102,9 @@ class TerminalJob:
 
     def _write(self, stream: TextIO, text: str) -> None:
         if self._drawn:
-            self._err.write(ERASE)
-            self._err.flush()
+            _put(self._err, ERASE)
             self._drawn = False
-        stream.write(self._hidden(text))
-        stream.flush()
+        _put(stream, self._hidden(text))
 
     def _painted(self, colour: str, text: str) -> str:
         return f"{colour}{text}{PLAIN}" if self._colour_err else text
@@ -116,6 +113,17 @@ class TerminalJob:
         for secret in sorted(self._secrets, key=len, reverse=True):
             text = text.replace(secret, redaction.HIDDEN)
         return text
+
+
+def _put(stream: TextIO, text: str) -> None:
+    """Written at once, or to nobody from now on: `| head` has seen enough, and the run has a machine to give back."""
+    try:
+        stream.write(text)
+        stream.flush()
+    except BrokenPipeError:
+        nobody = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
+        os.dup2(nobody, stream.fileno())
+        os.close(nobody)
 
 
 def _columns(stream: TextIO) -> int:

@@ -51,11 +51,14 @@ def hidden_failure_of_delete(workflow: Workflow) -> Found:
 )
 def cleanup_not_always(workflow: Workflow) -> Found:
     """A step or job that ends machines and does not always run."""
+    leasing = {job.name for job in workflow.jobs if job.leases}
     for job in workflow.jobs:
-        for step in job.steps:
+        after_another = not job.leases and not leasing.isdisjoint(job.needs)
+        for number, step in enumerate(job.steps):
             ends = step.deletes or (step.ours == "cleanup" and step.tree.get("with", "mode").text != "sweep")
-            after = job.always and not any(each.leases for each in (job,))
-            if ends and not step.always and not after and (job.leases or job.needs) and not step.creates:
+            begun = any(each.leases for each in job.steps[:number])
+            left_out = begun or (after_another and not job.always)
+            if ends and left_out and not step.always and not step.creates:
                 yield step.tree, "is left out when a step before it fails or the run is cancelled"
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 
 from accel_ci.doctor.rule import Found, rule
-from accel_ci.doctor.workflow import Workflow
+from accel_ci.doctor.workflow import Step, Workflow
 
 NEW_ISSUE = re.compile(r"\bissues\.create\(|\bgh issue create\b")
 NEW_COMMENT = re.compile(r"\bissues\.createComment\(|\bgh (?:pr|issue) comment\b(?!.{0,300}--edit-last)")
 GARBLED = re.compile(r"(?:\u00f0\u0178|\u00e2[\u0153\u20ac\u0161\u2020\u02dc\u201e])\S?")
+PASSED = re.compile(r"\b(?:pass(?:ed|es)?|succe(?:ss|eded)|safe to merge)\b", re.IGNORECASE)
 LOOKS_FIRST = re.compile(r"\blistForRepo\b|\bgh issue list\b|\bissuesAndPullRequests\b|\blistComments\b|\bgh api\b")
 REPORT = """
     steps:
@@ -30,7 +31,8 @@ REPORT = """
 def failure_blind_to_cancel(workflow: Workflow) -> Found:
     """`failure()` alone in a step's or job's condition."""
     for part in workflow.conditional:
-        if "failure()" in part.condition and not re.search(r"cancelled\(\)|always\(\)", part.condition):
+        # `failure() && steps.diff.outcome == 'failure'` means that one step, and says so.
+        if "failure()" in part.condition and not re.search(r"cancelled\(\)|always\(\)|\bsteps\.", part.condition):
             yield part.tree.get("if"), "is false after a cancel and after the job's own time limit: nobody is told"
 
 
@@ -54,7 +56,7 @@ def new_issue_every_night(workflow: Workflow) -> Found:
 )
 def new_comment_every_run(workflow: Workflow) -> Found:
     """A comment that is added without a look for an earlier one."""
-    for step in workflow.steps:
+    for step in workflow.steps if workflow.for_pull_requests else ():
         if NEW_COMMENT.search(step.script.text) and not LOOKS_FIRST.search(step.script.text):
             yield step.tree, "adds another comment at every run"
 
@@ -66,10 +68,15 @@ def new_comment_every_run(workflow: Workflow) -> Found:
 )
 def only_success_is_told(workflow: Workflow) -> Found:
     """A comment that only a pass writes."""
-    comments = [step for step in workflow.steps if NEW_COMMENT.search(step.script.text)]
-    if comments and all(not step.condition or step.condition.strip("${} ") == "success()" for step in comments):
-        for step in comments:
-            yield step.tree, "says so when the tests pass, and nothing when they do not"
+    comments = [(job, step) for job in workflow.jobs for step in job.steps if NEW_COMMENT.search(step.script.text)]
+    if all(not job.condition.count("failure()") and not job.always and _on_success(step) for job, step in comments):
+        for _, step in comments:
+            if PASSED.search(step.script.text):
+                yield step.tree, "says so when the tests pass, and nothing when they do not"
+
+
+def _on_success(step: Step) -> bool:
+    return not step.condition or step.condition.strip("${} ") == "success()"
 
 
 @rule(

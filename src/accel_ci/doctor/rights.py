@@ -84,11 +84,12 @@ def key_in_a_secret(workflow: Workflow) -> Found:
     """,
 )
 def missing_timeout(workflow: Workflow) -> Found:
-    """A job without a time limit, unless accel-ci's own limits are all that it does."""
+    """A job that holds a machine, its own or its runner's, without a time limit."""
     for job in workflow.jobs:
-        limited = "timeout-minutes" in job.tree.members or "uses" in job.tree.members
-        # The machine's lifetime ends these, and a limit of the job would cut off report and cleanup.
-        if not limited and not (job.steps and all(step.ours for step in job.steps)):
+        # The machine's lifetime ends what is ours alone, and a limit of the job would cut off report and cleanup.
+        only_ours = job.steps and all(step.ours for step in job.steps)
+        holds = (job.leases or job.on_own_runner) and not only_ours
+        if holds and "timeout-minutes" not in job.tree.members:
             yield job.tree, f"job `{job.name}` may run for six hours"
 
 

@@ -10,6 +10,7 @@ from accel_ci.doctor.workflow import Line, Step, Workflow
 GREP = re.compile(r"(?:^|[|;&!]\s*|\bif\s+)!?\s*e?grep\b")
 REDIRECT = re.compile(r"(?<![0-9&])>{1,2}\s*([\w./$\{\}-]+\.(?:txt|log|out))")
 REMOTE = re.compile(r"\bgcloud\b.*\bssh\b|\bssh\b\s|\bkubectl\b.*\bexec\b|\btpu_ssh\b")
+WRITES = re.compile(r"(?:echo|cat|printf)\b")
 SHOWS = re.compile(r"^(?:cat|tail|head|tee)\b")
 RUN_REMOTE = """
     steps:
@@ -46,7 +47,12 @@ def output_lost_on_failure(workflow: Workflow) -> Found:
             continue
         for number, line in enumerate(step.lines):
             file = REDIRECT.search(line.text)
-            if file and "||" not in line.text and _shown(step.lines[number + 1 :], file[1]):
+            if (
+                file
+                and not WRITES.match(line.text)
+                and "||" not in line.text
+                and _shown(step.lines[number + 1 :], file[1])
+            ):
                 yield line, f"when this fails the script ends here, and `{file[1]}` is never shown"
 
 

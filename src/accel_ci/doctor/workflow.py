@@ -11,14 +11,24 @@ from accel_ci.formats.yaml_tree import Tree
 
 LONGEST = 2000  # rules go through a line several times: no line may be long enough for that to take long
 OURS = re.compile(
-    r"(?:(?:[\w.-]+/accel-ci|\$|\.{1,2})/(?:ghes/)?)"
+    r"(?:[\w.-]+/accel-ci|\$)/(?:ghes/)?"
     r"(gate|provision|run-remote|collect|cleanup|report|reap-queued|container)(?:@\S+)?"
 )
-JOURNEY = re.compile(r"[\w.-]+/accel-ci(?:/ghes)?@\S+|(?:\.|\$)/?")
+JOURNEY = re.compile(r"[\w.-]+/accel-ci(?:/ghes)?@\S+")
 CALLED = re.compile(r"(?:[\w.-]+/accel-ci|\.|\$)/\.github/workflows/test\.yml(?:@\S+)?")
-CLOUD = r"\b(?:gcloud|aws|az|kubectl|terraform|doctl|linode-cli|sky|jl|runpodctl|vastai)\b[^|&;#\n]{0,300}?"
-CREATES = re.compile(rf"{CLOUD}\b(?:create|run-instances|launch|resume)\b")
-DELETES = re.compile(rf"{CLOUD}\b(?:delete|destroy|terminate(?:-instances)?|down|pause)\b")
+# What makes and ends machines; a bucket's `create` or a file's `delete` is nobody's leak.
+GOOGLE = (
+    r"gcloud\s+(?:alpha\s+|beta\s+)?(?:compute\s+(?:instances|tpus)|container\s+(?:clusters|node-pools)|workbench)\b"
+)
+OTHERS = r"az\s+(?:vm|aks)|doctl\s+compute|linode-cli\s+linodes|terraform|sky|jl|runpodctl|vastai"
+CREATES = re.compile(
+    rf"\b(?:(?:{GOOGLE}|{OTHERS})[^|&;#\n]{{0,300}}?\s(?:create|apply|launch|resume|up)\b|aws\s+ec2\s+run-instances\b)"
+)
+DELETES = re.compile(
+    rf"\b(?:(?:{GOOGLE}|{OTHERS}|kubectl)[^|&;#\n]{{0,300}}?\s(?:delete|destroy|down|pause|remove|stop)\b"
+    r"|aws\s+ec2\s+(?:terminate|stop)-instances\b)"
+)
+HOSTED = re.compile(r"(?:ubuntu|macos|windows)-|.*\$\{\{")
 STARTER = re.compile(r"[\w.-]+/ec2-github-runner@\S+")
 
 
@@ -70,6 +80,11 @@ class Step:
         return bool(starts) or any(CREATES.search(each.text) for each in self.lines)
 
     @property
+    def leases(self) -> bool:
+        """True when it asks for a machine, through us or otherwise."""
+        return self.creates or self.ours in ("provision", "run", "container")
+
+    @property
     def deletes(self) -> bool:
         """True when it ends a machine, otherwise than through us."""
         stops = STARTER.fullmatch(self.uses) and self.tree.get("with", "mode").text == "stop"
@@ -105,6 +120,12 @@ class Job:
         return (needs.text,) if needs.text else tuple(item.text for item in needs.items)
 
     @property
+    def on_own_runner(self) -> bool:
+        """True when it names a runner that is not one of GitHub's own; False where an expression decides."""
+        wanted = [*self.tree.get("runs-on").texts()]
+        return bool(wanted) and not any(HOSTED.match(each) for each in wanted)
+
+    @property
     def calls_us(self) -> bool:
         """True when it calls our workflow, which holds gate, report and cleanup."""
         return bool(CALLED.fullmatch(self.tree.get("uses").text))
@@ -112,7 +133,7 @@ class Job:
     @property
     def leases(self) -> bool:
         """True when a step of it asks for a machine, through us or otherwise."""
-        return any(step.creates or step.ours in ("provision", "run", "container") for step in self.steps)
+        return any(step.leases for step in self.steps)
 
     @property
     def always(self) -> bool:

@@ -129,12 +129,18 @@ def nearest(accelerator: str) -> str:
     return next(iter(difflib.get_close_matches(accelerator, known, n=1, cutoff=0.8)), "")
 
 
+def siblings(accelerator: str, backend: str = "") -> list[str]:
+    """The types of the same family that there are, or that a backend has."""
+    family = accelerator.rpartition("-")[0]
+    known = dict.fromkeys(row.accelerator for row in rows(backend=backend))
+    return [name for name in known if name.rpartition("-")[0] == family]
+
+
 def _wrong_type(accelerator: str, backend: str) -> Mistake:
-    known = types(backend)
-    siblings = [name for name in known if name.rpartition("-")[0] == accelerator.rpartition("-")[0]]
+    known, near = types(backend), siblings(accelerator, backend)
     meant = nearest(accelerator)
-    if siblings:  # the family is right: another count that looks alike is no better a guess than the rest
-        hint = _listed(siblings)
+    if near:  # the family is right: another count that looks alike is no better a guess than the rest
+        hint = _listed(near)
     elif meant in known:
         hint = f"did you mean `{meant}`?"
     elif meant:

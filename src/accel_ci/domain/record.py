@@ -54,7 +54,9 @@ class Try(_Part):
     name: str
     zone: str
     spot: bool
-    backend: str = Field("", description="Whose place it was, where several could have been; else empty or the only one.")
+    backend: str = Field(
+        "", description="Whose place it was, where several could have been; else empty or the only one."
+    )
     started_at: Seconds
     ended_at: Seconds
     outcome: str = Field(description="ready, no-capacity, quota, access, boot-failed, transient or cancelled.")

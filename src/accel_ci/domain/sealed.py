@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 from collections.abc import Callable, Mapping
 from typing import Annotated, Literal
 
@@ -14,6 +15,7 @@ from accel_ci.domain.errors import ConfigurationError, Mistake
 
 MARK = "accel-ci-sealed:"
 NAME = r"[A-Za-z_][A-Za-z0-9_]{0,99}"
+BOX = re.compile(rf"\b(?:ACCEL_CI_SECRET_)?({NAME})[\"']?[ \t]*[:=][ \t]*[\"']?{MARK}([A-Za-z0-9+/=]+)")
 Open = Callable[[str], bytes]
 
 
@@ -40,6 +42,11 @@ class Sealed(BaseModel):
             if self.not_after is None
             else dt.datetime.fromtimestamp(self.not_after, dt.UTC).strftime("%Y-%m-%d")
         )
+
+
+def boxes(text: str) -> dict[str, str]:
+    """The boxes in a text, by name, as `accel-ci secrets encrypt` prints them: in a workflow, or in a file of their own."""
+    return {name: MARK + content for name, content in BOX.findall(text)}
 
 
 class NotOursError(Exception):

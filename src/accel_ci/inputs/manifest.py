@@ -209,7 +209,8 @@ _HOW_VALUES_ARE_WRITTEN = """## How values are written
 
 All values are texts; an empty text means the default. Every mistake is reported at once, before anything costs money.
 
-- **accelerator type**: a family and a count, `v6e-8` or `l4-1`; `local` is this computer, `local-4` four workers on it.
+- **accelerator type**: a family and a count, `v6e-8` or `l4-1`, or a machine type of Compute Engine, `e2-standard-4` or
+  `n1-standard-8+t4-1`; `local` is this computer, `local-4` four workers on it.
 - **duration**: hours, minutes, seconds: `1h30m`, `30m`, `90s`; `20m + 25m` adds up. A number alone is refused.
 - **size**: `500KiB`, `100MiB`, `1GiB`. Units count in 1024s.
 - **boolean**: `true`, `yes`, `on`; `false`, `no`, `off`; in any case.

@@ -112,6 +112,9 @@ class MachineInputs(Inputs):
         return self.accelerator.split("-")[0] == LOCAL
 
 
+WORKFLOW = Pattern("workflow file", r"[A-Za-z0-9_.-]+\.ya?ml", "tests.yml")
+
+
 class ProvisionInputs(MachineInputs):
     """Lease one machine with the accelerator, in the first place that has it."""
 
@@ -271,6 +274,9 @@ class ReportInputs(Inputs):
     failure_issue: Annotated[bool, Boolean()] = given(
         "true", "Runs without a pull request: keep one issue open while the tests of the branch fail."
     )
+    sweeper: Annotated[str, WORKFLOW] = given(
+        "sweep.yml", "The workflow that sweeps: where the cloud has no limit of its own, its absence is a warning."
+    )
 
 
 class ReapQueuedInputs(Inputs):
@@ -281,7 +287,7 @@ class ReapQueuedInputs(Inputs):
 
     workflows: Annotated[
         tuple[str, ...],
-        Words(Pattern("workflow file", r"[A-Za-z0-9_.-]+\.ya?ml", "tests.yml")),
+        Words(WORKFLOW),
         Field(description="File names of the workflows to look at, below .github/workflows."),
     ]
     limit: Annotated[int, Duration("1m", "24h")] = given("1h", "How long a run may wait in the queue.")
@@ -388,6 +394,23 @@ class SshInputs(Inputs):
     slot: vocabulary.Slot = given("")
 
 
+class KeepInputs(Inputs):
+    """Let a machine live on for debugging, and say what that costs."""
+
+    verb = "keep"
+    bare = "machine"
+    rules: ClassVar[tuple[Rule, ...]] = (vocabulary.SIGN_IN,)
+
+    machine: Annotated[str, Pattern("machine", r"[A-Za-z0-9][A-Za-z0-9:/._-]{0,250}", "tpu://my-project/zone/name")] = (
+        given("", "Its handle or name, or the name of its run; empty: what this job, or this directory, leased last.")
+    )
+    until: Annotated[int, Duration("1m", "24h")] = given("1h", "For how long, from now on.")
+    backend: vocabulary.Backend = given(AUTO, vocabulary.SEARCHED)
+    project: vocabulary.Project = given("")
+    workload_identity_provider: vocabulary.Provider = given("")
+    service_account: vocabulary.ServiceAccount = given("")
+
+
 class ListInputs(Inputs):
     """Name the machines of this repository that exist now."""
 
@@ -425,5 +448,7 @@ ACTIONS = _by_verb(
 )
 COMMAND_LINE = {
     **ACTIONS,
-    **_by_verb(RunInputs, AttachInputs, ListInputs, SshInputs, AcceleratorsInputs, SecretsInputs, DoctorInputs),
+    **_by_verb(
+        RunInputs, AttachInputs, KeepInputs, ListInputs, SshInputs, AcceleratorsInputs, SecretsInputs, DoctorInputs
+    ),
 }

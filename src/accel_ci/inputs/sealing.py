@@ -49,12 +49,16 @@ class SecretsInputs(Inputs):
 
     verb = "secrets"
     bare = "action"
-    rules: ClassVar[tuple[Rule, ...]] = (Rule(("action", "variable", "public_key", "repository_id", "file"), _complete),)
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(("action", "variable", "public_key", "repository_id", "file"), _complete),
+    )
 
     action: Annotated[
         str,
         Choice(ACTIONS),
-        Field(description="What to do: `keygen` makes two keys, `encrypt` seals a value, `list` shows what a file holds."),
+        Field(
+            description="What to do: `keygen` makes two keys, `encrypt` seals a value, `list` shows what a file holds."
+        ),
     ]
     variable: Annotated[str, Pattern("name of a variable", sealed.NAME, "HF_TOKEN")] = given(
         "", "For `encrypt`: the variable that the tests will see."
@@ -66,7 +70,9 @@ class SecretsInputs(Inputs):
     contexts: Annotated[tuple[str, ...], Words(EVENT)] = given(
         "", "For `encrypt`: events that may use it, such as `schedule` or `push@main`; empty: every trusted run."
     )
-    not_after: Annotated[int | None, Day()] = given("", "For `encrypt`: the last day on which it may be used; empty: no end.")
+    not_after: Annotated[int | None, Day()] = given(
+        "", "For `encrypt`: the last day on which it may be used; empty: no end."
+    )
     key_file: Annotated[str, Pattern("path", r"[^\x00-\x1f]{1,4096}", "accel-ci.key")] = given(
         "", "For `keygen`: where to write the private key; for `list`: where it is, to look inside."
     )

@@ -117,7 +117,7 @@ class Attachment:
                 raise LostPhaseError("the supervisor died without an end record; " + self.last_words())
             if time.monotonic() - self.client.sent_at >= BEAT_S:
                 self.client.send(b"B\n")
-            pause_s = 0.01 if sent else min(0.05, 1.5 * pause_s)
+            pause_s = 0.01 if sent else min(0.02, 1.5 * pause_s)
             self.client.wait(pause_s)
 
     def supervisor_lives(self) -> bool:

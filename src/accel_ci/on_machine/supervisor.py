@@ -3,9 +3,10 @@
 Usage: supervisor.py start < SPEC | attach --phase P --offset N | stop --phase P
 
 Sent to the machine as it is, with attach.py, process_tree.py and secret_files.py: standard library only, Python >= 3.8.
-Where they lie is the worker root. Its phases/<phase>/ holds spec.json (locked while the supervisor lives), output, state.json, end.json,
-supervisor.log, and what others leave: stop and attached. `start` and `stop` answer one line of JSON: {"started": true},
-{"started": false} when it was started before, {"asked": true}, or {"error": text}. attach.py tells what `attach` writes.
+Where they lie is the worker root. Its phases/<phase>/ holds spec.json (locked while the supervisor lives), output,
+state.json, end.json, supervisor.log, and what others leave: stop and attached. `start` and `stop` answer one line of
+JSON: {"started": true}, {"started": false} when it was started before, {"asked": true}, or {"error": text}. attach.py
+tells what `attach` writes.
 """
 
 from __future__ import annotations
@@ -67,7 +68,7 @@ class Spec(NamedTuple):
     worker: int
     workers: int
     machine: str
-    secrets: Dict[str, str] = {}
+    secrets: Dict[str, str]
 
 
 class RefusedError(Exception):

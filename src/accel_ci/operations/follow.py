@@ -219,6 +219,10 @@ def _give_up(state: _Following, workers: Iterable[int], why: str) -> None:
 def _flush(world: World, state: _Following) -> None:
     for worker, sanitizer in state.sanitizers.items():
         _show(world, state, worker, text=sanitizer.flush())
+    # What a worker that goes on may complete to a secret is left out: whoever attaches again is sent it once more.
+    for worker in state.offsets.keys() - set(state.pending):
+        if rest := state.maskers[worker].flush():
+            world.files.append(log_name(state.slot, state.phase.name, worker), rest)
 
 
 def _point_out(world: World, state: _Following) -> None:
@@ -228,10 +232,6 @@ def _point_out(world: World, state: _Following) -> None:
     world.job.log(f"{state.phase.name}: w{state.first_failed} failed first; its last lines:")
     for line in state.tails.get(state.first_failed, "").splitlines()[-LAST_LINES:]:
         world.job.log(line)
-    # What a worker that goes on may complete to a secret is left out: whoever attaches again is sent it once more.
-    for worker in state.offsets.keys() - set(state.pending):
-        if rest := state.maskers[worker].flush():
-            world.files.append(log_name(state.slot, state.phase.name, worker), rest)
 
 
 def facts(world: World, state: _Following) -> PhaseFacts:

@@ -22,12 +22,16 @@ SHARED = "Several jobs wrote this check: give each a name of its own with the in
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Publication:
-    """How a run is shown: under which check's name, in a matrix of how many, and whether failures open an issue."""
+    """How a run is shown: under which check's name, in a matrix of how many, and whether failures open an issue.
+
+    `sweeper` is the file name of the workflow that sweeps; "": nobody looks whether it runs.
+    """
 
     check: str = check.NAME
     siblings: int = 1
     workflow: str = ""
     failure_issue: bool = True
+    sweeper: str = ""
 
 
 def publish(world: World, record: RunRecord, how: Publication) -> None:

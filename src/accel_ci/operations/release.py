@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from accel_ci.domain import errors
 from accel_ci.domain.lease import Owner
-from accel_ci.domain.machine import Machine
+from accel_ci.domain.machine import Machine, MachineSpec
 from accel_ci.domain.runkey import RunKey
 from accel_ci.ports.world import World
 
@@ -89,6 +89,17 @@ def send(world: World, handle: str) -> bool:
         world.job.log(f"release of {handle} was not accepted yet: {error}")
         return False
     return True
+
+
+def price(world: World, machine: Machine) -> float | None:
+    """What the machine costs an hour in US dollars; None when nobody knows."""
+    spec = MachineSpec(
+        backend=machine.backend, accelerator=machine.accelerator, zones=(machine.zone,), spot=machine.spot
+    )
+    try:
+        return world.machines.candidates(spec)[0].dollars_per_hour
+    except errors.AccelError:
+        return None
 
 
 def pauses() -> Iterator[float]:

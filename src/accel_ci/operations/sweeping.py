@@ -16,6 +16,7 @@ GRACE_S = 3600.0  # two periods of the schedule that we ship; GitHub's schedules
 SIGHTINGS_S = 5.0
 BATCH = 10  # deletions a minute: Google refuses more than some number of DeleteNode requests a minute
 MINUTE_S = 60.0
+SILENT_S = 21_600.0  # twelve periods of the schedule that we ship, which GitHub may delay
 MOST_RUNS = 40  # questions to GitHub
 
 
@@ -72,6 +73,25 @@ def end(world: World, handles: Sequence[str], *, limit_s: float) -> list[str]:
 def tell(world: World, find: Find) -> None:
     """Warn: a sweeper that finds something has found a bug, of ours or of a cloud."""
     world.job.warning("leaked machine", f"{find.machine.handle}: {find.why}. Every find of the sweeper is an incident")
+
+
+def watch(world: World, workflow: str) -> None:
+    """Warn when the cloud ends no machine by itself and the sweeper's workflow has not succeeded for SILENT_S."""
+    github = world.github
+    if github is None or not workflow or world.machines.capabilities().native_lifetime_limit:
+        return
+    try:
+        last = github.last_success(workflow)
+    except (errors.CloudError, errors.ConfigurationError) as error:
+        world.job.log(f"GitHub does not tell when {workflow} ran last: {error}")
+        return
+    since = f"for {(world.clock.now() - last.started_at) / 3600:.0f} hours" if last else "ever"
+    if last is None or last.started_at + SILENT_S < world.clock.now():
+        world.job.warning(
+            "no sweeper",
+            f"{workflow} has not swept {since}: a machine whose run dies lives on. See docs/reliability.md; a sweeper "
+            "of another name is said to report by `sweeper`",
+        )
 
 
 def _judged(

@@ -59,6 +59,9 @@ class GitHub(Protocol):
     def waiting_runs(self, workflow: str) -> list[WorkflowRun]:
         """The runs of the workflow (a file name) that are not over: queued ones, and those with a part in progress."""
 
+    def last_success(self, workflow: str) -> WorkflowRun | None:
+        """The newest run of the workflow (a file name) that succeeded; None when none did, or there is no such workflow."""
+
     def run(self, run_id: int) -> WorkflowRun:
         """One run as it is now."""
 

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import re
-
 from accel_ci.domain import sealed
 from accel_ci.domain.sealed import NotOursError, Open
-
-BOX = re.compile(rf"(?:ACCEL_CI_SECRET_)?([A-Za-z_][A-Za-z0-9_]*)[\"']?\s*[:=]\s*[\"']?{sealed.MARK}([A-Za-z0-9+/=]+)")
 
 
 def keys(public: str, *, file: str) -> str:
@@ -27,7 +23,7 @@ def box(name: str, content: str) -> str:
 
 def table(text: str, *, open_: Open | None) -> str:
     """The boxes in a text, a line each; never a value. Without a key only what everybody can see."""
-    rows = [(name, *_inside(content, open_)) for name, content in BOX.findall(text)]
+    rows = [(name, *_inside(content.removeprefix(sealed.MARK), open_)) for name, content in sealed.boxes(text).items()]
     if not rows:
         return "nothing is sealed in it\n"
     head = ("NAME", "REPOSITORY", "CONTEXTS", "UNTIL", "NOTE")

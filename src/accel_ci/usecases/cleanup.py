@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from accel_ci.domain import errors, lease
 from accel_ci.domain.errors import CleanupUnverifiedError
 from accel_ci.domain.lease import Owner
-from accel_ci.domain.machine import Machine, MachineSpec
+from accel_ci.domain.machine import Machine
 from accel_ci.domain.record import CleanupFacts
 from accel_ci.domain.runkey import RunKey
 from accel_ci.operations import incident, records, release, sweeping
@@ -224,12 +224,6 @@ def _remember(world: World, slot: str, facts: CleanupFacts) -> None:
 
 def _warn_of_cost(world: World, machine: Machine) -> None:
     until = units.moment(float(machine.labels["accel-ci-keep-until"]))
-    spec = MachineSpec(
-        backend=machine.backend, accelerator=machine.accelerator, zones=(machine.zone,), spot=machine.spot
-    )
-    try:
-        rate = world.machines.candidates(spec)[0].dollars_per_hour
-    except errors.AccelError:
-        rate = None
+    rate = release.price(world, machine)
     price = "" if rate is None else f", {units.dollars(rate)} an hour"
     world.job.warning("kept machine", f"{machine.handle} has keep-until and goes on costing money until {until}{price}")

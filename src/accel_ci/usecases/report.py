@@ -6,7 +6,7 @@ import re
 
 from accel_ci.domain.record import Cost, MachineFacts, RunRecord
 from accel_ci.domain.verdict import Verdict
-from accel_ci.operations import publish, reach, records
+from accel_ci.operations import publish, reach, records, sweeping
 from accel_ci.operations.publish import Publication
 from accel_ci.ports.world import World
 from accel_ci.render import page, summary
@@ -38,6 +38,8 @@ def report(
     document = record.model_dump_json().encode()
     reach.retried(world, lambda: world.history.keep(record.identity.name, document), what="history")
     publish.publish(world, record, publication)
+    if record.machine is not None:
+        sweeping.watch(world, publication.sweeper)
     return record
 
 

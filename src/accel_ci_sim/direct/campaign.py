@@ -16,9 +16,7 @@ from accel_ci_sim.world.faults import Aim
 CHUNK = 100
 
 
-def run(
-    seed: int, worlds: Sequence[int], *, rate: float, jobs: int = 1, how: Setting = setting.USUAL
-) -> Tally:
+def run(seed: int, worlds: Sequence[int], *, rate: float, jobs: int = 1, how: Setting = setting.USUAL) -> Tally:
     """The figures of these worlds together; the same for any number of jobs."""
     total = Tally()
     for tally in _tallies(seed, worlds, rate=rate, jobs=jobs, how=how):

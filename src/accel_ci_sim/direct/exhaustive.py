@@ -43,9 +43,7 @@ def pairs(seed: int, stage: Stage) -> list[Aims]:
 
 def run(seed: int, work: Iterable[tuple[str, list[Aims]]], *, jobs: int) -> Iterator[tuple[str, Tally]]:
     """The figures of each stage's worlds, chunk by chunk."""
-    chunks = [
-        (seed, name, aims[start : start + CHUNK]) for name, aims in work for start in range(0, len(aims), CHUNK)
-    ]
+    chunks = [(seed, name, aims[start : start + CHUNK]) for name, aims in work for start in range(0, len(aims), CHUNK)]
     if jobs == 1:
         yield from map(_chunk, chunks)
         return

@@ -45,7 +45,15 @@ def port(process: Process, name: str, real: Any) -> Any:
 def intercept(process: Process, name: str, real: Any) -> None:
     """Put a fate before each of the object's own calls that are sites of the port `name`; the rest stays."""
     for site in sites.OF_PORT[name]:
-        setattr(real, site.method, _made(process, site, real))
+        setattr(real, site.method, functools.partial(_first, process, site, real, getattr(real, site.method)))
+
+
+def _first(process: Process, site: Site, real: Any, method: Call, /, *args: Any, **kwargs: Any) -> Any:
+    """The first of such calls: most processes make few of them, so that the layer is made when it is needed."""
+    setattr(real, site.method, method)
+    guarded = _made(process, site, real)
+    setattr(real, site.method, guarded)
+    return guarded(*args, **kwargs)
 
 
 def _made(process: Process, site: Site, real: Any) -> Call:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from accel_ci_sim.world.machine import Machine
 
+
 def of(there: Machine) -> str:
     """sim://zone/name, or tpu://project/zone/name."""
     return f"{there.request.base}{there.request.zone}/{there.request.name}"

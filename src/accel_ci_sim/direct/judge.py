@@ -24,6 +24,7 @@ from accel_ci_sim.world.machine import Machine, State
 from accel_ci_sim.world.weather import LATENESS_S, LONGEST_LISTING_LAG_S, LONGEST_RELEASE_S
 
 OBEY_S = 1.0
+KEEP = "accel-ci-keep-until"
 SLACK_S = LONGEST_RELEASE_S + 60.0  # a release that sticks, and a sweep's own time
 
 
@@ -98,7 +99,7 @@ class Judge:
             self._broken("I2", f"{process.name} releases {handles.of(machine)}, which belongs to {owner}")
         # What is kept is a node: the queued resource of one that went has nothing to keep.
         kept = machine.workers and machine.kept_at is not None and machine.kept_at < process.began_at
-        if kept and process.role not in ("provision", "journey") and lease.kept(machine.labels, now=now):
+        if kept and process.role not in ("provision", "journey") and int(machine.labels[KEEP]) > now:
             self._broken("I2", f"{process.name} releases {handles.of(machine)}, which somebody keeps")
 
     def cleanup_ended(self, process: Party, owner: Owner, *, error: AccelError | None) -> None:

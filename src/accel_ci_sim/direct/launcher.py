@@ -65,4 +65,4 @@ class Launcher:
 
     def _machines(self, process: Process) -> Any:
         sky = self.scene.cloud
-        return tpu_machines.over(process, sky) if isinstance(sky, TpuSky) else Machines(process)
+        return tpu_machines.over(process, sky) if isinstance(sky, TpuSky) else Machines(process, sky)

@@ -11,6 +11,7 @@ from accel_ci.domain.runkey import RunKey
 from accel_ci_sim.direct import handles
 from accel_ci_sim.direct.process import Process
 from accel_ci_sim.world import cloud
+from accel_ci_sim.world.cloud import Cloud
 from accel_ci_sim.world.machine import Machine, Request, State
 from accel_ci_sim.world.weather import LATENESS_S
 
@@ -20,9 +21,9 @@ DOLLARS = 1.35
 class Machines:
     """The backend of one process."""
 
-    def __init__(self, process: Process) -> None:
+    def __init__(self, process: Process, sky: Cloud) -> None:
         self._process = process
-        self._cloud = process.scene.cloud
+        self._cloud = sky
 
     def capabilities(self) -> Capabilities:
         """With or without a native limit, as the world's cloud has it."""

@@ -108,7 +108,7 @@ def draw(stream: Dice, sky: Weather, *, calm: bool) -> list[RunPlan]:
     if shape < 0.85:  # siblings
         twice = shape >= 0.8  # the calls of a reusable workflow are no matrix, and have no check of the whole
         there = replace(first.context, siblings=1 if twice else 2, event="" if twice else first.context.event)
-        instances = ('[{"n":"%s"},%d]' % ("ab"[index], index) for index in range(2))
+        instances = ('[{"n":"a"},0]', '[{"n":"b"},1]')
         return [replace(first, context=replace(there, instance=each)) for each in instances]
     other = _run(stream, sky, calm=calm, run_id=first.context.run_id + 1)
     return [first, replace(other, begins_s=stream.uniform(0.0, 40.0))]

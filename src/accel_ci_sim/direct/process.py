@@ -15,7 +15,6 @@ from accel_ci_sim.world.faults import Fate
 from accel_ci_sim.world.schedule import Actor
 from accel_ci_sim.world.worker import Running
 
-
 REPORTING = frozenset({"journey", "report"})
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from accel_ci.domain import check
+from accel_ci.domain import check, trigger
 from accel_ci.domain.grant import Grant
 from accel_ci.domain.verdict import Verdict
 from accel_ci_sim.direct.plans import PULL, SECRET
@@ -38,6 +38,8 @@ class PublicJudge:
         """I7: only what a maintainer labelled, and only the commit that was there: `heads` while the gate looked."""
         if given is None:
             return
+        if trigger.Policy().label in self.scene.github.issues[PULL].labels:
+            self._broken("I7", "a grant, and the label is still there for another")
         if label:
             self._broken("I7", f"a grant although the label is wrong: {label}")
         if given.sha not in heads:
@@ -65,9 +67,7 @@ class PublicJudge:
         context = run.plan.context
         name = check.instance_name(check.NAME, context.instance)
         mark = check.external_id(context.run_id, context.attempt)
-        shown = [
-            each for each in self.scene.github.checks.values() if (each.name, each.external_id) == (name, mark)
-        ]
+        shown = [each for each in self.scene.github.checks.values() if (each.name, each.external_id) == (name, mark)]
         wanted = check.conclusion(Verdict(run.verdicts[slot])).value
         if not shown or {each.conclusion for each in shown} != {wanted}:
             told = [each.conclusion for each in shown]
@@ -117,5 +117,3 @@ def _mark(run: Run) -> str:
 
 def _attempt(run: Run) -> str:
     return check.external_id(run.plan.context.run_id, run.plan.context.attempt)
-
-

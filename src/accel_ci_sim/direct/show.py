@@ -39,7 +39,8 @@ def summary(tally: Tally, *, rate: float, seconds: float) -> str:
 def violations(tally: Tally, *, seed: int, rate: float) -> str:
     """The first of the broken rules, each with the command that shows it again; "" when there is none."""
     return "".join(
-        f"violation: {found.violation}\n  replay: {replay_command(seed, rate, found)}\n" for found in tally.found[:SHOWN]
+        f"violation: {found.violation}\n  replay: {replay_command(seed, rate, found)}\n"
+        for found in tally.found[:SHOWN]
     )
 
 

@@ -71,7 +71,9 @@ class Simulation:
         )
         self.judge = Judge(self.scene)
         self.launcher = Launcher(self.scene, self.judge, Entropy(dice.of(seed, number, "entropy")))
-        self._workflows = Workflows(self.launcher, reruns=not calm and how.stage is None, rest=self._rest, peer=how.peer)
+        self._workflows = Workflows(
+            self.launcher, reruns=not calm and how.stage is None, rest=self._rest, peer=how.peer
+        )
         jobs = [Run(plan, self.judge.verdicts.recorded) for plan in drawn]
         self.scene.runs.update((job.name, job) for job in jobs)
 

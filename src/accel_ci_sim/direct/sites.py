@@ -18,6 +18,7 @@ from accel_ci.ports.sources import Sources
 from accel_ci_sim.world import faults
 from accel_ci_sim.world.faults import Fate
 
+
 class Requests(Protocol):
     """The verbs of GitHub's API."""
 
@@ -67,11 +68,7 @@ class Site:
     method: str
     fates: tuple[Fate, ...]
     latency_s: float
-
-    @property
-    def name(self) -> str:
-        """port.method"""
-        return f"{self.port}.{self.method}"
+    name: str  # port.method
 
     def error(self) -> errors.TransientError:
         """What a real adapter raises when it does not know whether the call worked."""
@@ -90,7 +87,14 @@ def _sites() -> tuple[Site, ...]:
 
 def _site(number: int, port: str, method: str) -> Site:
     distant = port in LATENCY_S and f"{port}.{method}" not in ON_THIS_COMPUTER
-    return Site(number, port, method, faults.DISTANT if distant else faults.LOCAL, LATENCY_S[port] if distant else 0.0)
+    return Site(
+        number,
+        port,
+        method,
+        faults.DISTANT if distant else faults.LOCAL,
+        LATENCY_S[port] if distant else 0.0,
+        f"{port}.{method}",
+    )
 
 
 SITES = _sites()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import Any, TypeVar
 
 from accel_ci.adapters import tpu_errors
 from accel_ci.adapters.tpu_api import TpuApi
@@ -16,9 +16,6 @@ from accel_ci_sim.world import tpu_catalogue
 from accel_ci_sim.world.tpu_node import Node, NodeState, Operation, Place, Queued
 from accel_ci_sim.world.tpu_sky import PROJECT, TpuSky, wire_node
 from accel_ci_sim.world.tpu_status import RefusedError, Status
-
-if TYPE_CHECKING:
-    from google.cloud import tpu_v2
 
 Answer = TypeVar("Answer")
 Document = dict[str, Any]
@@ -68,21 +65,21 @@ class SimulatedTpuApi(TpuApi):
         self._sky.deleting_queued(place.queued)
         return done is not None
 
-    def node(self, place: Spot) -> tpu_v2.Node | None:
+    def node(self, place: Spot) -> Any:
         """See TpuApi."""
         found = _asked(lambda: self._sky.tpu.node(place.node), unless="NOT_FOUND")
-        return found and _node(found)
+        return None if found is None else _node(found)
 
-    def queued(self, place: Spot) -> tpu_v2.QueuedResource | None:
+    def queued(self, place: Spot) -> Any:
         """See TpuApi."""
         found = _asked(lambda: self._sky.queue.get(place.queued), unless="NOT_FOUND")
-        return found and _queued(found)
+        return None if found is None else _queued(found)
 
-    def nodes(self) -> Iterator[tpu_v2.Node]:
+    def nodes(self) -> Iterator[Any]:
         """See TpuApi."""
         return iter([_node(each) for each in self._sky.tpu.listed(PROJECT, tpu_catalogue.ZONES)])
 
-    def all_queued(self) -> Iterator[tpu_v2.QueuedResource]:
+    def all_queued(self) -> Iterator[Any]:
         """See TpuApi."""
         return iter([_queued(each) for each in self._sky.queue.listed(PROJECT, tpu_catalogue.ZONES)])
 
@@ -144,16 +141,14 @@ def _word(name: str) -> SimpleNamespace:
     return SimpleNamespace(name=name)
 
 
-def _node(shown: Node) -> tpu_v2.Node:
+def _node(shown: Node) -> Any:
     """The library's message, as far as the adapter looks into it."""
     ready = shown.state is NodeState.READY
     endpoints = [
-        SimpleNamespace(
-            ip_address=each.address, port=TPU_PORT, access_config=SimpleNamespace(external_ip=each.address)
-        )
+        SimpleNamespace(ip_address=each.address, port=TPU_PORT, access_config=SimpleNamespace(external_ip=each.address))
         for each in shown.workers
     ]
-    message = SimpleNamespace(
+    return SimpleNamespace(
         name=shown.name,
         state=_word(shown.state.value),
         health=_word("HEALTHY" if ready else "HEALTH_UNSPECIFIED"),
@@ -164,7 +159,6 @@ def _node(shown: Node) -> tpu_v2.Node:
         scheduling_config=SimpleNamespace(spot=shown.spot, preemptible=False),
         accelerator_type=shown.kind.name,
     )
-    return cast("tpu_v2.Node", message)
 
 
 class _QueuedMessage(SimpleNamespace):
@@ -174,10 +168,10 @@ class _QueuedMessage(SimpleNamespace):
         return field in self.has
 
 
-def _queued(shown: Queued) -> tpu_v2.QueuedResource:
+def _queued(shown: Queued) -> Any:
     error = _status(shown.error) if shown.error else {"code": 0, "message": "", "details": []}
     node = shown.spec["tpu"]["nodeSpec"][0]["node"]
-    message = _QueuedMessage(
+    return _QueuedMessage(
         has=("spot",) if shown.spot else (),
         name=shown.name,
         state=SimpleNamespace(
@@ -189,10 +183,7 @@ def _queued(shown: Queued) -> tpu_v2.QueuedResource:
         ),
         tpu=SimpleNamespace(
             node_spec=[
-                SimpleNamespace(
-                    node=SimpleNamespace(accelerator_type=node["acceleratorType"], labels=node["labels"])
-                )
+                SimpleNamespace(node=SimpleNamespace(accelerator_type=node["acceleratorType"], labels=node["labels"]))
             ]
         ),
     )
-    return cast("tpu_v2.QueuedResource", message)

@@ -26,6 +26,7 @@ from accel_ci_sim.world.schedule import Actor
 
 RERUN, RERUN_LOST = 0.15, 0.6  # of the workflow runs of the others
 PUSHED = "6" * 40
+PUSHED_BEFORE_S = 5.0
 POLICY = Policy()
 
 
@@ -69,10 +70,7 @@ class Workflows:
 
     def _gated(self, actor: Actor, jobs: Sequence[Run]) -> None:
         scene, mishaps, first = self._scene, jobs[0].plan.mishaps, jobs[0]
-        heads = {scene.github.pulls[PULL].head_sha}
-        if mishaps.push_s is not None and not self._pushed:
-            self._pushed = True
-            scene.schedule.after(mishaps.push_s, partial(self._push, heads))
+        heads = self._pushes(mishaps.push_s)
         process = self._launcher.process(actor, role="gate", run=first.name)
         event = labelled(mishaps.label)
 
@@ -91,6 +89,18 @@ class Workflows:
             job.grant = given
         if given is not None:
             self._start(jobs)
+
+    def _pushes(self, push_s: float | None) -> set[str]:
+        """The heads that the gate may see: somebody may push just before the label is set, or while the gate looks."""
+        heads: set[str] = set()
+        if push_s is not None and not self._pushed:
+            self._pushed = True
+            if push_s < PUSHED_BEFORE_S:
+                self._push(heads)
+            else:
+                self._scene.schedule.after(push_s - PUSHED_BEFORE_S, partial(self._push, heads))
+        heads.add(self._scene.github.pulls[PULL].head_sha)
+        return heads
 
     def _skip(self, jobs: Sequence[Run]) -> None:
         """The gate said no, or did not live to say anything: no job of the run begins."""
@@ -145,7 +155,9 @@ class Workflows:
         if self._reruns and run.plan.context.attempt == 1 and dice.chance(scene.dice, wish):
             everything = dice.chance(scene.dice, 0.5)
             chosen = [each for each in jobs if everything or each.verdict != "passed"]
-            again = [Run(each.plan.again(), self._launcher.judge.verdicts.recorded, grant=each.grant) for each in chosen]
+            again = [
+                Run(each.plan.again(), self._launcher.judge.verdicts.recorded, grant=each.grant) for each in chosen
+            ]
             if again:
                 return self.begin(again, gated=everything)
         self._rest()

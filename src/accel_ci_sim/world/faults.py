@@ -52,9 +52,7 @@ class Faults:
 
     __slots__ = ("_dice", "_kinds", "_pending", "_rate", "aimed", "left")
 
-    def __init__(
-        self, dice: Dice, rate: float, aims: tuple[Aim, ...] = (), *, kinds: tuple[Fate, ...] = MIXED
-    ) -> None:
+    def __init__(self, dice: Dice, rate: float, aims: tuple[Aim, ...] = (), *, kinds: tuple[Fate, ...] = MIXED) -> None:
         self._dice = dice
         self._rate = rate
         self._kinds = kinds

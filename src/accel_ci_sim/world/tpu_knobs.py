@@ -64,9 +64,7 @@ class Knobs(BaseModel):
     )
     identity_claims: dict[str, str] = Field({}, description="claims of the job, such as `repository_id` and `ref`")
 
-    @field_validator(
-        "boot_s", "stop_s", "delete_s", "queue_s", "latency_s", "guest_boot_s", "driver_s", "limit_late_s"
-    )
+    @field_validator("boot_s", "stop_s", "delete_s", "queue_s", "latency_s", "guest_boot_s", "driver_s", "limit_late_s")
     @classmethod
     def _ordered(cls, given: Range) -> Range:
         if isinstance(given, tuple) and given[0] > given[1]:

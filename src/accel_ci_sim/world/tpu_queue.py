@@ -131,7 +131,9 @@ class TpuQueue:
             raise tpu_status.invalid("Exactly one of node_id and multislice_params is required.")
         if specs[0].get("multisliceParams") and count(specs[0]) < 2:
             raise tpu_status.invalid("node_count must be greater than 1.")
-        kinds = [self._cloud.admit(place, node_id, specs[0].get("node", {})) for node_id in node_ids(queued_id, specs[0])]
+        kinds = [
+            self._cloud.admit(place, node_id, specs[0].get("node", {})) for node_id in node_ids(queued_id, specs[0])
+        ]
         return kinds[0]
 
     def _begin(self, verb: str, queued: Queued, request_id: str = "") -> Operation:

@@ -128,9 +128,7 @@ class TpuSky:
 
     def _landed(self, node: Node) -> None:
         asker = self._askers[node.name]
-        self._nodes[node.name] = self._enter(
-            node.name, node.spec, spot=node.spot, asker=asker, workers=node.kind.hosts
-        )
+        self._nodes[node.name] = self._enter(node.name, node.spec, spot=node.spot, asker=asker, workers=node.kind.hosts)
 
     def _enter(self, name: str, spec: Mapping[str, Any], *, spot: bool, asker: str, workers: int) -> Machine:
         _, _, _, zone, _, short = name.split("/")

@@ -1,0 +1,135 @@
+"""A GPU machine with gcloud beside ours, on one simulated cloud, which takes about two minutes.
+
+Usage: python -m bench.gce [rounds]
+
+Both ask for the same machine (L4, spot, with a lifetime limit), run one command there, and give it back. Shown are the
+seconds until the command begins and, from its end, until the client is done. Ours does more in that time: it signs in, waits
+for the driver and probes it, sends a repository, and looks whether the machine is really gone; gcloud has returned when its
+delete operation is over. The cloud takes BOOT_S to make a machine and DELETE_S to delete one.
+"""
+
+from __future__ import annotations
+
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from tests import judges
+from tests.end_to_end.runner import git
+from tests.servers.simulator import SimulatorProcess
+
+ROUNDS = 3
+LIMIT_S = 120
+BOOT_S, DELETE_S = 6.0, 4.0
+ZONE = "us-central1-a"
+NAME = "gpu-tests"
+IMAGE = ("--image-project=deeplearning-platform-release", "--image-family=common-cu128-ubuntu-2204-nvidia-570")
+CREATE = (
+    *("--machine-type=g2-standard-4", "--provisioning-model=SPOT", "--maintenance-policy=TERMINATE", *IMAGE),
+    *("--max-run-duration=45m", "--instance-termination-action=DELETE", "--no-restart-on-failure"),
+    *("--metadata=install-nvidia-driver=True", "--no-service-account", "--no-scopes"),
+)
+
+
+@dataclass(frozen=True)
+class Figures:
+    """Seconds from the start to the command, and from its end to the client's."""
+
+    first: float
+    teardown: float
+
+
+class Ground:
+    """A repository, and a simulated cloud; the command writes to `stamps` when it runs: all share one clock."""
+
+    def __init__(self, directory: Path) -> None:
+        self.project = directory / "project"
+        self.project.mkdir()
+        self.stamps = directory / "stamps"
+        (self.project / "README").write_text("nothing\n")
+        git(self.project, "init", "-q")
+        git(self.project, "add", "-A")
+        git(self.project, "commit", "-qm", "nothing")
+        self.cloud = SimulatorProcess(directory)
+        self.cloud.turn(boot_s=BOOT_S, delete_s=DELETE_S)
+        self.command = f"date +%s.%N >> '{self.stamps}'"
+
+    def call(self, *words: str) -> subprocess.CompletedProcess[str]:
+        """The program, as the user of the cloud."""
+        return subprocess.run(
+            words,
+            cwd=self.project,
+            env=self.cloud.environ,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=LIMIT_S,
+            check=False,
+        )
+
+    def measure(self, journey: Callable[[], None]) -> Figures:
+        """The figures of one journey."""
+        self.stamps.unlink(missing_ok=True)
+        begun = time.time()
+        journey()
+        ended = time.time()
+        (stamp,) = map(float, self.stamps.read_text().split())
+        return Figures(stamp - begun, ended - stamp)
+
+
+def ours(ground: Ground) -> None:
+    words = ("--accelerator", "l4-1", "--zones", ZONE)
+    done = ground.call(sys.executable, "-m", "accel_ci", "run", *words, "--", ground.command)
+    assert done.returncode == 0, done.stdout
+
+
+def with_gcloud(ground: Ground) -> None:
+    place = (NAME, f"--zone={ZONE}", "--quiet")
+    created = ground.call("gcloud", "compute", "instances", "create", *place, *CREATE)
+    assert created.returncode == 0, created.stdout
+    deadline = time.monotonic() + LIMIT_S
+    while True:  # as scripts do it: sshd may not be up yet
+        told = ground.call("gcloud", "compute", "ssh", *place, f"--command={ground.command}")
+        if told.returncode == 0:
+            break
+        assert time.monotonic() < deadline, told.stdout
+    deleted = ground.call("gcloud", "compute", "instances", "delete", *place)
+    assert deleted.returncode == 0, deleted.stdout
+
+
+def main() -> None:
+    """Print a line per way: medians, and the ratios to ours."""
+    rounds = int(sys.argv[1]) if len(sys.argv) > 1 else ROUNDS
+    with tempfile.TemporaryDirectory() as directory:
+        ground = Ground(Path(directory))
+        ways: dict[str, Callable[[], None]] = {"ours": partial(ours, ground)}
+        if judges.find("gcloud") is None:
+            print("not run here: gcloud is not installed")
+        else:
+            ways["gcloud create, ssh, delete"] = partial(with_gcloud, ground)
+        try:
+            _show({name: [ground.measure(way) for _ in range(rounds)] for name, way in ways.items()})
+        finally:
+            ground.cloud.close()
+
+
+def _show(figures: dict[str, list[Figures]]) -> None:
+    medians = {
+        name: Figures(statistics.median(one.first for one in each), statistics.median(one.teardown for one in each))
+        for name, each in figures.items()
+    }
+    print(f"{'way':30} {'to first command':>17} {'teardown':>9}   (the cloud's own part: {BOOT_S} s and {DELETE_S} s)")
+    for name, each in medians.items():
+        ratios = f"{each.first / medians['ours'].first:.1f} x, {each.teardown / medians['ours'].teardown:.1f} x"
+        print(f"{name:30} {each.first:15.1f} s {each.teardown:7.1f} s   {ratios}")
+
+
+if __name__ == "__main__":
+    main()
