@@ -12,7 +12,7 @@ import tempfile
 from collections import Counter, defaultdict
 from pathlib import Path
 
-from defusedxml import ElementTree as ET
+from defusedxml import ElementTree
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
@@ -52,7 +52,7 @@ def main() -> int:
 def outcomes(report: Path) -> dict[int, tuple[set[str], Counter[str]]]:
     """Of each row the names of its tests and how many ended in which way."""
     found: dict[int, tuple[set[str], Counter[str]]] = defaultdict(lambda: (set(), Counter()))
-    for case in ET.parse(report).iter("testcase"):
+    for case in ElementTree.parse(report).iter("testcase"):
         match = re.match(r"(test_threat_(\d\d)_\w+)", case.get("name", ""))
         if match:
             names, counted = found[int(match[2])]

@@ -95,7 +95,8 @@ def run_remote_(call: Call) -> int:
 
 def _secrets(call: Call, here: Context, record: RunRecord, *, now: float) -> Secrets:
     """What the tests are handed; from now on no log shows it."""
-    given, open_ = wiring.secrets(call.environ, here), wiring.opener(call.environ)
+    trusted = record.identity.trust == grant.Trust.TRUSTED.value
+    given, open_ = wiring.secrets(call.environ, here, read_file=trusted), wiring.opener(call.environ)
     handed = plans.secrets(here, record, given, now=now, open_=open_)
     for value in handed.values.values():
         call.job.mask(value)

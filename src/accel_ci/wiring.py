@@ -289,14 +289,14 @@ def harmless(environ: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in environ.items() if not PRIVATE.search(name.upper())}
 
 
-def secrets(environ: Mapping[str, str], here: Context) -> dict[str, str]:
+def secrets(environ: Mapping[str, str], here: Context, *, read_file: bool) -> dict[str, str]:
     """What the user hands over for the tests, by the names that those know: values, and boxes that are still sealed.
 
     The file of boxes is read from the commit that the workflow itself comes from: of a pull request that is the base.
     """
     given = {name.removeprefix(SECRET): value for name, value in environ.items() if name.startswith(SECRET)}
     file = environ.get(SECRETS_FILE, "")
-    if file and here.on_github:
+    if file and here.on_github and read_file:
         sources = GitSources(harmless(environ), extra_header=_authorization(environ))
         given = sealed.boxes(sources.text(f"{here.server_url}/{here.repository}", here.sha, file)) | given
     return {name: value for name, value in given.items() if name and value}

@@ -399,3 +399,30 @@ def test_what_git_says_is_hostile(tmp_path: Path) -> None:
         sources.pack(CommitSource(repository=str(tmp_path), sha="ab" * 20), into=str(tmp_path / "bundle"))
     assert re.fullmatch(r"[ -~]+", str(refused.value))
     assert len(str(refused.value)) < 1000
+
+
+def test_one_file_of_a_commit(repository: Repository) -> None:
+    """As it was in that very commit, whatever lies in the work tree or came later; names in directories work."""
+    wanted = repository.commit(a="first")
+    repository.commit(a="later")
+    (repository.path / "a.txt").write_text("not committed")
+    sources = GitSources(os.environ, limit_s=60)
+    assert sources.text(str(repository.path), wanted, "a.txt") == "first"
+
+
+@pytest.mark.parametrize("path", ["absent.txt", "folder", "../a.txt", "large.txt", "-a.txt", ""])
+def test_what_is_no_small_file_of_the_commit(repository: Repository, path: str) -> None:
+    """Nothing, a directory, a way out, more than a mebibyte: an error names the file."""
+    (repository.path / "folder").mkdir()
+    (repository.path / "folder" / "file").write_text("x")
+    wanted = repository.commit(a="1", large="x" * (1 << 20) + "x")
+    with pytest.raises(ConfigurationError, match="there is no file"):
+        GitSources(os.environ, limit_s=60).text(str(repository.path), wanted, path)
+
+
+def test_a_file_of_no_commit(repository: Repository) -> None:
+    """A commit that is not there, or no commit's name at all, is told as when it is to be tested."""
+    repository.commit(a="1")
+    for sha, told in (("5" * 40, "could not fetch"), ("main", "not a commit")):
+        with pytest.raises(ConfigurationError, match=told):
+            GitSources(os.environ, limit_s=60).text(str(repository.path), sha, "a.txt")

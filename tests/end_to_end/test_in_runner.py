@@ -54,15 +54,16 @@ def test_an_event_that_gate_does_not_know_costs_nothing(runner: Runner) -> None:
     assert runner.kept() == []
 
 
-def test_of_a_machine_that_is_gone_the_log_is_kept(runner: Runner) -> None:
-    """Files cannot be fetched any more, and collect says so; log and record are uploaded all the same."""
+def test_a_collect_that_fails_still_uploads_the_log(runner: Runner) -> None:
+    """What is known of the machine is lost, so no file can be fetched; log and record are uploaded all the same."""
     jobs = runners.composed("echo said before; python -m pytest -q -p no:cacheprovider -k pass")
-    gone = {"run": 'rm -rf "$HOME"/.local/state/accel-ci/local/machines/*'}
+    lost = {"run": 'rm "$RUNNER_TEMP"/accel-ci/runs/*/main/machine.json'}
     steps = jobs["tpu"]["steps"]
-    steps.insert(next(number for number, step in enumerate(steps) if "run-remote" in step["uses"]) + 1, gone)
+    steps.insert(next(number for number, step in enumerate(steps) if "collect" in step["uses"]), lost)
     done = runner.run(jobs)
     assert runners.results(done)["tpu"] == "failure", done.stdout[-6000:]
     (uploaded,) = uploads.kept(runner.base).values()
     assert uploaded == {"log/run-w0.log", "record.json"}
     (log,) = (runner.base / "kept").glob("*/log/run-w0.log")
     assert "said before" in log.read_text()
+    assert runner.terminal.machines() == []

@@ -52,15 +52,14 @@ class GitSources:
 
     def text(self, repository: str, sha: str, path: str) -> str:
         """One text file of a commit, read from git's own store; nothing is checked out. ConfigurationError without it."""
-        source = CommitSource(repository=repository, sha=sha)
-        address, settings = self._address(repository)
+        source, (address, settings) = _commit(repository, sha), self._address(repository)
         with tempfile.TemporaryDirectory(prefix=".fetch-") as folder:
             git = Git(folder, self._environment, limit_s=self._limit_s)
             sha_format = "sha1" if len(sha) == 40 else "sha256"
             _done(git("init", "--bare", "--quiet", "--template=", f"--object-format={sha_format}", "."))
             wanted = ("--depth=1", "--no-write-fetch-head", "--", address, f"{sha}:{BRANCH}")
             fetched = git("fetch", "--quiet", *wanted, settings=settings)
-            if not _SHA.fullmatch(sha) or fetched.returncode or not self._holds(git, sha):
+            if fetched.returncode or not self._holds(git, sha):
                 raise _refusal(source, fetched.stderr)
             size = git("cat-file", "-s", f"{BRANCH}:{path}").stdout.strip()
             found = git("cat-file", "blob", f"{BRANCH}:{path}") if size.isdigit() and int(size) <= TEXT_BYTES else None
@@ -72,10 +71,7 @@ class GitSources:
         return found.stdout.decode("utf-8", "replace")
 
     def _bundle(self, source: CommitSource, into: str) -> None:
-        if not _SHA.fullmatch(source.sha):
-            raise ConfigurationError(
-                f"not a commit: {source.sha!r}", what_to_do="give the full SHA, 40 lowercase hexadecimal digits"
-            )
+        source = _commit(source.repository, source.sha)
         address, settings = self._address(source.repository)
         with tempfile.TemporaryDirectory(prefix=".fetch-", dir=os.path.dirname(os.path.abspath(into))) as folder:
             git = Git(folder, self._environment, limit_s=self._limit_s)
@@ -112,6 +108,14 @@ class GitSources:
         if parts.scheme == "https" and self._extra_header:
             allowed[f"http.https://{parts.netloc}/.extraHeader"] = self._extra_header
         return repository, allowed
+
+
+def _commit(repository: str, sha: str) -> CommitSource:
+    if not _SHA.fullmatch(sha):
+        raise ConfigurationError(
+            f"not a commit: {sha!r}", what_to_do="give the full SHA, 40 lowercase hexadecimal digits"
+        )
+    return CommitSource(repository=repository, sha=sha)
 
 
 def _split(repository: str) -> SplitResult:

@@ -9,7 +9,7 @@ from typing import Any
 import accel_ci
 from accel_ci import journey
 from accel_ci.domain import errors, lease
-from accel_ci.domain.record import Identity, RunRecord, Target
+from accel_ci.domain.record import CleanupFacts, Identity, RunRecord, Target
 from accel_ci.domain.runkey import RunKey
 from accel_ci.domain.workload import Caps, CommitSource
 from accel_ci.operations import records
@@ -118,8 +118,13 @@ class CiJob:
         self._step(actor, "collect", body, slot=slot)
 
     def _clean(self, actor: Actor, role: str) -> None:
+        """As the command line does it: a signal does not stop it."""
         key = self._run.key
-        self._step(actor, role, lambda world: cleanup.cleanup(world, key, owner=lease.of_job(key)))
+
+        def body(world: World) -> CleanupFacts:
+            return journey.to_the_end(lambda: cleanup.cleanup(world, key, owner=lease.of_job(key)))
+
+        self._step(actor, role, body)
 
     def _report(self, actor: Actor, slot: str) -> None:
         def body(world: World) -> RunRecord:
@@ -197,7 +202,7 @@ def fresh(run: Run, key: RunKey, *, now: float) -> RunRecord:
             repository_id=context.repository_id,
             run_id=context.run_id,
             attempt=context.attempt,
-            job=context.job,
+            job=key.job,
             instance=context.instance,
             slot=key.slot,
             event=context.event,

@@ -219,5 +219,6 @@ def _owned(owner: Owner, machine: Machine) -> bool:
 def _may_release(process: Party, owner: RunPlan, actor: RunPlan) -> bool:
     """A job ends its own machines of this and earlier attempts; the cleanup job those of the whole run."""
     mine, theirs = actor.context, owner.context
+    same_job = (mine.job, mine.call, mine.instance) == (theirs.job, theirs.call, theirs.instance)
     same_run = mine.run_id == theirs.run_id and theirs.attempt <= mine.attempt
-    return same_run and (process.role == "cleanup-job" or (mine.job, mine.instance) == (theirs.job, theirs.instance))
+    return same_run and (process.role == "cleanup-job" or same_job)

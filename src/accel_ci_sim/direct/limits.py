@@ -23,7 +23,7 @@ def of(role: str, plan: RunPlan | None) -> float:
             return GITHUB_S
         case "collect":
             return (reach.LIMIT_S + 60.0) * MARGIN
-        case "report":
+        case "report" | "second-report":
             return (reach.LIMIT_S + GITHUB_S) * MARGIN
     assert plan is not None
     provision = reach.LIMIT_S + 2 * len(plan.order.spec.zones) * _try(plan) + SWEEP_S

@@ -59,7 +59,7 @@ class RunPlan:
     def name(self) -> str:
         """run.attempt/job and the matrix instance, for readers."""
         context = self.context
-        return f"{context.run_id}.{context.attempt}/{context.job}{context.instance}"
+        return f"{context.run_id}.{context.attempt}/{context.job_of(context.job)}{context.instance}"
 
     @property
     def publication(self) -> Publication:
@@ -105,9 +105,11 @@ def draw(stream: Dice, sky: Weather, *, calm: bool) -> list[RunPlan]:
         mishaps = replace(first.mishaps, kill_s=None, resume_s=None, patient=False)
         there = replace(first.context, event="")
         return [replace(first, form=Form.STEPS, slots=("a", "b"), context=there, mishaps=mishaps)]
+    if shape < 0.72:  # a reusable workflow called twice: the same job of the same file
+        there = replace(first.context, event="")
+        return [replace(first, context=replace(there, call=call)) for call in ("a", "b")]
     if shape < 0.85:  # siblings
-        twice = shape >= 0.8  # the calls of a reusable workflow are no matrix, and have no check of the whole
-        there = replace(first.context, siblings=1 if twice else 2, event="" if twice else first.context.event)
+        there = replace(first.context, siblings=2)
         instances = ('[{"n":"a"},0]', '[{"n":"b"},1]')
         return [replace(first, context=replace(there, instance=each)) for each in instances]
     other = _run(stream, sky, calm=calm, run_id=first.context.run_id + 1)

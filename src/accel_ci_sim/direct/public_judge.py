@@ -45,6 +45,14 @@ class PublicJudge:
         if given.sha not in heads:
             self._broken("I7", f"a grant for {given.sha[:8]}, but the head was {', '.join(head[:8] for head in heads)}")
 
+    def closed(self, run: Run) -> None:
+        """I12: once the cleanup job has reported, the workflow's check is pending no more, whoever was lost."""
+        context = run.plan.context
+        mark = check.external_id(context.run_id, context.attempt)
+        for shown in self.scene.github.checks.values():
+            if (shown.name, shown.external_id, shown.conclusion) == (check.NAME, mark, None):
+                self._broken("I12", f"check {check.NAME} of {mark} is pending for ever")
+
     def starts(self, run: str, source: str | None) -> None:
         """I7: the code on a worker is the granted commit's."""
         if source != self.scene.runs[run].sha:

@@ -46,8 +46,8 @@ class Run:
 
     def is_of(self, identity: Mapping[str, object]) -> bool:
         """True when a record with this identity is one of this run."""
-        context = self.plan.context
-        mine = {"run_id": context.run_id, "attempt": context.attempt, "instance": context.instance}
+        context, job = self.plan.context, self.key.job
+        mine = {"run_id": context.run_id, "attempt": context.attempt, "job": job, "instance": context.instance}
         return mine.items() <= identity.items()
 
     def _wrote(self, name: str, content: bytes) -> None:

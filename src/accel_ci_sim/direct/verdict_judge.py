@@ -32,7 +32,9 @@ class VerdictJudge:
     def kept(self, name: str, content: bytes) -> None:
         """I4, I8 and I-pass, whenever a run's record is written into the history."""
         document = json.loads(content)
-        run = next(run for run in self.scene.runs.values() if run.is_of(document["identity"]))
+        run = next((run for run in self.scene.runs.values() if run.is_of(document["identity"])), None)
+        if run is None:  # the cleanup job's own
+            return
         self._history[name] = run, document["identity"]["slot"], document["verdict"]
         self._stated(run, content)
 

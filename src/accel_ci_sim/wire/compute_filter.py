@@ -53,7 +53,7 @@ class _Parser:
         return terms[0] if len(terms) == 1 else lambda resource: all(term(resource) for term in terms)
 
     def _term(self) -> Predicate:
-        if self._take("word", "NOT") or self._take("word", "-"):
+        if self._take("word", "NOT") or self._minus():
             inner = self._term()
             return lambda resource: not inner(resource)
         if self._take("bracket", "("):
@@ -64,6 +64,14 @@ class _Parser:
         field = self._next("word", "quoted")
         operator = self._next("operator")
         return _comparison(field, operator, self._next("word", "quoted"))
+
+    def _minus(self) -> bool:
+        """True for `-name=x`, which then reads `name=x`."""
+        if self._tokens and self._tokens[0][0] == "word" and self._tokens[0][1].startswith("-"):
+            rest = self._tokens[0][1][1:]
+            self._tokens[:1] = [("word", rest)] if rest else []
+            return True
+        return False
 
     def _next(self, *kinds: str) -> str:
         if not self._tokens or self._tokens[0][0] not in kinds:
