@@ -19,11 +19,13 @@ OF_CLEANUP = ("backend", "workload-identity-provider", "service-account")
 def handed(variables: Mapping[str, str], verb: str) -> dict[str, str]:
     """The environment for the program: inputs as one JSON, matrix and strategy apart, the token for `run` only."""
     given = {name[6:].lower(): value for name, value in variables.items() if name.startswith("INPUT_")}
-    token, matrix, strategy = (given.pop(name, "") for name in ("token", "matrix", "strategy"))
+    token, matrix, strategy, temp = (given.pop(name, "") for name in ("token", "matrix", "strategy", "temp"))
     if verb == "cleanup":
         given = {name: given[name] for name in OF_CLEANUP if name in given}
     kept = {name: value for name, value in variables.items() if not name.startswith("INPUT_")}
     kept |= {"ACCEL_CI_INPUTS": json.dumps(given), "ACCEL_CI_MATRIX": matrix, "ACCEL_CI_STRATEGY": strategy}
+    # As JSON, for the runner rewrites every variable that is one of its own paths to the path in here.
+    kept["ACCEL_CI_TEMP_OUTSIDE"] = json.loads(temp or '""')
     return kept | ({"GITHUB_TOKEN": token} if verb == "run" and token else {})
 
 

@@ -34,6 +34,7 @@ PUSH = {
     "INPUT_PATHS": "*.txt",
     "INPUT_RUN": "python3 -c 'import hello; print(hello.__doc__)' > told.txt",
     "INPUT_STRATEGY": "null",
+    "INPUT_TEMP": '"/home/runner/work/_temp"',
     "RUNNER_TEMP": "/github/runner_temp",
 }
 
@@ -100,6 +101,7 @@ def check_journey(container: str, temp: Path) -> None:
     done = act(container, temp, "run", GITHUB_SHA=sha)
     assert done.returncode == 0, done.stdout
     told = (temp / "runner_temp/output").read_text()
+    assert "/home/runner/work/_temp/accel-ci/runs/" in told and "/github/runner_temp" not in told, told
     assert "passed" in told and "Passed on local" in (temp / "runner_temp/summary").read_text(), told
     (back,) = (temp / "runner_temp/accel-ci/runs").glob("*/main/artifacts/w0/*-told.txt")
     assert back.read_text() == "Hello.\n"

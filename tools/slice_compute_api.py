@@ -71,7 +71,9 @@ def fields(name: str, enums: dict[str, list[str]]) -> dict[str, str]:
         values = getattr(message, "".join(map(str.capitalize, key.split("_"))), None)
         if kind.rstrip("*") == "string" and values is not None:
             kind = kind.replace("string", f"{name}.{values.__name__}")
-            enums[f"{name}.{values.__name__}"] = [each for each in values.__members__ if not each.startswith("UNDEFINED_")]
+            enums[f"{name}.{values.__name__}"] = [
+                each for each in values.__members__ if not each.startswith("UNDEFINED_")
+            ]
         found[key] = kind + "!" * ("[Output Only]" in " ".join(told.get(key, "").split()))
     return found
 

@@ -87,17 +87,18 @@ def run_remote_(call: Call) -> int:
             call.tell(outputs.run_remote(known))
             return _code(known, inputs.on_infrastructure)
         source = plans.source(here, known, wanted=inputs.source, directory=wiring.directory(call.environ))
-        work = replace(inputs.work(source), secrets=_secrets(call, here, known, now=world.clock.now()).values)
+        work = replace(inputs.work(source), secrets=_secrets(call, world, here, record=known).values)
         record = run_remote.run_remote(world, work, slot=inputs.slot)
     call.tell(outputs.run_remote(record))
     return _code(record, inputs.on_infrastructure)
 
 
-def _secrets(call: Call, here: Context, record: RunRecord, *, now: float) -> Secrets:
-    """What the tests are handed; from now on no log shows it."""
+def _secrets(call: Call, world: World, here: Context, *, record: RunRecord) -> Secrets:
+    """What the tests are handed; from now on no log shows it, in this process and in whichever goes on with the run."""
     trusted = record.identity.trust == grant.Trust.TRUSTED.value
     given, open_ = wiring.secrets(call.environ, here, read_file=trusted), wiring.opener(call.environ)
-    handed = plans.secrets(here, record, given, now=now, open_=open_)
+    handed = plans.secrets(here, record, given, now=world.clock.now(), open_=open_)
+    records.same_secrets(world.files, record.identity.slot, handed.values)
     for value in handed.values.values():
         call.job.mask(value)
     if handed.kept_back:
@@ -247,7 +248,7 @@ def attach_(call: Call) -> int:
 
 
 def _journey(call: Call, world: World, here: Context, *, inputs: RunInputs, record: RunRecord) -> int:
-    handed = _secrets(call, here, record, now=world.clock.now())
+    handed = _secrets(call, world, here, record=record)
     plan = plans.plan(here, inputs, record, directory=wiring.directory(call.environ), handed=handed)
     with one_client.alone(world.files.path("client.lock")):
         record = journey.run(world, record, here.key(), plan=plan)

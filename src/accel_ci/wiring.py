@@ -110,6 +110,10 @@ def job(environ: Mapping[str, str]) -> Job:
             clock=SystemClock(),
             entropy=SystemEntropy(),
             debug=environ.get("RUNNER_DEBUG") == "1",
+            outside=(
+                environ.get("RUNNER_TEMP", ""),
+                environ.get("ACCEL_CI_TEMP_OUTSIDE") or environ.get("RUNNER_TEMP", ""),
+            ),
         )
     return TerminalJob(sys.stdout, sys.stderr, clock=SystemClock(), colour="NO_COLOR" not in environ)
 

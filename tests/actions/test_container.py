@@ -20,6 +20,7 @@ from container import entrypoint
 
 ROOT = Path(__file__).resolve().parents[2]
 NOT_IN_THE_IMAGE = {"dev", "runtime", "sim"}  # runtime is always there
+TEMP = '"/home/runner/work/_temp"'
 STAND_IN = f"""#!{sys.executable}
 import json, os, sys
 print(json.dumps([os.getpid(), sys.argv[1:], dict(os.environ)]))
@@ -38,6 +39,7 @@ def given(**more: str) -> dict[str, str]:
         name: said.get(name, str(entry.get("default", "")))
         for name, entry in read("container/action.yml")["inputs"].items()
     }
+    inputs["temp"] = said.get("temp", '""')
     return {f"INPUT_{name.upper()}": value for name, value in inputs.items()} | {"RUNNER_TEMP": "", "LANG": "C.UTF-8"}
 
 
@@ -54,7 +56,7 @@ def started(verb: str, directory: Path, variables: Mapping[str, str]) -> subproc
 
 
 def test_it_has_the_journeys_inputs_and_outputs() -> None:
-    """Inputs and outputs are the root action's; the three more are filled in by GitHub, for a container has no contexts."""
+    """Inputs and outputs are the root action's; the others are filled in by GitHub, for a container has no contexts."""
     container, journey = read("container/action.yml"), read("action.yml")
     more = {name: entry["default"] for name, entry in container["inputs"].items() if name not in journey["inputs"]}
     assert more == {name: f"${{{{ {value} }}}}" for name, value in manifest.FROM_CONTEXTS.items()}
@@ -73,12 +75,15 @@ def test_it_cleans_up_whatever_happened() -> None:
 
 def test_it_becomes_the_program(tmp_path: Path) -> None:
     """Inputs arrive as one JSON that the program reads without a mistake; the process stays, so signals arrive."""
-    with started("run", tmp_path, given(accelerator="v6e-1", run="pytest", token="secret", matrix="null")) as process:
+    with started(
+        "run", tmp_path, given(accelerator="v6e-1", run="pytest", token="secret", matrix="null", temp=TEMP)
+    ) as process:
         pid, words, seen = json.loads(process.communicate(timeout=30)[0])
     assert (pid, words) == (process.pid, ["run"])
     inputs = parsing.parse(models.RunInputs, parsing.from_json(seen["ACCEL_CI_INPUTS"]))
     assert (inputs.accelerator, inputs.run) == ("v6e-1", "pytest")
     assert (seen["GITHUB_TOKEN"], seen["ACCEL_CI_MATRIX"]) == ("secret", "null")
+    assert seen["ACCEL_CI_TEMP_OUTSIDE"] == "/home/runner/work/_temp"
     assert not [name for name in seen if name.startswith("INPUT_")]
 
 

@@ -227,3 +227,24 @@ def test_without_files_nothing_is_written(tmp_path: Path) -> None:
     job.output("name", "value")
     job.summary("text")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_path_is_what_it_is_outside(tmp_path: Path) -> None:
+    """In a container an output that lies below the mounted directory has the runner's own path; other texts stay."""
+    file = tmp_path / "output"
+    job = ActionsJob(
+        io.StringIO(),
+        output_file=str(file),
+        summary_file="",
+        clock=FakeClock(),
+        entropy=FakeEntropy(),
+        outside=("/github/runner_temp", "/home/runner/work/_temp"),
+    )
+    for name, value in {
+        "a": "/github/runner_temp/x",
+        "b": "/github/runner_temporary",
+        "c": "see /github/runner_temp/",
+    }.items():
+        job.output(name, value)
+    told = file.read_text().splitlines()
+    assert told[1::3] == ["/home/runner/work/_temp/x", "/github/runner_temporary", "see /github/runner_temp/"]

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from accel_ci.adapters import google_exchange
 from accel_ci.adapters.files_dir import FilesDirectory
 from accel_ci.adapters.google_sign_in import GoogleSignIn
 from accel_ci.domain.errors import AccelError, AccessError, ConfigurationError, TransientError
@@ -240,6 +241,18 @@ def test_an_outage_is_transient(server: IdentityServer, clock: FakeClock, part: 
     with pytest.raises(TransientError):
         token(sign_in(server, clock, account=server.service.account))
     assert len(server.broken[part]) == 6
+
+
+@pytest.mark.parametrize("part", [MINT, EXCHANGE, ACT_AS])
+def test_silence_has_a_limit(
+    server: IdentityServer, clock: FakeClock, part: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody is waited for longer than the limit, twice: a cancelled job has no time to lose."""
+    monkeypatch.setattr(google_exchange, "CALL_S", 0.1)
+    server.broken = {part: [-1, -1]}
+    with pytest.raises(TransientError):
+        token(sign_in(server, clock, account=server.service.account))
+    assert server.broken[part] == []
 
 
 def test_credentials_of_a_file_are_kept_too(

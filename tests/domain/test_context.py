@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from accel_ci.domain import context, errors
+from accel_ci.domain import context, errors, lease
 
 ENVIRON = {
     "GITHUB_REPOSITORY": "org/hello",
@@ -40,6 +40,24 @@ def test_matrix_siblings_have_different_keys() -> None:
     ]
     assert len(set(legs)) == 3
     assert context.of_github(ENVIRON | {"ACCEL_CI_MATRIX": "null"}, {}).instance == ""
+
+
+def test_calls_of_a_reusable_workflow_have_different_keys() -> None:
+    """A called job is told apart from another call's of the same id by what was called with, in every attempt alike."""
+    calls = ['{"accelerator": "v6e-1"}', '{"accelerator": "l4-1"}', ""]
+    found = [context.of_github(ENVIRON | {"ACCEL_CI_CALL": call}, {}) for call in calls]
+    assert len({each.key().name for each in found}) == 3
+    assert found[0].key() == context.of_github(ENVIRON | {"ACCEL_CI_CALL": calls[0]}, {}).key()
+    assert [each.job_of("test") == "test" for each in found] == [False, False, True]
+    assert found[0].job_of("test") == found[0].job_of("test") != found[1].job_of("test")
+
+
+def test_a_cleanup_job_finds_its_own_calls_machines() -> None:
+    """The cleanup job of a call computes the digest that the testing job of that call put on its machine."""
+    call = {"ACCEL_CI_CALL": "{}", "GITHUB_JOB": "test"}
+    leased = context.of_github(ENVIRON | call, {}).key()
+    elsewhere = context.of_github(ENVIRON | call | {"GITHUB_JOB": "cleanup"}, {})
+    assert lease.of_run(elsewhere.key(), jobs=(elsewhere.job_of("test"),)).jobs == frozenset((leased.job_digest,))
 
 
 def test_missing_variables_are_all_named() -> None:

@@ -80,6 +80,9 @@ class Jobs:
         git(self.repository, "add", "-A")
         git(self.repository, "commit", "-qm", "one")
         self.sha = git(self.repository, "rev-parse", "HEAD")
+        # A copy, so that an edit of the source halfway changes nothing.
+        shutil.copytree(ROOT / "src/accel_ci", directory / "program/accel_ci")
+        (directory / "program/__main__.py").write_text("import sys\nfrom accel_ci.cli import main\nsys.exit(main())\n")
 
     def kill(self, seed: int) -> Kill:
         """Run one job, kill it at the moment that the seed says, let the scene's rest run, and count what is left."""
@@ -111,7 +114,7 @@ class Job:
         self._temp = home / f"temp-{job}"
         program = self._temp / "accel-ci/bin/accel-ci"
         program.parent.mkdir(parents=True)
-        program.write_text(f'#!/bin/sh\nexec {sys.executable} -I -m accel_ci "$@"\n')
+        program.write_text(f'#!/bin/sh\nexec {sys.executable} -I {server.parent / "program"} "$@"\n')
         program.chmod(0o700)
         (self._temp / "event.json").write_text("{}")
         self.environ = cloud.environ | {
@@ -278,8 +281,8 @@ def _first_delete(cloud: SimulatorProcess, since: float) -> float | None:
 
 def table(kills: Sequence[Kill]) -> str:
     """One line per scene and step: kills, machines that existed, the slowest first deletion, the slowest end, leaks."""
-    head = f"{'what happened':36} {'in step':11} {'kills':>5} {'machines':>8} {'1st delete':>10} {'clean after':>11} {'left':>4}"
-    lines = [head]
+    columns = f"{'in step':11} {'kills':>5} {'machines':>8} {'1st delete':>10} {'clean after':>11} {'left':>4}"
+    lines = [f"{'what happened':36} {columns}"]
     for scene in SCENES:
         for step in ("provision", "run-remote", "cleanup", "over"):
             some = [kill for kill in kills if (kill.scene, kill.step) == (scene, step)]

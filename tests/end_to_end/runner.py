@@ -24,7 +24,6 @@ ROOT = Path(__file__).resolve().parents[2]
 SCRIPTS = Path(sys.executable).parent
 FACES = ("gate", "provision", "run-remote", "collect", "cleanup", "report", "reap-queued")
 SHIPPED = ("src", "requirements", "actions", *FACES)
-WRITTEN_FOR_GITHUB = ("action.yml", "provision/action.yml", ".github/workflows/test.yml")
 TOKEN = "a-token-of-the-job"
 LIMIT_S = 120
 ALWAYS: dict[str, Any] = {"if": "always()"}
@@ -110,13 +109,23 @@ class Runner:
 
 
 def ship(base: Path) -> None:
-    """A copy of what we ship, below `base`; act does not know `$/`, which means the same repository and commit."""
+    """A copy of what we ship, below `base`, as `for_act` writes it."""
     for name in SHIPPED:
         shutil.copytree(ROOT / name, base / "accel-ci" / name, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in WRITTEN_FOR_GITHUB:
+    for name in ("action.yml", ".github/workflows/test.yml"):
         (base / "accel-ci" / name).parent.mkdir(parents=True, exist_ok=True)
-        text = (ROOT / name).read_text(encoding="utf-8")
-        (base / "accel-ci" / name).write_text(manifest.tagged(text), encoding="utf-8")
+        shutil.copy(ROOT / name, base / "accel-ci" / name)
+    for path in (base / "accel-ci").rglob("*.yml"):
+        path.write_text(for_act(path.read_text(encoding="utf-8")), encoding="utf-8")
+
+
+def for_act(text: str) -> str:
+    """An action or workflow in act's words: it does not know `$/`, and tells actions nothing of the matrix.
+
+    `$/` means the same repository and commit. What a matrix is, a job may say to its actions by MATRIX and STRATEGY.
+    """
+    text = text.replace("${{ toJSON(matrix) }}", "${{ env.MATRIX }}")
+    return manifest.tagged(text.replace("${{ toJSON(strategy) }}", "${{ env.STRATEGY }}"))
 
 
 def git(directory: Path, *words: str) -> str:

@@ -50,12 +50,12 @@ def _cancelled_when(started: Path) -> Iterator[None]:
 
 
 def _acts() -> list[int]:
-    found = []
-    for task in Path(f"/proc/{os.getpid()}/task").iterdir():
-        for child in (task / "children").read_text().split():
-            if Path(f"/proc/{child}/comm").read_text().strip() == "act":
-                found.append(int(child))
-    return found
+    children = [
+        child
+        for task in Path(f"/proc/{os.getpid()}/task").iterdir()
+        for child in (task / "children").read_text().split()
+    ]
+    return [int(child) for child in children if Path(f"/proc/{child}/comm").read_text().strip() == "act"]
 
 
 @pytest.mark.parametrize("later", [("cleanup", "report"), ()])

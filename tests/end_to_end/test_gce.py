@@ -85,7 +85,9 @@ def test_a_plain_machine_for_a_first_green_run(terminal: Terminal, cloud: Simula
     """Without any quota for accelerators e2-standard-4 gives a first green run, for a few cents an hour."""
     cloud.turn(gpus_all_regions=0)
     zones = ("--zones", "us-east5-a")
-    done = terminal("run", "--accelerator", "e2-standard-4", *zones, "--", "python3 --version", timeout=120, **cloud.exports)
+    done = terminal(
+        "run", "--accelerator", "e2-standard-4", *zones, "--", "python3 --version", timeout=120, **cloud.exports
+    )
     record = terminal.record()
     assert (done.returncode, record.verdict) == (0, Verdict.PASSED), done.stdout + done.stderr
     assert record.machine is not None and record.machine.dollars_per_hour == pytest.approx(0.0337)

@@ -19,6 +19,7 @@ from tests.contracts.github_worlds import Wired
 from tests.end_to_end import runner as runners
 from tests.end_to_end.runner import ALWAYS, Runner, uses
 from tests.end_to_end.terminal import Terminal
+from tests.on_machine.worker_root import eventually
 from tests.wire.github import description
 
 SECRET = "hunter2-and-much-more"
@@ -74,6 +75,20 @@ def test_a_terminal(terminal: Terminal) -> None:
     log = done.stdout + done.stderr
     assert done.returncode == 0 and f"token=***; {SEEN}" in log, log
     assert terminal.record().verdict is Verdict.PASSED
+    assert SECRET not in log and files_with(SECRET, terminal.home) == []
+
+
+def test_who_goes_on_needs_them_too(terminal: Terminal) -> None:
+    """Without them what was hidden would be shown: attach says which are lacking, and goes on when they are there."""
+    started = terminal.start("run", "--backend", "local", "--", f"sleep 3; {SHOW}", ACCEL_CI_SECRET_TOKEN=SECRET)
+    eventually(lambda: any((run / "main/nonce-run").exists() for run in terminal.runs()))
+    started.kill()
+    started.communicate()
+    without = terminal("attach")
+    assert without.returncode == 2 and "not given now: TOKEN" in without.stdout + without.stderr
+    done = terminal("attach", ACCEL_CI_SECRET_TOKEN=SECRET)
+    log = done.stdout + done.stderr
+    assert done.returncode == 0 and f"token=***; {SEEN}" in log, log
     assert SECRET not in log and files_with(SECRET, terminal.home) == []
 
 

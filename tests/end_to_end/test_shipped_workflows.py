@@ -21,6 +21,7 @@ from tests.end_to_end import runner as runners
 from tests.end_to_end.runner import Runner
 from tests.servers.simulator import SimulatorProcess
 from tests.wire.github import description
+from tests.wire.rest import Zone
 
 SHARD = "import sys; print('shard', sys.argv[1], 'of', sys.argv[2])\n"
 pytestmark = [pytest.mark.judge("ssh"), pytest.mark.judge("node")]
@@ -65,10 +66,10 @@ def _example(
     return runner.example(name, payload=payload, **_variables(runner, github, cloud), **more)
 
 
-def _again(
-    text: str, runner: Runner, github: Wired, cloud: SimulatorProcess, event: dict[str, Any]
+def _as_of(
+    text: str, runner: Runner, github: Wired, cloud: SimulatorProcess, event: dict[str, Any], **more: str
 ) -> subprocess.CompletedProcess[str]:
-    variables = _variables(runner, github, cloud) | {"GITHUB_RUN_ATTEMPT": "2"}
+    variables = _variables(runner, github, cloud) | more
     return runner.act(text, event="pull_request_target", payload=event, **variables)
 
 
@@ -148,7 +149,7 @@ def test_a_fork_and_its_failed_jobs_again(runner: Runner, github: Wired, cloud: 
     text = (runners.ROOT / "examples/workflows/pr-label-composed.yml").read_text()
     kept = f"    outputs: {{allowed: 'true', grant: '{grant}'}}\n    steps: [{{run: 'true'}}]\n"
     text = re.sub(r"    outputs: .*\n    steps:\n      - \{id: gate.*\n", lambda _: kept, text)
-    done = _again(text, runner, github, cloud, event)
+    done = _as_of(text, runner, github, cloud, event, GITHUB_RUN_ATTEMPT="2")
     assert runners.results(done) == {"gate": "success", "tpu": "failure", "cleanup": "success"}, runners.told(done)
     second = next(each for each in runner.kept() if each.identity.attempt == 2)
     assert (second.identity.sha, second.identity.trust) == (runner.sha, "fork")
@@ -162,8 +163,8 @@ def test_three_nights(runner: Runner, github: Wired, cloud: SimulatorProcess) ->
     for night in (1, 2, 3):
         if night == 3:
             _commit(runner, test_three="def test_pass(): pass\n")
-        here = {"GITHUB_RUN_ID": str(100 + night), "GITHUB_REF": "refs/heads/main"}
-        done = _example("nightly.yml", runner, github, cloud, **here)
+        run_id = str(100 + night)
+        done = _example("nightly.yml", runner, github, cloud, GITHUB_RUN_ID=run_id, GITHUB_REF="refs/heads/main")
         expected = "success" if night == 3 else "failure"
         assert runners.results(done)["test"] == expected, runners.told(done)
         (issue,) = github.state.issues.values()
@@ -188,7 +189,10 @@ def test_a_matrix(runner: Runner, github: Wired, cloud: SimulatorProcess) -> Non
     """Two types and two shards: four machines with four names, a check for each, one for all, and one comment."""
     _commit(runner, run_shard=SHARD)
     event = _labeled(runner, github)
-    done = _example("matrix.yml", runner, github, cloud, event)
+    text = (runners.ROOT / "examples/workflows/matrix.yml").read_text()
+    here = """    env: {MATRIX: "${{ toJSON(matrix) }}", STRATEGY: '{"job-total": 4}'}"""
+    text = text.replace("    strategy:\n", f"{here}\n    strategy:\n")  # act tells actions neither
+    done = _as_of(text, runner, github, cloud, event)
     assert set(runners.results(done).values()) == {"success"}, runners.told(done)
     records = runner.kept()
     assert len({record.identity.name for record in records}) == len(records) == 4
@@ -229,6 +233,21 @@ def test_the_queue_has_an_end(runner: Runner, github: Wired, cloud: SimulatorPro
     assert {run: each.status for run, each in github.state.runs.items()} == {
         501: "completed", 502: "queued", 503: "queued", 504: "queued",
     }  # fmt: skip
+
+
+def test_the_sweeper(runner: Runner, github: Wired, cloud: SimulatorProcess) -> None:
+    """What outlived its lease is ended and told as an incident; what has time left, or another owner, is left alone."""
+    zone = Zone(cloud, "us-central1-b", project="sim-project")
+    ours = {"accel-ci-repository": "4711", "accel-ci-run": "5", "accel-ci-expires": "1000"}
+    late = {"accel-ci-expires": str(int(time.time()) + 900)}
+    for name, labels in {"leaked": ours, "busy": ours | late, "foreign": ours | {"accel-ci-repository": "8"}}.items():
+        zone.create(f"accel-hello-{name}", labels=labels)
+    done = _example("sweep.yml", runner, github, cloud)
+    left = sorted(name.rsplit("-", 1)[-1] for name in _living(cloud))
+    zone.clear()
+    assert runners.results(done) == {"sweep": "success"}, runners.told(done)
+    assert left == ["busy", "foreign"]
+    assert "leaked machine" in done.stdout
 
 
 def test_one_workflow_called_twice(runner: Runner, github: Wired, cloud: SimulatorProcess) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -17,7 +18,7 @@ from tests.servers.proxy import Serving
 
 
 class IdentityServer:
-    """`requests` are those that came; `broken` answers instead of the service: a status, or 0 for a cut connection."""
+    """`requests` are those that came. `broken` answers instead: a status, 0 for a cut connection, -1 for silence."""
 
     def __init__(self, serving: Serving, clock: FakeClock) -> None:
         self.knobs = Knobs()
@@ -63,6 +64,8 @@ class IdentityServer:
         for part, statuses in self.broken.items():
             if part in request.path and statuses:
                 status = statuses.pop(0)
+                if status < 0:
+                    await asyncio.sleep(60)
                 if not status:
                     raise LostReplyError
                 return Answer(status, "Service Unavailable")

@@ -9,10 +9,11 @@ import pytest
 from accel_ci import plans
 from accel_ci.adapters import sealed_box
 from accel_ci.domain import sealed
+from accel_ci.domain.context import Context
 from accel_ci.domain.errors import ConfigurationError
 from accel_ci.domain.sealed import Sealed
 from tests.usecases import worlds
-from tests.usecases.worlds import HERE, Context
+from tests.usecases.worlds import HERE
 
 SECRET = "correct-horse-battery-staple"
 PRIVATE = sealed_box.new_private_key()

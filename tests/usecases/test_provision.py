@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from accel_ci.domain import errors
+from accel_ci.domain import errors, lease
 from accel_ci.domain.record import RunRecord
 from accel_ci.domain.verdict import Verdict
 from accel_ci.operations import records
-from accel_ci.usecases import provision
+from accel_ci.usecases import cleanup, provision
 from tests.fakes.machines import Script
 from tests.usecases import worlds
 from tests.usecases.worlds import KEY, Fakes
@@ -131,3 +133,63 @@ def test_a_partial_machine_that_does_not_go_stops_everything() -> None:
         _provision(fakes)
     assert "fake-cloud delete fake://a/" in raised.value.commands[0]
     assert len(fakes.machines.living()) == 1
+
+
+def test_a_creation_in_flight_is_ended_when_it_lands() -> None:
+    """A signal amid the request: what lands seconds later is looked for, and asked to end, before the step is killed."""
+    fakes = Fakes()
+    create, now = fakes.machines.begin_create, fakes.clock.now()
+
+    def in_flight(*given: object, **more: object) -> object:
+        create(*given, **more)  # type: ignore[arg-type]
+        raise errors.CancelledError("SIGINT asked us to stop")
+
+    fakes.machines.begin_create = in_flight  # type: ignore[assignment, method-assign]
+    seen = fakes.machines.find
+    fakes.machines.find = lambda key, zones: seen(key, zones) if fakes.clock.now() > now + 3 else []  # type: ignore[method-assign]
+    with pytest.raises(errors.CancelledError):
+        _provision(fakes)
+    assert fakes.machines.living() == []
+    assert fakes.clock.now() - now < 7.5
+
+
+def test_a_signal_before_anything_was_asked_for_ends_at_once() -> None:
+    """Where no request was made nothing is looked for: the step ends without a wait."""
+    fakes = Fakes()
+    fakes.machines.fail("candidates", errors.CancelledError("SIGINT asked us to stop"))
+    now = fakes.clock.now()
+    with pytest.raises(errors.CancelledError):
+        _provision(fakes)
+    assert fakes.clock.now() == now and not any(call == "find" for call, _ in fakes.machines.calls)
+
+
+def test_what_is_known_is_ended_without_a_look() -> None:
+    """A signal while the machine boots: the first request after it is the deletion."""
+    fakes = Fakes(zones={"a": Script(boot_s=300)})
+    fakes.clock.cancel_at = fakes.clock.now() + 20
+    with pytest.raises(errors.CancelledError):
+        _provision(fakes)
+    calls = [call for call, _ in fakes.machines.calls]
+    assert calls[-1] == "release" and "find" not in calls
+
+
+def test_a_sibling_with_the_same_key_is_not_adopted() -> None:
+    """Two jobs that have one key by mistake: the second fails, and its failure leaves the first one's machine alone."""
+    fakes, second = Fakes(), Fakes()
+    _provision(fakes)
+    second.machines, second.clock = fakes.machines, fakes.clock
+    second.entropy.token()
+    with pytest.raises(errors.ConfigurationError, match="another lease"):
+        _provision(second)
+    assert cleanup.cleanup(second.world, KEY, owner=lease.of_job(KEY)).found == []
+    assert len(fakes.machines.living()) == 1
+    assert len(cleanup.cleanup(fakes.world, KEY, owner=lease.of_job(KEY)).released) == 1
+
+
+def test_two_slots_of_one_job_are_two_machines() -> None:
+    """The same job leases twice, in two slots: two names, two records, and a cleanup that ends both."""
+    fakes = Fakes()
+    for slot in ("", "second"):
+        key = replace(KEY, slot=slot)
+        provision.provision(fakes.world, worlds.record(key), key, order=worlds.order())
+    assert len(fakes.machines.living()) == 2

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -13,7 +12,7 @@ from accel_ci.domain.lease import Lease
 from accel_ci.domain.machine import Candidate, Creation, Machine
 from accel_ci.domain.record import Cost, MachineFacts
 from accel_ci.domain.runkey import RunKey
-from accel_ci.operations import acquire, release
+from accel_ci.operations import acquire
 from accel_ci.ports.world import World
 from accel_ci.usecases import report
 from accel_ci_sim.direct.layers import Layer
@@ -22,8 +21,7 @@ from tests.world.known_bugs import bug
 
 @bug("a partial machine is left for later", "I9", "I-clean", within=600)
 def _(patch: pytest.MonkeyPatch) -> None:
-    lazy = SimpleNamespace(**{**vars(release), "by_key": lambda world, key, *, zones, limit_s: None})
-    patch.setattr(acquire, "release", lazy)
+    patch.setattr(acquire, "_end", lambda world, key, *, zone: None)
 
 
 @bug("a resumed walk begins anew", "I9", within=1500)

@@ -287,7 +287,7 @@ def test_a_driver_needs_its_time() -> None:
     wish = {"items": [{"key": "install-nvidia-driver", "value": "True"}]}
     for name, image, metadata in (("wish", learning, wish), ("none", learning, {}), ("ready", ready, {})):
         disks = [{"boot": True, "initializeParams": {"sourceImage": image, "diskSizeGb": "100"}}]
-        gpu = {"machine_type": "g2-standard-4", "scheduling": {"onHostMaintenance": "TERMINATE"}}
+        gpu: dict[str, Any] = {"machine_type": "g2-standard-4", "scheduling": {"onHostMaintenance": "TERMINATE"}}
         sky.insert(name, disks=disks, metadata=metadata, **gpu)
     now = sky.time.now
     assert [sky.instance(name).driver_at for name in ("wish", "none", "ready")] == [now + 300, None, now]

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from accel_ci_sim import __main__ as program
 from accel_ci_sim.direct import campaign, sites
+from accel_ci_sim.direct.rules import RULES
 from accel_ci_sim.direct.simulation import Simulation
 from accel_ci_sim.world.faults import FATES, Aim, Fate
 
@@ -103,3 +106,14 @@ def test_the_command_replays_one_world(capsys: pytest.CaptureFixture[str]) -> No
     shown = capsys.readouterr().out
     assert "files.write meets: crash-after" in shown and "faults stop" in shown
     assert "violations: 0" in shown.splitlines()[-1]
+
+
+def test_every_rule_that_can_break_has_its_sentence() -> None:
+    """What the judges name is listed, the twelve of the plan among them; and nothing is listed that nobody judges."""
+    folder = Path(campaign.__file__).parent
+    judged = {
+        name
+        for file in folder.glob("*judge.py")
+        for name in re.findall(r'_broken\(\s*"(I[-\w]+)"', file.read_text(encoding="utf-8"))
+    }
+    assert judged == set(RULES) >= {f"I{number}" for number in range(1, 13)}

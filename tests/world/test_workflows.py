@@ -38,7 +38,7 @@ def test_a_pull_request_ends_with_one_comment_and_one_green_check() -> None:
     """Gate, five steps, the post step and the cleanup job; the label is used up, the check is on the granted commit."""
     simulation = _simulation()
     github = simulation.scene.github
-    steps = ["gate", "provision", "run-remote", "collect", "cleanup", "report", "post", "cleanup-job"]
+    steps = ["gate", "provision", "run-remote", "collect", "cleanup", "report", "post", "cleanup-job", "second-report"]
     assert _roles(simulation) == steps
     assert [each.number for each in github.comments.values()] == [PULL]
     assert [(each.sha, each.conclusion) for each in github.checks.values()] == [(SHA, "success")]
@@ -83,9 +83,19 @@ def test_a_forced_cancel_leaves_it_to_the_sweeper() -> None:
 
 
 def test_a_lost_runner_leaves_it_to_the_cleanup_job() -> None:
-    """Nothing runs on the lost one; another runner ends what it left."""
+    """Nothing runs on the lost one; another runner ends what it left, and the check that waits."""
     simulation = _simulation("runner lost/sim")
-    assert _roles(simulation)[-1] == "cleanup-job" and simulation.scene.ended_by == {"cleanup-job": 1}
+    assert _roles(simulation)[-2:] == ["cleanup-job", "second-report"]
+    assert simulation.scene.ended_by == {"cleanup-job": 1}
+    assert [each.conclusion for each in simulation.scene.github.checks.values()] == ["cancelled"]
+
+
+def test_no_copy_of_a_check_is_left_pending() -> None:
+    """A check that was made twice, and of which the lost job ended one, ends with the second report (seed 21, world 1124)."""
+    post, patch = (BY_NAME[f"github.{verb}"].number for verb in ("post", "patch"))
+    aims = (Aim(post, 1, Fate.DUPLICATE), Aim(patch, 1, Fate.CRASH_AFTER))
+    checks = _simulation(aims=aims).scene.github.checks.values()
+    assert len(checks) == 2 and None not in {each.conclusion for each in checks}
 
 
 def test_a_kept_machine_outlives_its_job_and_then_ends() -> None:

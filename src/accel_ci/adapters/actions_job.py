@@ -24,7 +24,8 @@ class ActionsJob:
     """Talks to the runner by workflow commands on one stream (it reads two out of order) and by its two files.
 
     While remote output is streamed the runner obeys no commands: they are stopped under a random token that was masked
-    first, and resumed just before our next command. Without a file, outputs or summary go nowhere.
+    first, and resumed just before our next command. Without a file, outputs or summary go nowhere. `outside`: in a
+    container, the directory that we see and the one that it is to the runner's other steps.
     """
 
     def __init__(
@@ -36,6 +37,7 @@ class ActionsJob:
         clock: Clock,
         entropy: Entropy,
         debug: bool = False,
+        outside: tuple[str, str] = ("", ""),
     ) -> None:
         if isinstance(out, io.TextIOWrapper):
             out.reconfigure(encoding="utf-8", errors="replace", newline="\n")  # what the runner reads
@@ -45,6 +47,7 @@ class ActionsJob:
         self._clock = clock
         self._entropy = entropy
         self._debug = debug
+        self._inside, self._outside = outside
         self._stopped_by = ""
         self._depth = 0
         self._annotations: Counter[str] = Counter()
@@ -110,7 +113,9 @@ class ActionsJob:
             self._command("add-mask", secret)
 
     def output(self, name: str, value: str) -> None:
-        """An output of the step, in the file that the runner reads after it."""
+        """An output of the step, in the file that the runner reads after it; a path as the steps outside know it."""
+        if self._inside and value.startswith(f"{self._inside}/"):
+            value = self._outside + value.removeprefix(self._inside)
         if self._output_file:
             with open(self._output_file, "ab") as file:
                 file.write(output.heredoc(name, value, self._entropy.token()).encode("utf-8", "replace"))

@@ -87,21 +87,6 @@ class EveryBackend:
             raise closed[0]
         return found
 
-    def _all(self, look: Callable[[Machines], list[Machine]]) -> list[Machine]:
-        """What all backends show. One that we may not look into is passed over: who may not list could not lease either.
-
-        AccessError when that is so for all of them.
-        """
-        found, denied = list[Machine](), list[errors.AccessError]()
-        for backend in self._backends.values():
-            try:
-                found += look(backend)
-            except errors.AccessError as error:
-                denied.append(error)
-        if denied and len(denied) == len(self._backends):
-            raise denied[0]
-        return found
-
     def _of(self, handle: str) -> Machines:
         scheme = handle.partition("://")[0]
         if scheme not in self._backends:

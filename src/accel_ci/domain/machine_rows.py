@@ -1,7 +1,8 @@
 """What Compute Engine has, and nothing else: change facts here. Prices are dated estimates; None is unknown, never a guess.
 
 Machine types: docs.cloud.google.com/compute/docs/gpus and /tpu. Zones and prices: SkyPilot's catalogue v8 (gcp/vms.csv at
-8427bbf). Its on-demand prices below its own spot prices, or at the level of a three-year commitment, are left out.
+8427bbf). Its on-demand prices below its own spot prices, or at the level of a three-year commitment, are left out; prices
+of the hosts of n1, a3-megagpu, a3-ultragpu and a4 were not found. tools/refresh_catalogue.py rewrites PLACES.
 """
 
 from __future__ import annotations
@@ -29,7 +30,8 @@ class Price(NamedTuple):
     vcpu_spot: float | None
 
 
-DATE = "2026-08"
+DATE = "2026-08"  # of the prices
+ZONES_DATE = "2026-08"
 SOURCE = "SkyPilot catalog v8, gcp/vms.csv at 8427bbf"
 
 # What users order: the family and how many chips. The smallest machine type that has them.
@@ -106,7 +108,7 @@ PLACES = {
         Price("asia-southeast1", "abc", 0.69092, 0.2253, 0.045274, 0.01712),
         Price("me-central2", "ac", 0.89606, 0.4328, 0.058717, 0.024298),
     ),
-    "t4": (  # the host's price was not found
+    "t4": (
         Price("us-central1", "abcf", 0.35, 0.175, None, None),
         Price("us-east1", "cd", None, None, None, None),
         Price("us-west1", "ab", None, None, None, None),
@@ -174,7 +176,7 @@ PLACES = {
         Price("asia-southeast1", "bc", None, 2.7674, 0.05611, 0.012195),
         Price("australia-southeast1", "c", None, 2.7883, 0.056851, 0.011428),
     ),
-    "h100-mega": (  # the catalogue has the eight GPUs; the host's price was not found
+    "h100-mega": (
         Price("us-central1", "abc", 10.344276, 3.0096, None, None),
         Price("us-east4", "abc", 10.34428, 1.8619, None, None),
         Price("us-west1", "ab", 10.344276, 3.0096, None, None),

@@ -19,7 +19,12 @@ IMAGE = "container/action.yml"
 IN_PLACE = ("action.yml", IMAGE)
 WORKFLOW = ".github/workflows/test.yml"
 INTERNAL = "../internal/"
-FROM_CONTEXTS = {"token": "github.token", "matrix": "toJSON(matrix)", "strategy": "toJSON(strategy)"}
+FROM_CONTEXTS = {
+    "token": "github.token",
+    "matrix": "toJSON(matrix)",
+    "strategy": "toJSON(strategy)",
+    "temp": "toJSON(runner.temp)",
+}
 FILLED_IN = "Filled in by GitHub; leave it out."
 # `$/` is the very commit that the user pinned; GitHub Enterprise Server, runners before 2.336.0 and act do not know it.
 SELF, NAMED = "uses: $/", ("uses: org/accel-ci/", "@v1 # zizmor: ignore[unpinned-uses] our own release")

@@ -58,13 +58,14 @@ class Order:
 
 @dataclass(slots=True)
 class _Place:
-    """Where the walk is: the key of the try, and the candidate that was asked; None before the first.
+    """Where the walk is: the key of the try, the candidate that was asked (None before the first), and what it gave.
 
     `passed`: the time of one wait was used already.
     """
 
     key: RunKey
     candidate: Candidate | None = None
+    handle: str = ""
     passed: bool = False
 
 
@@ -88,14 +89,14 @@ def _walk(world: World, place: _Place, order: Order, watch: Watch) -> Leased:
     candidates = _resumed(world, place.key, watch.tried, candidates)
     while True:
         candidate, candidates = candidates[0], candidates[1:]
-        place.candidate, key, started_at = candidate, place.key, world.clock.now()
+        place.candidate, place.handle, key, started_at = candidate, "", place.key, world.clock.now()
         try:
             leased = _try(world, place, order, candidate=candidate, watch=watch)
         except errors.AccelError as error:
             watch.tell(_told(world, key, candidate, started_at=started_at, error=error))
             if isinstance(error, errors.CancelledError):
                 raise
-            release.by_key(world, key, zones=(candidate.zone,), limit_s=VERIFY_LIMIT_S)
+            _end(world, key, zone=candidate.zone)
             candidates = capacity.remaining(candidates, failed=candidate, error=error)
             candidates = candidates or capacity.replacement(error, failed=candidate, tried=key.try_)
             if not candidates:
@@ -112,7 +113,7 @@ def _resumed(world: World, key: RunKey, tried: Sequence[Try], candidates: Sequen
     """Where a walk goes on that a crash broke off: what its last try left is ended first, as ever."""
     if not tried:
         return candidates
-    release.by_key(world, replace(key, try_=len(tried)), zones=(tried[-1].zone,), limit_s=VERIFY_LIMIT_S)
+    _end(world, replace(key, try_=len(tried)), zone=tried[-1].zone)
     left = capacity.resumed(candidates, tried)
     if not left:
         raise errors.NoCapacityError("every place was tried before the client crashed", what_to_do="run it again")
@@ -124,6 +125,7 @@ def _try(world: World, place: _Place, order: Order, *, candidate: Candidate, wat
     lease, requested_at = _lease(world, place.key, order, now=now)
     world.job.status(f"asking for {order.spec.accelerator} in {candidate}")
     creation = _begin(world, order.spec, lease, candidate=candidate)
+    place.handle = creation.handle
     _pass_by(place, watch)
     try:
         ready = _wait(world, creation, candidate=candidate, deadline=now + order.spec.boot_limit_s)
@@ -146,7 +148,7 @@ def _lease(world: World, key: RunKey, order: Order, *, now: float) -> tuple[Leas
 
     BootError when that lease is over: a second machine of the name could be taken for the first, and swept.
     """
-    place = _lease_place(key)
+    place = records.lease_place(key.slot, key.name)
     known = world.files.read(place)
     expiry, _, nonce = known.decode().partition(" ") if known else (now + order.ttl_s, "", world.entropy.token()[:16])
     expires_at = int(expiry)
@@ -156,10 +158,6 @@ def _lease(world: World, key: RunKey, order: Order, *, now: float) -> tuple[Leas
     # What a crashed client asked for has cost money since it asked, not since we came.
     lease = Lease(key=key, expires_at=expires_at, nonce=nonce, scope=order.scope)
     return lease, expires_at - order.ttl_s if known else now
-
-
-def _lease_place(key: RunKey) -> str:
-    return records.place(key.slot, f"lease-{key.name}")
 
 
 def _show_console(world: World, handle: str) -> None:
@@ -209,13 +207,22 @@ def _polled(world: World, creation: Creation) -> Creation:
         return creation
 
 
+def _end(world: World, key: RunKey, *, zone: str) -> None:
+    """End what the try left, but no machine of another job that has the same key by mistake."""
+    found = release.found(world, key, zones=(zone,), limit_s=VERIFY_LIMIT_S)
+    ours = [machine.handle for machine in found if not records.foreign(world.files, machine)]
+    release.verified(world, ours, limit_s=VERIFY_LIMIT_S)
+
+
 def _abandon(world: World, place: _Place) -> None:
     """Ask for the end of what the try made. A cancelled job has seconds: cleanup verifies.
 
     A creation in flight may land after the first look, so that we look until we found it, or have no time left.
     """
-    if place.candidate is None or world.files.read(_lease_place(place.key)) is None:
+    if place.candidate is None or world.files.read(records.lease_place(place.key.slot, place.key.name)) is None:
         return  # nothing was asked for
+    if place.handle and release.send(world, place.handle):
+        return
     deadline = world.clock.now() + ABANDON_S
     for pause in release.pauses():
         sent = [release.send(world, each.handle) for each in _seen(world, place.key, place.candidate)]
@@ -229,7 +236,8 @@ def _abandon(world: World, place: _Place) -> None:
 
 def _seen(world: World, key: RunKey, candidate: Candidate) -> list[Machine]:
     try:
-        return world.machines.find(key, (candidate.zone,))
+        found = world.machines.find(key, (candidate.zone,))
+        return [machine for machine in found if not records.foreign(world.files, machine)]
     except errors.CloudError as unknown:
         world.job.log(f"could not look up {key.name}: {unknown}")
         return []

@@ -58,9 +58,10 @@ def _shown(world: World, what: str, show: Callable[[], Answer]) -> Answer | None
 
 
 def concluded(github: GitHub, *, sha: str, run_id: int, attempt: int, name: str) -> bool:
-    """True when a job of this attempt has ended the commit's check already."""
-    own = check.external_id(run_id, attempt)
-    return any(each.external_id == own and each.conclusion is not None for each in github.checks(sha, name))
+    """True when a job of this attempt has ended the commit's check already, and every copy that a doubled request left."""
+    mark = check.external_id(run_id, attempt)
+    own = [each.conclusion for each in github.checks(sha, name) if each.external_id == mark]
+    return bool(own) and None not in own
 
 
 def _comment(

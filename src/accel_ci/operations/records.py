@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterable
+
 from pydantic import TypeAdapter
 
 from accel_ci.domain import errors
@@ -46,6 +49,19 @@ def slots(files: Files) -> list[str]:
     return ["" if slot == "main" else slot for slot in ends if "/" not in slot]
 
 
+def same_secrets(files: Files, slot: str, names: Iterable[str]) -> None:
+    """Whoever goes on with the slot's run must know what it was begun with, or its output would show what was hidden."""
+    place_, known = place(slot, "secrets.json"), set(names)
+    begun: list[str] = json.loads(files.read(place_) or b"[]")
+    if lacking := sorted(set(begun) - known):
+        raise errors.ConfigurationError(
+            f"the run was begun with secrets that are not given now: {', '.join(lacking)}",
+            what_to_do="give the same ones, so that they can be hidden in what comes",
+        )
+    if known:
+        files.write(place_, json.dumps(sorted(known)).encode())
+
+
 def save_machine(files: Files, slot: str, machine: Machine) -> None:
     """Keep the leased machine, with the addresses and host keys of its workers, for the steps that follow."""
     files.write(place(slot, "machine.json"), _MACHINE.dump_json(machine))
@@ -59,3 +75,16 @@ def load_machine(files: Files, slot: str) -> Machine:
             "there is no leased machine to work on", what_to_do="look at the provision step: it did not get one"
         )
     return _MACHINE.validate_json(content)
+
+
+def lease_place(slot: str, name: str) -> str:
+    """The name of the document that holds the expiry and the nonce of the machine that was asked for by this name."""
+    return place(slot, f"lease-{name}")
+
+
+def foreign(files: Files, machine: Machine) -> bool:
+    """True when this job asked for a machine of that name, and the machine was asked for by somebody else."""
+    ends = f"/lease-{machine.name}"
+    asked = [files.read(name) or b"" for name in files.names("") if name.endswith(ends)]
+    nonces = [text.decode().partition(" ")[2] for text in asked]
+    return bool(nonces) and machine.labels.get("accel-ci-nonce", nonces[0]) not in nonces

@@ -15,15 +15,6 @@ RESEND_S = 10.0
 LONGEST_PAUSE_S = 2.0
 
 
-def by_key(world: World, key: RunKey, *, zones: Sequence[str], limit_s: float) -> None:
-    """Release whatever bears this key in these zones and wait until it is gone.
-
-    CleanupUnverifiedError when something may still live after `limit_s` seconds.
-    """
-    machines = found(world, key, zones=zones, limit_s=limit_s)
-    verified(world, [machine.handle for machine in machines], limit_s=limit_s)
-
-
 def found(world: World, key: RunKey, *, zones: Sequence[str], limit_s: float) -> list[Machine]:
     """The machines of this very key, asked for again while the cloud does not answer."""
     deadline = world.clock.now() + limit_s

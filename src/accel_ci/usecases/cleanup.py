@@ -81,7 +81,7 @@ def _add(world: World, doomed: _Doomed, owner: Owner, look: Callable[[], list[Ma
         return
     known = {machine.handle for machine in doomed.machines} | doomed.kept
     for machine in machines:
-        if machine.handle in known or not _in_scope(owner, machine):
+        if machine.handle in known or not _in_scope(owner, machine) or records.foreign(world.files, machine):
             continue
         if lease.kept(machine.labels, now=world.clock.now()):
             doomed.kept.add(machine.handle)

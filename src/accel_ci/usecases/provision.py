@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from accel_ci.domain import errors, verdict
 from accel_ci.domain.record import MachineFacts, RunRecord, Try
 from accel_ci.domain.runkey import RunKey

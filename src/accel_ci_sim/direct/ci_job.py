@@ -179,6 +179,7 @@ class CiJob:
     def _lose(self) -> None:
         """GitHub hears nothing of the runner any more. A zombie goes on all the same."""
         if not self._over:
+            self._run.given_up = True
             self._scene.timeline.tell(self._run.name, "GitHub gives the runner up")
             if not self._plan.mishaps.zombie:
                 self._runner.lose()

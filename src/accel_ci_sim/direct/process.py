@@ -114,7 +114,6 @@ class Process:
     def fate(self, site: Site) -> Fate:
         """What becomes of the present call of this process."""
         scene = self.scene
-        scene.called[self.role, site.number] += 1
         fate = scene.faults.fate(site.number, site.fates, role=self.role)
         if fate is not Fate.NONE:
             self.met += 1

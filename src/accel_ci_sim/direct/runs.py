@@ -27,6 +27,7 @@ class Run:
         self.living = True  # a zombie lives on after its job is over
         self.reported: set[str] = set()  # slots
         self.forced = False  # force-cancelled
+        self.given_up = False  # GitHub took its runner for lost
         self._recorded = recorded
 
     @property

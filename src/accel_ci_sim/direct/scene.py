@@ -24,7 +24,7 @@ from accel_ci_sim.world.tpu_sky import TpuSky
 class Scene:
     """`down`: what does not answer now. `calls`, `fated`: how often each site was called, and met which fate.
 
-    `called`: the same by role. `ended_by`: how many machines each role asked to end first. `reporting`: reports under way.
+    `ended_by`: how many machines each role asked to end first. `reporting`: processes that may be writing to GitHub.
     """
 
     dice: Dice
@@ -41,7 +41,6 @@ class Scene:
     completed: dict[tuple[int, int], float] = field(default_factory=dict)  # workflow -> when it was over
     down: set[str] = field(default_factory=set)
     calls: list[int] = field(default_factory=lambda: [0] * len(sites.SITES))
-    called: Counter[tuple[str, int]] = field(default_factory=Counter)
     fated: Counter[tuple[int, Fate]] = field(default_factory=Counter)
     ended_by: Counter[str] = field(default_factory=Counter)
     violations: list[Violation] = field(default_factory=list)

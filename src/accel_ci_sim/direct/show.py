@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from accel_ci_sim.direct import sites
 from accel_ci_sim.direct.ablation import Promise
+from accel_ci_sim.direct.rules import RULES
 from accel_ci_sim.direct.tally import Found, Tally
 from accel_ci_sim.world.faults import FATES, Aim
 
@@ -31,7 +32,7 @@ def summary(tally: Tally, *, rate: float, seconds: float) -> str:
             f"faults:     {sum(fates.values()):,} ({', '.join(f'{fate.value} {n:,}' for fate, n in fates.items())})",
             f"verdicts:   {', '.join(f'{verdict} {n:,}' for verdict, n in verdicts)}",
             f"trace:      {hexadecimal(tally.trace)}",
-            f"violations: {len(tally.found):,}",
+            f"violations: {len(tally.found):,} of {len(RULES)} rules",
         )
     )
 

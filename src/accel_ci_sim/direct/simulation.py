@@ -138,7 +138,6 @@ class Simulation:
             processes=scene.processes,
             machines=len(scene.cloud.machines),
             calls=Counter({number: scene.calls[number] for number in called}),
-            called=scene.called,
             fated=scene.fated,
             verdicts=Counter(str(verdict) for run in scene.runs.values() for verdict in run.verdicts.values()),
             ended_by=scene.ended_by,

@@ -35,10 +35,9 @@ class Found:
 
 @dataclass(slots=True)
 class Tally:
-    """Figures that add up. `called`: calls by role and site. `ended_by`: machines that each role asked to end first.
+    """Figures that add up. `ended_by`: machines by who asked to end them first; `left`: that live for ever; `taken`: by
 
-    `left`: machines that live for ever. `callers` are some worlds in which a site was called; `trace` stands for all
-    that happened.
+    the cloud's own limit. `callers` are some worlds in which a site was called; `trace` stands for all that happened.
     """
 
     worlds: int = 0
@@ -48,10 +47,9 @@ class Tally:
     calls: Counter[int] = field(default_factory=Counter)
     fated: Counter[tuple[int, Fate]] = field(default_factory=Counter)
     verdicts: Counter[str] = field(default_factory=Counter)
-    called: Counter[tuple[str, int]] = field(default_factory=Counter)
     ended_by: Counter[str] = field(default_factory=Counter)
     left: int = 0
-    taken: int = 0  # machines that reached the cloud's own limit
+    taken: int = 0
     leaking: int = 0  # worlds with any of these
     callers: dict[int, list[int]] = field(default_factory=dict)
     found: list[Found] = field(default_factory=list)
@@ -66,7 +64,6 @@ class Tally:
         self.calls.update(other.calls)
         self.fated.update(other.fated)
         self.verdicts.update(other.verdicts)
-        self.called.update(other.called)
         self.ended_by.update(other.ended_by)
         self.left += other.left
         self.leaking += other.leaking

@@ -160,8 +160,8 @@ class Workflows:
 
         def body(world: World) -> bool:
             assert world.github is not None
-            where = {"run_id": context.run_id, "attempt": context.attempt, "name": check.NAME}
-            if publish.concluded(world.github, sha=run.sha, **where):
+            run_id, attempt = run.workflow
+            if publish.concluded(world.github, sha=run.sha, run_id=run_id, attempt=attempt, name=check.NAME):
                 return False
             record = plans.nothing(context, run.grant, slot="", now=world.clock.now())
             report.report(world, record, publication=Publication(workflow=context.workflow))

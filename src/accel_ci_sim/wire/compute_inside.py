@@ -30,6 +30,7 @@ class Insides:
                 metadata=lambda: self.metadata(instance),
                 tree=lambda: self.tree(instance),
                 programs=lambda: programs.of(instance),
+                devices=lambda: programs.devices(instance),
                 power=lambda what: self._power(instance, what),
                 tells=lambda: compute_instance.is_true(self.metadata(instance), ATTRIBUTES),
             )

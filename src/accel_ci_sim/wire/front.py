@@ -114,7 +114,7 @@ class Front:
             case "GET", "machines":
                 nodes = [ledger.of_node(node) for node in self._tpu.life.ledger]
                 instances = [ledger.of_instance(instance) for instance in self._compute.life.ledger]
-                return Answer(200, {"machines": [*nodes, *instances]})
+                return Answer(200, {"machines": sorted([*nodes, *instances], key=lambda each: each["created_at"])})
         return Answer(404, {"error": "there are /sim/knobs (GET, PATCH, PUT) and /sim/machines (GET)"})
 
     def _turn(self, request: Request) -> Answer:

@@ -17,6 +17,10 @@ def _nothing() -> Mapping[str, str]:
     return {}
 
 
+def _none() -> tuple[str, ...]:
+    return ()
+
+
 def _ignore(what: str) -> None:
     """A machine without a switch."""
 
@@ -26,6 +30,7 @@ class Guest:
     """One host from inside. `metadata` is what it was given, `tree` all that its metadata server knows, as they are now.
 
     `tells`: it may write guest attributes. `programs` are scripts that it has before those of the computer, by name.
+    `devices` are what it has below /dev, for those who look where ACCEL_CI_DEV says.
     `power` is told `off` or `reboot` when the machine does that by itself.
     """
 
@@ -35,4 +40,5 @@ class Guest:
     tree: Callable[[], Mapping[str, Any]]
     tells: Callable[[], bool] = _always
     programs: Callable[[], Mapping[str, str]] = _nothing
+    devices: Callable[[], tuple[str, ...]] = _none
     power: Callable[[str], None] = _ignore

@@ -52,6 +52,10 @@ class Machine:
         (self._directory / "curl" / ".curlrc").write_text(f'connect-to = "{METADATA}:80:{host}"\n')
         self._host = host
         self._write_programs()
+        for name in self._guest.devices():
+            device = self._directory / "dev" / name
+            device.parent.mkdir(parents=True, exist_ok=True)
+            device.touch()
         self._sshd = SshServer(self)
         await self._sshd.listen(address, computer.port, keys=self._keys)
         self._tell_host_keys()
@@ -85,6 +89,7 @@ class Machine:
             "TMPDIR": str(self._directory / "tmp"),
             "GCE_METADATA_HOST": self._host,
             "CURL_HOME": str(self._directory / "curl"),
+            "ACCEL_CI_DEV": str(self._directory / "dev"),
             processes.MARK: str(self._directory),
         }
 

@@ -104,6 +104,14 @@ def of(instance: Instance) -> Mapping[str, str]:
     return found
 
 
+def devices(instance: Instance) -> tuple[str, ...]:
+    """What the image's TPU driver shows below /dev: a VFIO group for each chip."""
+    chips = sum(
+        count for name, count in instance.accelerators.items() if not compute_catalogue.ACCELERATORS[name].is_gpu
+    )
+    return tuple(f"vfio/{number}" for number in range(chips))
+
+
 def _filled(script: str, values: Mapping[str, str]) -> str:
     for name, value in values.items():
         script = script.replace(f"@{name}@", shlex.quote(value))

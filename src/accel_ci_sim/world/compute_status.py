@@ -77,11 +77,6 @@ def is_protected(path: str) -> RefusedError:
     )
 
 
-def forbidden(permission: str, path: str) -> RefusedError:
-    """403: the credentials may not do this there."""
-    return _refused(Code.PERMISSION_DENIED, "forbidden", f"Required '{permission}' permission for '{path}'")
-
-
 def closed_zone(project: str, zone: str) -> RefusedError:
     """403: a policy keeps the project out of the zone."""
     message = f"Permission denied on 'locations/{zone}' (or it may not exist)."

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
-from accel_ci_sim.world import dice, tpu_knobs, tpu_status
+from accel_ci_sim.world import tpu_status
+from accel_ci_sim.world.dice import Dice
+from accel_ci_sim.world.luck import Luck
 from accel_ci_sim.world.tpu_catalogue import Kind
-from accel_ci_sim.world.tpu_knobs import Knobs, Range
+from accel_ci_sim.world.tpu_knobs import Knobs
 from accel_ci_sim.world.tpu_node import Node, NodeState
 from accel_ci_sim.world.tpu_status import Status
 
@@ -46,8 +48,8 @@ class NodeLife:
     """
 
     def __init__(self, time: Time, hosts: Hosts, knobs: Knobs) -> None:
-        self.knobs = knobs
-        self.dice = dice.of(knobs.seed, 0, "tpu")
+        self.luck = Luck(knobs, "tpu")
+        self.draw, self.chance, self.scarce = self.luck.draw, self.luck.chance, self.luck.scarce
         self.nodes: dict[str, Node] = {}
         self.ledger: list[Node] = []
         self.on_land: Callable[[Node], None] = lambda node: None
@@ -64,26 +66,22 @@ class NodeLife:
         """Seconds since 1970."""
         return self._time.now
 
+    @property
+    def knobs(self) -> Knobs:
+        """As they are turned now."""
+        return self.luck.knobs
+
+    @property
+    def dice(self) -> Dice:
+        """What decides when the knobs leave a choice."""
+        return self.luck.dice
+
     def turn_knobs(self, knobs: Knobs) -> None:
         """Go on with these; nodes that are READY learn about new preemptions and maintenance."""
-        if knobs.seed != self.knobs.seed:
-            self.dice = dice.of(knobs.seed, 0, "tpu")
-        self.knobs = knobs
+        self.luck.turn(knobs)
         self._edition += 1
         for node in list(self.nodes.values()):
             self._watch(node)
-
-    def draw(self, given: Range) -> float:
-        """Seconds out of the range."""
-        return tpu_knobs.seconds(self.dice, given)
-
-    def chance(self, probability: float) -> bool:
-        """True with that probability."""
-        return dice.chance(self.dice, probability)
-
-    def scarce(self, zone: str) -> bool:
-        """True when the zone has none left, this time."""
-        return self.chance(self.knobs.stockout_chance(zone))
 
     def event(self) -> str:
         """An id as messages of the API bear one."""
