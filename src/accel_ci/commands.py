@@ -140,9 +140,19 @@ def _places(world: World, slot: str) -> dict[str, str]:
 def cleanup_(call: Call) -> int:
     """End machines and prove it."""
     inputs, here = parsing.parse(CleanupInputs, call.given), wiring.continued(call.environ)
+    _tell_unseen(call, here, inputs, loud=inputs.mode == "sweep")
     with wiring.world(call.environ, here, backend=inputs.backend, cloud=_cloud(inputs), talk=call.job) as world:
         call.tell(outputs.cleanup(_ended(world, here, inputs)))
     return 0
+
+
+def _tell_unseen(call: Call, here: Context, inputs: CleanupInputs | ListInputs, *, loud: bool = False) -> None:
+    """Say which clouds are not looked into: "no machine" must not be read as the proof of more than was seen."""
+    left_out = wiring.unseen(call.environ, here, backend=inputs.backend, cloud=_cloud(inputs))
+    if left_out:
+        text = f"not looked through, for nothing here signs in there: {', '.join(left_out)}"
+        # A sweeper that sees no cloud would be green for ever.
+        call.job.warning(inputs.verb, text) if loud else call.job.log(text)
 
 
 def _ended(world: World, here: Context, inputs: CleanupInputs) -> CleanupFacts:
@@ -239,6 +249,11 @@ def attach_(call: Call) -> int:
     """Go on with a run whose client is gone."""
     wanted = parsing.parse(models.AttachInputs, call.given)
     here, given = wiring.recalled(call.environ, wanted.name)
+    if "run" not in given:  # what `provision` was given is kept in the same place
+        raise errors.ConfigurationError(
+            f"{here.key().name} is only a lease, and no run to go on with",
+            what_to_do="go on with `accel-ci run-remote`, or end it with `accel-ci cleanup`",
+        )
     inputs = parsing.parse(RunInputs, given)
     with wiring.world(
         call.environ, here, backend=inputs.backend, accelerator=inputs.accelerator, talk=call.job
@@ -277,6 +292,7 @@ def _last(call: Call) -> str:
 def list_(call: Call) -> int:
     """Name the machines of this repository that exist now."""
     inputs, here = parsing.parse(models.ListInputs, call.given), wiring.continued(call.environ)
+    _tell_unseen(call, here, inputs)
     with wiring.world(call.environ, here, backend=inputs.backend, cloud=_cloud(inputs), talk=call.job) as world:
         machines = world.machines.list_owned(Owner(repository_id=here.repository_id))
         call.job.stream("".join(f"{line}\n" for line in terminal.machines(machines, now=world.clock.now())))

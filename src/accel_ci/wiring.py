@@ -156,6 +156,12 @@ def world(
         )
 
 
+def unseen(environ: Mapping[str, str], here: Context, *, backend: str, cloud: Cloud) -> list[str]:
+    """The backends that a look for machines leaves out, when `backend` is `auto` and nothing was leased here."""
+    known = _leased_from(place(environ).files(here.key().name), "") if backend == "auto" else backend
+    return registry.unreachable(_site(environ, here, cloud=cloud)) if known == registry.EVERY else []
+
+
 @contextmanager
 def doors(environ: Mapping[str, str], here: Context, machine: Machine) -> Iterator[tuple[Machines, SupervisedRemote]]:
     """The backend of a machine that the run leased, and the way to its workers."""
@@ -259,7 +265,8 @@ def leased(environ: Mapping[str, str], wanted: str, *, slot: str) -> tuple[Conte
             return recalled(environ, run)[0], files, each
     names = [records.load_machine(files, each).handle for files, _, each in known[:SHOWN]]
     raise errors.ConfigurationError(
-        f"no machine {wanted!r} was leased from here", what_to_do=f"the last ones were: {', '.join(names) or 'none'}"
+        f"no machine {wanted!r} was leased from here",
+        what_to_do=f"the last ones were: {', '.join(names)}" if names else "use it where the machine was leased",
     )
 
 

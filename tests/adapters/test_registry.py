@@ -13,7 +13,7 @@ from accel_ci.adapters.local import LocalMachines
 from accel_ci.adapters.registry import BACKENDS, Site
 from accel_ci.adapters.tpu import TpuMachines
 from accel_ci.domain import lease
-from accel_ci.domain.errors import AccessError, ConfigurationError, TransientError
+from accel_ci.domain.errors import AccessError, ConfigurationError
 from accel_ci.domain.lease import Lease, Owner
 from accel_ci.domain.machine import Creation, Machine, MachineSpec
 from accel_ci.domain.runkey import RunKey
@@ -192,20 +192,3 @@ def test_a_closed_cloud_is_no_obstacle_to_the_others(tmp_path: Path) -> None:
     assert EveryBackend({"a": closed, "b": opened, "local": local}).list_owned(lease.of_run(KEY)) == []
     with pytest.raises(AccessError):
         EveryBackend({"a": closed, "local": local}).list_owned(lease.of_run(KEY))
-
-
-def test_a_backend_that_may_not_be_looked_into_hides_no_other(
-    two: tuple[EveryBackend, FakeMachines, LocalMachines],
-) -> None:
-    """Who may not list a cloud could not lease there: the others' machines are found, and only silence of all is told."""
-    both, fake, _ = two
-    owner = Owner(repository_id=KEY.repository_id)
-    listed = both.list_owned(owner)
-    fake.fail("list_owned", AccessError("the API is not enabled"))
-    assert both.list_owned(owner) == [machine for machine in listed if machine.backend == "local"]
-    fake.fail("list_owned", AccessError("the API is not enabled"))
-    with pytest.raises(AccessError):
-        EveryBackend({"fake": fake}).list_owned(owner)
-    fake.fail("list_owned", TransientError("503"))
-    with pytest.raises(TransientError):
-        both.list_owned(owner)

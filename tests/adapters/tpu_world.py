@@ -58,7 +58,7 @@ class TpuWorld:
 @pytest.fixture
 def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[TpuWorld]:
     """An empty cloud. Repeated reads do not pause."""
-    monkeypatch.setattr("accel_ci.adapters.tpu_api.PAUSE_S", 0.001)
+    monkeypatch.setattr("accel_ci.adapters.google_calls.PAUSE_S", 0.001)
     (tmp_path / "token").write_text("a-token\n")
     with TpuServer.opened() as server:
         environment = server.environment(str(tmp_path / "token"))

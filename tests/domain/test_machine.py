@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+
 from accel_ci.domain import machine as machines
 from accel_ci.domain.machine import Candidate, Machine, State, Worker
 
@@ -49,3 +51,22 @@ def test_workers_and_candidates_have_readable_names() -> None:
     assert SLICE.workers[2].name == "w2"
     assert str(Candidate(zone="z", spot=True)) == "z spot"
     assert str(Candidate(zone="z", spot=False)) == "z on-demand"
+
+
+@pytest.mark.parametrize(
+    ("handle", "accelerator", "device"),
+    [
+        ("tpu://p/z/n", "v6e-1", "TPU"),
+        ("gce://p/z/n", "v6e-1", "TPU"),
+        ("gce://p/z/n", "ct6e-standard-8t", "TPU"),
+        ("gce://p/z/n", "l4-1", None),
+        ("gce://p/z/n", "e2-standard-4", None),
+    ],
+)
+def test_who_has_a_tpu_is_told_so(handle: str, accelerator: str, device: str | None) -> None:
+    """PyTorch/XLA looks for a TPU on whichever backend it is, and nowhere else."""
+    worker = Worker(index=0, address="a")
+    found = Machine(
+        handle=handle, name="n", zone="z", accelerator=accelerator, spot=True, state=State.READY, workers=(worker,)
+    )
+    assert machines.distributed_environment(found, worker).get("PJRT_DEVICE") == device

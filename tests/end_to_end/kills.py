@@ -30,6 +30,7 @@ from accel_ci.ports.clock import Clock
 from accel_ci.usecases import cleanup
 from tests import judges
 from tests.end_to_end.runner import ROOT, git
+from tests.fakes.job import FakeJob
 from tests.servers.simulator import SimulatorProcess
 
 INTERRUPTED_S, TERMINATED_S = 7.5, 2.5
@@ -144,9 +145,9 @@ class Job:
         script = self._temp / f"{verb}.sh"
         script.write_text(main["run"])
         more = {"ACCEL_CI_INPUTS": json.dumps(given), "ACCEL_CI_JOB_STATUS": status}
-        log = (self._home / "log").open("ab")
         command = ["bash", "--noprofile", "--norc", "-e", "-o", "pipefail", str(script)]
-        return subprocess.Popen(command, env=self.environ | more, cwd=self._temp, stdout=log, stderr=log)
+        with (self._home / "log").open("ab") as log:
+            return subprocess.Popen(command, env=self.environ | more, cwd=self._temp, stdout=log, stderr=log)
 
     def post(self) -> None:
         """The post step of the nested action."""
@@ -157,11 +158,9 @@ class Job:
 
     def sweep_later(self, seconds: float) -> None:
         """The sweeper, so many seconds from now."""
-        with (self._home / "log").open("a") as log, contextlib.redirect_stdout(log):
-            talk = wiring.job(self.environ)
-            with wiring.world(self.environ, wiring.here(self.environ), talk=talk) as world:
-                later = replace(world, clock=_Later(world.clock, seconds))
-                cleanup.sweep(later, 4711, grace_s=GRACE_S)
+        here = wiring.here(self.environ)
+        with wiring.world(self.environ, here, talk=FakeJob()) as world:
+            cleanup.sweep(replace(world, clock=_Later(world.clock, seconds)), 4711, grace_s=GRACE_S)
 
     def log(self) -> str:
         """What all its steps said."""

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from accel_ci.domain.verdict import Verdict
+from accel_ci.render import summary
 from accel_ci_sim.wire import github_shapes
 from tests.contracts import github_worlds
 from tests.contracts.github_worlds import Wired
@@ -103,6 +104,37 @@ def test_a_preempted_machine_is_the_clouds_doing(terminal: Terminal, cloud: Simu
     assert _left(cloud) == []
 
 
+def test_one_walk_over_both_backends(terminal: Terminal, cloud: SimulatorProcess) -> None:
+    """A full zone is full for both: Compute Engine's place, the TPU API's, then Compute Engine's in the dearer zone."""
+    cloud.turn(stockout={"us-central1-b": 1.0})
+    zones = ("--zones", "us-central1-b,us-east5-b")
+    done = terminal(
+        "run", "--accelerator", "v6e-1", *zones, "--", 'echo "on $PJRT_DEVICE"', timeout=120, **cloud.exports
+    )
+    record = terminal.record()
+    assert (done.returncode, record.verdict) == (0, Verdict.PASSED), done.stdout + done.stderr
+    assert [(each.backend, each.zone, each.outcome) for each in record.tries] == [
+        ("gce", "us-central1-b", "no-capacity"),
+        ("tpu", "us-central1-b", "no-capacity"),
+        ("gce", "us-east5-b", "ready"),
+    ]
+    assert "on TPU" in done.stdout and "by tpu" in summary.render(record)
+    assert record.cleanup is not None and record.cleanup.left == [] and _left(cloud) == []
+
+
+def test_bad_weather_leaves_nothing(terminal: Terminal, cloud: SimulatorProcess) -> None:
+    """Errors, lost replies, deletions refused while a machine is made, lagging lists: one machine, one verdict, none left."""
+    cloud.turn(
+        seed=7, boot_s=1.0, delete_s=0.5, error_rate=0.15, lost_reply_rate=0.15, not_ready=0.5, list_lag_s=1.0,
+        stockout={"us-central1-a": 1.0}, lands_anyway=1.0,
+    )  # fmt: skip
+    done = terminal(*L4, "--", "true", timeout=120, **cloud.exports)
+    record = terminal.record()
+    cloud.turn()
+    assert (done.returncode, record.verdict) == (0, Verdict.PASSED), done.stdout + done.stderr
+    assert record.cleanup is not None and record.cleanup.left == [] and _left(cloud) == []
+
+
 def test_mistakes_are_told_before_any_call(terminal: Terminal, cloud: SimulatorProcess) -> None:
     """A count, a zone or an option that cannot be is exit code 2, with the ones that can; nothing was asked for."""
     before = cloud.log()
@@ -141,6 +173,8 @@ def _jobs() -> dict[str, Any]:
         uses("cleanup", **ALWAYS),
         uses("report", **ALWAYS),
     ]
+    # Said, so that the second runner installs one library, not those of all backends.
+    jobs["cleanup"]["steps"] = [uses("cleanup", {"for": "tpu", "backend": "gce"})]
     return jobs
 
 
@@ -154,6 +188,11 @@ def test_from_the_label_to_the_summary(runner: Runner, github: Wired, cloud: Sim
     assert runners.results(done)["tpu"] == "failure", done.stdout[-6000:]
     (record,) = [each for each in runner.kept() if each.machine is not None]
     assert [each.outcome for each in record.tries] == ["no-capacity", "no-capacity", "ready"]
+    told = done.stdout  # act shows what steps write to their summary
+    for number, attempt in enumerate(record.tries, 1):
+        assert f"| try {number}: {attempt.zone} spot | {attempt.outcome} |" in told
+    assert "gce, chosen by auto" in told
+    assert "1 NVIDIA L4, driver" in told
     (comment,) = github.comments(event["number"])
     assert "test_fail" in comment and "| 1 | 1 | 1 | 3 |" in comment
     assert _left(cloud) == []

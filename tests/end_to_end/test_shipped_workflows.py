@@ -248,6 +248,7 @@ def test_the_sweeper(runner: Runner, github: Wired, cloud: SimulatorProcess) -> 
     assert runners.results(done) == {"sweep": "success"}, runners.told(done)
     assert left == ["busy", "foreign"]
     assert "leaked machine" in done.stdout
+    assert [issue.state for issue in github.state.issues.values()] == ["open"]
 
 
 def test_one_workflow_called_twice(runner: Runner, github: Wired, cloud: SimulatorProcess) -> None:

@@ -91,7 +91,7 @@ def test_names_are_written_with_dashes(name: str) -> None:
 
 def test_an_unknown_name_that_resembles_nothing() -> None:
     """Where no name is near, all of them are listed; the unknown one is shown cut."""
-    known = "label, paths, branches, drafts, label-lasts, skip-words, check"
+    known = "label, paths, branches, drafts, label-lasts, skip-words, quiet-period, max-running, check"
     assert mistakes(GateInputs, {"x" * 80: "", "limit": "1h"}) == [
         f"{'x' * 39}…: is not an input here (the inputs are: {known})",
         "limit: is not an input here (it is an input of `reap-queued`)",

@@ -20,7 +20,8 @@ def refused(syntax: Syntax, text: str) -> FieldError:
 
 
 @pytest.mark.parametrize(
-    ("text", "seconds"), [("30m", 1800), ("1h30m", 5400), ("90s", 90), ("1h0m5s", 3605), ("24h", 86400), (" 10s ", 10), ("20m + 25m", 2700)]
+    ("text", "seconds"),
+    [("30m", 1800), ("1h30m", 5400), ("90s", 90), ("1h0m5s", 3605), ("24h", 86400), (" 10s ", 10), ("20m + 25m", 2700)],
 )
 def test_durations_are_seconds(text: str, seconds: int) -> None:
     """Hours, minutes and seconds, in this order, add up to seconds."""

@@ -147,3 +147,39 @@ def test_only_plain_words_are_flat(text: str) -> None:
     """Whatever a renderer could take for markup is not plain."""
     assert not story.flat(text)
     assert story.flat("exit code 0, but 2 tests failed: it's 99.5% (w1)")
+
+
+def test_tries_name_their_backend_where_there_were_several() -> None:
+    """Two backends had the same zone: which one refused is in the name of the step."""
+    record = samples.passed()
+    first = record.tries[0]
+    record.tries = [
+        first.model_copy(update={"backend": "gce"}),
+        first.model_copy(update={"number": 2, "backend": "tpu"}),
+    ]
+    names = [step.name for step in story.steps(record)[:2]]
+    assert names[0].endswith(" by gce") and names[1].endswith(" by tpu")
+    record.tries = record.tries[:1]
+    assert " by " not in story.steps(record)[0].name
+
+
+def test_what_the_probe_found() -> None:
+    """Number, name, driver and CUDA version, as far as they are known; nothing where nobody looked."""
+    record = samples.passed()
+    assert record.machine is not None and story.hardware(record) == ""
+    record.machine.hardware = {"devices": "8", "name": "NVIDIA H100", "driver": "570.86.15", "cuda": "12.8"}
+    assert story.hardware(record) == "8 NVIDIA H100, driver 570.86.15, CUDA 12.8"
+    record.machine.hardware = {"devices": "4", "name": "TPU"}
+    assert story.hardware(record) == "4 TPU"
+
+
+def test_a_choice_of_ours_is_said() -> None:
+    """`auto` says what it took and why; who named the backend is told nothing."""
+    record = samples.passed()
+    assert record.machine is not None and story.chosen(record) == ""
+    record.target.backend = "auto"
+    assert story.chosen(record).startswith("tpu, chosen by auto: the Cloud TPU API")
+    record.machine.handle = "gce://p/us-central1-a/n"
+    assert "ends the machine by itself" in story.chosen(record)
+    record.machine.handle = "local://n"
+    assert story.chosen(record) == "local"

@@ -22,7 +22,9 @@ class EveryBackend:
         """What all of them can do."""
         each = [backend.capabilities() for backend in self._backends.values()]
         return Capabilities(
-            native_lifetime_limit=all(one.native_lifetime_limit for one in each), zones=any(one.zones for one in each)
+            native_lifetime_limit=all(one.native_lifetime_limit for one in each),
+            zones=any(one.zones for one in each),
+            extendable=all(one.extendable for one in each),
         )
 
     def candidates(self, spec: MachineSpec) -> Sequence[Candidate]:

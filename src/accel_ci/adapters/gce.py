@@ -11,7 +11,7 @@ import uuid
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 
-from accel_ci.adapters import gce_errors, gce_instances, gce_options
+from accel_ci.adapters import gce_errors, gce_instances, gce_options, google_machines
 from accel_ci.adapters.gce_api import GceApi
 from accel_ci.adapters.gce_instances import Place
 from accel_ci.adapters.google_sign_in import GoogleSignIn
@@ -21,8 +21,8 @@ from accel_ci.domain.errors import BootError, CloudError, ConfigurationError, Tr
 from accel_ci.domain.lease import Lease, Owner
 from accel_ci.domain.machine import Candidate, Capabilities, Creation, Machine, MachineSpec, State
 from accel_ci.domain.runkey import RunKey
+from accel_ci.render import units
 
-AT_ONCE = 8  # look-ups at the same time; the library keeps ten connections
 ANNOTATION_S = 10.0
 ANNOTATION_PAUSE_S = 0.1
 
@@ -100,14 +100,7 @@ class GceMachines:
         project = self._api.project
         places = [Place(project, zone, key.name) for zone in zones or accelerators.zones(gce_options.BACKEND)]
         self._api.connect()
-        pool = self._threads(AT_ONCE)
-        try:
-            looks = [pool.submit(self._seen, place) for place in places]
-            silent = [error for look in looks if (error := look.exception())]
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
-        found = [machine for look in looks if not look.exception() and (machine := look.result())]
-        ours = [machine for machine in found if machine.labels.get("accel-ci-key", key.digest) == key.digest]
+        ours, silent = google_machines.looked_up(key, places, look=self._seen, threads=self._threads)
         if not zones:  # a zone of the catalogue that the project does not have holds no machine
             silent = [error for error in silent if not isinstance(error, ConfigurationError)]
         if silent and not ours:
@@ -151,7 +144,7 @@ class GceMachines:
         end = gce_instances.ends_at(instance) or leases.expires_at(instance.labels)
         if name == "accel-ci-keep-until" and value.isdigit() and end and int(value) > end:
             raise ConfigurationError(
-                f"Compute Engine ends {handle} {int(value) - int(end)} s before that, whatever we ask",
+                f"Compute Engine ends {handle} at {units.moment(end)}, whatever we ask",
                 what_to_do="lease it for longer (`ttl`): the limit of a running machine cannot be moved",
             )
         labels = {**instance.labels, name: value}
@@ -196,15 +189,9 @@ class GceMachines:
         )
 
     def _check_adoption(self, place: Place, lease: Lease) -> None:
-        """The machine that has our name already is ours when it has our labels, unless it is ending."""
-        there = self._seen(place)
-        if there is None or there.state is State.RELEASING:
-            raise TransientError(f"an earlier {place.handle} is still ending", what_to_do="ask again in a few seconds")
-        if not lease.labels().items() <= there.labels.items():
-            raise ConfigurationError(
-                f"{place.handle} exists and belongs to another lease",
-                what_to_do=f"end it first: {self.release_command(place.handle)}",
-            )
+        google_machines.check_adoption(
+            self._seen(place), lease, handle=place.handle, release_command=self.release_command(place.handle)
+        )
 
     def _operating(self, place: Place) -> str:
         """What is waited for while the operation runs; "" once it is over, or not known any more."""

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
 from typing import Any, TypeVar
 
-from accel_ci.adapters import gce_errors, gce_library, google_calls
+from accel_ci.adapters import gce_errors, gce_library, google_calls, google_sign_in
 from accel_ci.adapters.gce_errors import Refusal
 from accel_ci.adapters.gce_instances import Attributes, Place
 from accel_ci.adapters.google_sign_in import GoogleSignIn
@@ -40,12 +40,7 @@ class GceApi:
     @cached_property
     def project(self) -> str:
         """The project that pays: the user's, else the one of the credentials; ConfigurationError without any."""
-        found = self._project or self._signed_in[1]
-        if not found:
-            raise ConfigurationError(
-                "no Google Cloud project is known", what_to_do="set the input `project`, or CLOUDSDK_CORE_PROJECT"
-            )
-        return found
+        return google_sign_in.project(self._project, self._signed_in[1])
 
     def connect(self) -> None:
         """Make the clients now, for threads would race for them."""
@@ -163,7 +158,7 @@ class GceApi:
             said = gce_errors.of_call(error)
             return None if unless(said) else gce_errors.classed(said)
 
-        return google_calls.asked(call, refused=refused)
+        return google_calls.asked(call, refused=refused, api="the Compute Engine API")
 
 
 def _complete(page: Any) -> Iterator[Any]:

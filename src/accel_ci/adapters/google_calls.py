@@ -25,9 +25,7 @@ def repeated(ask: Callable[[], Answer]) -> Answer:
     return ask()
 
 
-def asked(
-    call: Callable[[], Answer], *, refused: Callable[[Any], AccelError | None], api: str = "the Compute Engine API"
-) -> Answer | None:
+def asked(call: Callable[[], Answer], *, refused: Callable[[Any], AccelError | None], api: str) -> Answer | None:
     """The call's answer. `refused` makes an error of what the API says no with; None when that no is an answer too."""
     from google.api_core.exceptions import GoogleAPICallError
     from google.auth.exceptions import GoogleAuthError, RefreshError
@@ -45,7 +43,7 @@ def asked(
             raise unanswered(error, api=api) from error
         raise AccessError(
             f"the credentials for Google Cloud are refused: {output.one_line(str(error), 300)}",
-            what_to_do="sign in again; in a workflow, give the job `id-token: write`",
+            what_to_do="sign in again; in a workflow give the job `id-token: write`, see docs/sign-in.md",
         ) from error
     # Whatever requests raises is an OSError; the rest is how the library trips over answers that are none of Google's.
     except (OSError, GoogleAuthError, ParseError, UnicodeDecodeError, AttributeError) as error:

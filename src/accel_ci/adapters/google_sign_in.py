@@ -134,6 +134,16 @@ class GoogleSignIn:
         return google_exchange.refreshed(found, self._clock, project=theirs)
 
 
+def project(*known: str) -> str:
+    """The project that pays, the first of these that is known; ConfigurationError when none is."""
+    for name in known:
+        if name:
+            return name
+    raise errors.ConfigurationError(
+        "no Google Cloud project is known", what_to_do="set the input `project`, or CLOUDSDK_CORE_PROJECT"
+    )
+
+
 def _found() -> tuple[Credentials, str]:
     import google.auth
     from google.auth import exceptions

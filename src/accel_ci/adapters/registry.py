@@ -97,6 +97,11 @@ def backend(name: str, *, accelerator: str) -> Backend:
     )
 
 
+def unreachable(site: Site) -> list[str]:
+    """The backends that `every` leaves out: nothing here leads to credentials for their cloud, or a library is missing."""
+    return [name for name, each in BACKENDS.items() if not each.reachable(site)]
+
+
 def _that_have(accelerator: str) -> list[str]:
     if accelerator.split("-")[0] == "local":
         return ["local"]

@@ -12,17 +12,16 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
 
-from accel_ci.adapters import tpu_errors, tpu_nodes, tpu_options, tpu_queued
+from accel_ci.adapters import google_machines, tpu_errors, tpu_nodes, tpu_options, tpu_queued
 from accel_ci.adapters.google_sign_in import GoogleSignIn
 from accel_ci.adapters.tpu_api import TpuApi
 from accel_ci.adapters.tpu_nodes import Place
 from accel_ci.domain import accelerators
-from accel_ci.domain.errors import AccelError, BootError, CloudError, ConfigurationError, TransientError
+from accel_ci.domain.errors import AccelError, BootError, CloudError, TransientError
 from accel_ci.domain.lease import Lease, Owner
-from accel_ci.domain.machine import Candidate, Capabilities, Creation, Machine, MachineSpec, State
+from accel_ci.domain.machine import Candidate, Capabilities, Creation, Machine, MachineSpec
 from accel_ci.domain.runkey import RunKey
 
-AT_ONCE = 8  # look-ups at the same time; the library keeps ten connections
 ANNOTATION_S = 10.0
 ANNOTATION_PAUSE_S = 0.1
 
@@ -109,14 +108,7 @@ class TpuMachines:
         project = self._api.project
         places = [Place(project, zone, key.name) for zone in zones or accelerators.zones(tpu_options.BACKEND)]
         self._api.connect()
-        pool = self._threads(AT_ONCE)
-        try:
-            looks = [pool.submit(self._seen, place) for place in places]
-            silent = [error for look in looks if (error := look.exception())]
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
-        found = [machine for look in looks if not look.exception() and (machine := look.result())]
-        ours = [machine for machine in found if machine.labels.get("accel-ci-key", key.digest) == key.digest]
+        ours, silent = google_machines.looked_up(key, places, look=self._seen, threads=self._threads)
         if silent and not ours:
             raise silent[0]
         return ours
@@ -184,15 +176,9 @@ class TpuMachines:
         return None if queued is None else tpu_queued.machine(place, queued)
 
     def _check_adoption(self, place: Place, lease: Lease) -> None:
-        """The machine that has our name already is ours when it has our labels, unless it is ending."""
-        there = self._seen(place)
-        if there is None or there.state is State.RELEASING:
-            raise TransientError(f"an earlier {place.handle} is still ending", what_to_do="ask again in a few seconds")
-        if not lease.labels().items() <= there.labels.items():
-            raise ConfigurationError(
-                f"{place.handle} exists and belongs to another lease",
-                what_to_do=f"end it first: {self.release_command(place.handle)}",
-            )
+        google_machines.check_adoption(
+            self._seen(place), lease, handle=place.handle, release_command=self.release_command(place.handle)
+        )
 
     def _operating(self, asked: _Asked) -> str:
         """What is waited for while the operation runs; "" once it is over, or not known any more."""

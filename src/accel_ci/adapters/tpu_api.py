@@ -6,16 +6,15 @@ The library's REST transport: as quick as gRPC for what we do, plain http to a s
 from __future__ import annotations
 
 import importlib.util
-import time
 from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from accel_ci.adapters import tpu_errors, tpu_nodes
+from accel_ci.adapters import google_calls, google_sign_in, tpu_errors, tpu_nodes
 from accel_ci.adapters.google_sign_in import GoogleSignIn
 from accel_ci.adapters.tpu_errors import Refusal
 from accel_ci.adapters.tpu_nodes import Attributes, Place
-from accel_ci.domain.errors import AccessError, ConfigurationError, TransientError
+from accel_ci.domain.errors import AccelError, TransientError
 from accel_ci.formats import output
 
 if TYPE_CHECKING:
@@ -26,8 +25,6 @@ Answer = TypeVar("Answer")
 ENDPOINT = "CLOUDSDK_API_ENDPOINT_OVERRIDES_TPU"
 READ_S = 10.0
 WRITE_S = 30.0
-TRIES = 3
-PAUSE_S = 0.2
 PAGES = 1000
 
 
@@ -45,12 +42,7 @@ class TpuApi:
     @cached_property
     def project(self) -> str:
         """The project that pays: the user's, else the one of the credentials; ConfigurationError without any."""
-        found = self._project or self._signed_in[1]
-        if not found:
-            raise ConfigurationError(
-                "no Google Cloud project is known", what_to_do="set the input `project`, or CLOUDSDK_CORE_PROJECT"
-            )
-        return found
+        return google_sign_in.project(self._project, self._signed_in[1])
 
     @cached_property
     def client(self) -> tpu_v2.TpuClient:
@@ -164,10 +156,10 @@ class TpuApi:
                 raise from_http_response(response)  # type: ignore[no-untyped-call]
             return response.json()
 
-        return _repeated(lambda: _asked(ask, unless="NOT_FOUND"))
+        return google_calls.repeated(lambda: _asked(ask, unless="NOT_FOUND"))
 
     def _found(self, method: Callable[..., Answer], request: Mapping[str, Any]) -> Answer | None:
-        return _repeated(
+        return google_calls.repeated(
             lambda: _asked(lambda: method(request=request, retry=None, timeout=READ_S), unless="NOT_FOUND")
         )
 
@@ -176,7 +168,7 @@ class TpuApi:
         token = ""
         for _ in range(PAGES):
             request = {"parent": f"projects/{self.project}/locations/-", "page_token": token}
-            page = _repeated(
+            page = google_calls.repeated(
                 lambda request=request: _asked(  # type: ignore[misc]
                     lambda: next(method(request=request, retry=None, timeout=READ_S))
                 )
@@ -199,43 +191,16 @@ def installed() -> bool:
         return False
 
 
-def _repeated(ask: Callable[[], Answer]) -> Answer:
-    for attempt in range(TRIES - 1):
-        try:
-            return ask()
-        except TransientError:
-            time.sleep(PAUSE_S * 4**attempt)
-    return ask()
-
-
 def _asked(call: Callable[[], Answer], *, unless: str = "") -> Answer | None:
     """The call's answer, None when it was refused with the status `unless`; whatever else goes wrong in our own terms."""
-    from google.api_core.exceptions import GoogleAPICallError
-    from google.auth.exceptions import GoogleAuthError, RefreshError
-    from google.protobuf.json_format import ParseError  # type: ignore[import-untyped]
 
-    try:
-        return call()
-    except GoogleAPICallError as error:
+    def refused(error: Any) -> AccelError | None:
         refusal = tpu_errors.of_call(error)
         if refusal.status == unless or (unless == "NOT_FOUND" and tpu_errors.in_closed_zone(refusal)):
             return None
-        raise tpu_errors.classed(refusal) from error
-    except RefreshError as error:
-        if error.retryable:
-            raise _unanswered(error) from error
-        raise AccessError(
-            f"the credentials for Google Cloud are refused: {output.one_line(str(error), 300)}",
-            what_to_do="sign in again; see docs/sign-in.md",
-        ) from error
-    # Whatever requests raises is an OSError; the rest is how the library trips over answers that are none of Google's.
-    except (OSError, GoogleAuthError, ParseError, UnicodeDecodeError, AttributeError) as error:
-        raise _unanswered(error) from error
+        return tpu_errors.classed(refusal)
 
-
-def _unanswered(error: Exception) -> TransientError:
-    why = output.one_line(str(error), 300)
-    return TransientError(f"no answer from the Cloud TPU API: {type(error).__name__}: {why}", what_to_do="run it again")
+    return google_calls.asked(call, refused=refused, api="the Cloud TPU API")
 
 
 def _know_metadata() -> None:

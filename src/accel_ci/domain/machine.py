@@ -6,6 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from accel_ci.domain import machine_types
+from accel_ci.domain.machine_types import Kind
+
 
 class State(StrEnum):
     """Where a machine is between being asked for and being gone."""
@@ -125,6 +128,7 @@ def distributed_environment(machine: Machine, worker: Worker) -> dict[str, str]:
     told = {"NNODES": str(len(machine.workers)), "NODE_RANK": str(worker.index)}
     if machine.workers[0].inner_address:
         told |= {"MASTER_ADDR": machine.workers[0].inner_address, "MASTER_PORT": str(MASTER_PORT)}
-    if machine.backend == "tpu":
+    shape = machine_types.shape(machine.accelerator)
+    if machine.backend == "tpu" or (shape is not None and shape.kind is Kind.TPU):
         told["PJRT_DEVICE"] = "TPU"
     return told

@@ -75,8 +75,7 @@ class GateInputs(Inputs):
     # Time for a person to see that the commit is another one than that which they looked at.
     quiet_period: Annotated[int, Duration("60s", "24h")] = given(
         "60s",
-        "Pull requests: how long a commit must have been there before a label alone is enough; "
-        "an approval of the commit or a comment that names it counts at once; forks need one of these.",
+        "Pull requests: how old a commit must be for a label alone; forks always need an approval or a comment.",
     )
     max_running: Annotated[int, Count(0, 1000)] = given(
         "0", "Pull requests: how many runs of this workflow may go on at a time (needs `actions: read`); 0: any number."

@@ -114,6 +114,10 @@ def _refusal(model: type[Inputs], mistakes: list[Mistake]) -> ConfigurationError
     count = "1 mistake" if len(mistakes) == 1 else f"{len(mistakes)} mistakes"
     return ConfigurationError(
         f"{count} in the inputs of `{model.verb}`",
-        what_to_do=f"see docs/reference/{model.verb}.md for all inputs",
+        what_to_do=f"see {_where(model.verb)} for all inputs",
         mistakes=tuple(mistakes),
     )
+
+
+def _where(verb: str) -> str:
+    return f"docs/reference/{verb}.md" if verb in models.ACTIONS else f"`accel-ci {verb} --help`"

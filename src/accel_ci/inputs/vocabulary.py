@@ -20,7 +20,7 @@ ZONE = Pattern("zone", r"[A-Za-z0-9][A-Za-z0-9-]{0,62}", "us-central1-b")
 Backend = Annotated[
     str,
     Choice((AUTO, "gce", "tpu", "gke", "jarvis", "pool", LOCAL)),
-    Field(description="Where the machine comes from; `auto` follows the accelerator type, with Compute Engine before the TPU API."),
+    Field(description="Where the machine comes from; `auto` follows the type, Compute Engine before the TPU API."),
 ]
 Options = Annotated[
     dict[str, str],

@@ -72,7 +72,8 @@ def load_machine(files: Files, slot: str) -> Machine:
     content = files.read(place(slot, "machine.json"))
     if content is None:
         raise errors.ConfigurationError(
-            "there is no leased machine to work on", what_to_do="look at the provision step: it did not get one"
+            "there is no leased machine to work on",
+            what_to_do="lease one first; in a workflow look at the provision step, which did not get one",
         )
     return _MACHINE.validate_json(content)
 

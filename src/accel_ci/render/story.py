@@ -162,7 +162,7 @@ def hardware(record: RunRecord) -> str:
 
 
 def chosen(record: RunRecord) -> str:
-    """Why the machine is this backend's, where `auto` chose it; "" elsewhere."""
+    """Why the machine is this backend's, where the user left the choice to us; "" elsewhere."""
     machine = record.machine
     if machine is None or record.target.backend != "auto":
         return ""
@@ -171,7 +171,7 @@ def chosen(record: RunRecord) -> str:
         "gce": "Compute Engine ends the machine by itself at the end of its lease",
         "tpu": "the Cloud TPU API: Compute Engine had none, or does not offer this",
     }
-    return f"{name}, chosen by `auto`: {why[name]}" if name in why else name
+    return f"{name}, chosen by auto: {why[name]}" if name in why else name
 
 
 def cleanup(record: RunRecord) -> tuple[bool | None, str]:

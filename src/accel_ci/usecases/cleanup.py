@@ -174,7 +174,8 @@ def _look_again(
     if late := doomed.machines[known:]:
         facts = _both(facts, _end(world, late, deadline=deadline, dry_run=dry_run))
     shown = sorted(each.handle for each in listed if each not in late and each.handle not in doomed.kept)
-    world.job.log(f"the listing afterwards: {', '.join(shown) or 'no machine'}")
+    nothing = "no other machine" if doomed.kept else "no machine"
+    world.job.log(f"the listing afterwards: {', '.join(shown) or nothing}")
     return facts.model_copy(update={"listed": shown})
 
 

@@ -200,7 +200,8 @@ def _checks(asked: Asked) -> Answer:
 def _runs(asked: Asked) -> Answer:
     asked.world.allow(asked.token, "actions:read")
     workflow, status = asked.parts[0], asked.query.get("status", "")
-    found = [each for each in asked.world.runs.values() if each.workflow == workflow and status in ("", each.status, each.conclusion)]
+    runs = [each for each in asked.world.runs.values() if each.workflow == workflow]
+    found = [each for each in runs if status in ("", each.status, each.conclusion)]
     return 200, Listing([shapes.run(asked.world, each) for each in found], "workflow_runs")
 
 
