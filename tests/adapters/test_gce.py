@@ -451,6 +451,16 @@ def test_found_in_every_zone_of_the_catalogue(world: GceWorld) -> None:
     assert all(any(f"/zones/{zone}/" in path for path in asked) for zone in accelerators.zones("gce"))
 
 
+def test_a_closed_zone_holds_nothing(world: GceWorld) -> None:
+    """A region that the project may not use says 403: nothing can be there, so cleanup is not blind for it."""
+    closed = refusal(403, "forbidden", "Permission denied on 'locations/me-central2-a' (or it may not exist).")
+    world.cloud.next("GET .*/zones/me-central2-a/instances", Answer(*closed))
+    assert world.machines.find(KEY, ()) == []
+    world.cloud.next("POST .*/instances", Answer(*closed))
+    with pytest.raises(NoCapacityError, match="me-central2"):
+        world.begin()
+
+
 def test_a_strangers_machine_of_our_name_is_not_found(world: GceWorld) -> None:
     """The key's label decides when there is one."""
     world.ready()

@@ -37,7 +37,7 @@ class InCloud(Terminal):
     exports: Mapping[str, str]
 
     def environ(self) -> dict[str, str]:
-        return super().environ() | self.exports
+        return {**super().environ(), **self.exports}
 
 
 @pytest.fixture(scope="module")

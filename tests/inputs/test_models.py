@@ -92,7 +92,11 @@ def test_defaults_are_read_like_what_users_write(model: type[Inputs]) -> None:
 
 def test_one_word_means_one_thing() -> None:
     """An input that several actions have under one name is written, read and explained the same way in all of them."""
-    explained_apart = {"paths": "changed and wanted files", "backend": "to lease from, to look in", "run": "tests, by hand"}
+    explained_apart = {
+        "paths": "changed and wanted files",
+        "backend": "to lease from, to look in",
+        "run": "tests, by hand",
+    }
     explained_apart["json"] = "rows, findings"
     for one, other in itertools.combinations(models.COMMAND_LINE.values(), 2):
         ours, theirs = named(one), named(other)

@@ -28,6 +28,7 @@ async def follow(
             match frame.kind:
                 case "O":
                     end = frame.offset + len(frame.payload)
+                    # Offsets make the log exact over reconnections: a gap or a repetition would be believed silently.
                     if frame.offset != offset or end > phase.output_limit_bytes:
                         raise ValueError(f"output at {frame.offset} to {end}, expected at {offset}")
                     offset = end
@@ -38,6 +39,7 @@ async def follow(
                     return await deliver(Ended(worker, verdict.end_record(frames.document(frame.payload))))
                 case "X":
                     return await deliver(Ended(worker, None, transport.plain(frame.payload)))
+    # A dead peer says nothing: beats come whenever there is no output.
     except TimeoutError:
         await deliver(Lost(worker, f"no sign of life for {silence_s:g} s"))
     except EOFError:

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+# GitHub cuts payloads at 25 MB: https://docs.github.com/webhooks/webhook-events-and-payloads
 LIMIT_BYTES = 32 * 1024 * 1024
 
 

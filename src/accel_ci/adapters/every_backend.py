@@ -37,6 +37,7 @@ class EveryBackend:
         for name, backend in self._backends.items():
             try:
                 found += [replace(each, backend=name) for each in backend.candidates(spec)]
+            # One cloud's "no" is no mistake of the user's as long as another cloud has such a machine.
             except errors.ConfigurationError as error:
                 refused.append(error)
         if not found:
@@ -85,6 +86,7 @@ class EveryBackend:
                 found += look(backend)
             except errors.AccessError as error:
                 closed.append(error)
+        # A backend without zones is this computer: that it may be looked at says nothing about the clouds.
         if closed and len(closed) == sum(each.capabilities().zones for each in self._backends.values()):
             raise closed[0]
         return found

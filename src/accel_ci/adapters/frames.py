@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from accel_ci.adapters import transport
 
+# The other end runs a stranger's code: whatever it announces is checked before a byte is read for it.
 OUTPUT_BYTES = 256 * 1024
 RECORD_BYTES = 64 * 1024
 NAME_CHARACTERS = 1024
@@ -66,6 +67,7 @@ def document(data: bytes) -> dict[str, object]:
     """The JSON object that `data` holds; ValueError when it holds none."""
     try:
         parsed = json.loads(data)
+    # json's parser gives up on deep nesting with an error that is no ValueError.
     except RecursionError as error:
         raise ValueError("JSON nested too deeply") from error
     if not isinstance(parsed, dict):
@@ -75,6 +77,7 @@ def document(data: bytes) -> dict[str, object]:
 
 def _file(told: dict[str, object]) -> FileHeader:
     name, size, refused = told.get("name"), told.get("size"), told.get("refused") or ""
+    # `type`, not isinstance: True is an int as well.
     if not isinstance(name, str) or not isinstance(refused, str) or type(size) is not int or size < 0:
         raise ValueError("a file without a proper name, size or reason")
     return FileHeader(_text(name), size, _text(refused))
@@ -86,6 +89,7 @@ def _text(value: str) -> str:
 
 async def _line(stream: asyncio.StreamReader) -> bytes:
     line = await stream.readline()
+    # What a broken connection cut short is no line, however well it reads.
     if not line.endswith(b"\n"):
         raise EOFError("the stream ended")
     return line

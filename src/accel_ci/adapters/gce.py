@@ -111,6 +111,7 @@ class GceMachines:
         """The owner's instances in every state, by label; by name too where the owner has a prefix; in all zones."""
         expressions = [f"labels.accel-ci-repository={owner.repository_id}"]
         if owner.run_prefix:  # labels may be lost
+            # Asked for apart: a filter with a regular expression may have no other field in it.
             expressions.append(f'name eq "{owner.run_prefix}.*"')
         machines: dict[str, Machine] = {}
         for expression in expressions:

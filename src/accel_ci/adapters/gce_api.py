@@ -17,9 +17,12 @@ from accel_ci.formats import output
 Answer = TypeVar("Answer")
 
 ENDPOINT = "CLOUDSDK_API_ENDPOINT_OVERRIDES_COMPUTE"
+# Google's own default is to wait for ten minutes; a cancelled job has 285 s for everything.
 READ_S = 10.0
 WRITE_S = 30.0
 PAGES = 1000
+# A negative start counts from the end, as of 2022: older output is dropped by Google beyond 1 MB.
+# As much as a page of the log bears; a negative start counts from the end.
 CONSOLE_BYTES = 32 * 1024
 # Compute Engine says this of every zone without an instance.
 NOTHING_HERE = "NO_RESULTS_ON_PAGE"
@@ -79,9 +82,12 @@ class GceApi:
             "project": place.project,
             "zone": place.zone,
             "instance_resource": instance,
+            # A reply that was lost and asked for again is the first request's answer, not a second machine.
             "request_id": request_id,
         }
         made = self._asked(
+            # insert_unary, not insert: the latter waits for the operation and hides its errors' codes.
+            # `insert` would wrap the operation in a future that polls by itself, in its own time.
             lambda: self.instances.insert_unary(request=request, retry=None, timeout=WRITE_S),
             unless=lambda said: said.status == 409 and said.code in ("alreadyExists", "ALREADY_EXISTS"),
         )
@@ -98,6 +104,8 @@ class GceApi:
         """The instance as it is now."""
         return self._found(lambda: self.instances.get(request=place.named, retry=None, timeout=READ_S))
 
+    # operations.get, never .wait: that holds the connection for two minutes and is the first to break.
+    # Not the API's `wait`: it holds the connection for up to two minutes, and a signal would have to wait as well.
     def operation(self, place: Place, name: str) -> Any:
         """The zone's operation of that name; None when the API has forgotten it."""
         request = {"project": place.project, "zone": place.zone, "operation": name}
@@ -106,6 +114,7 @@ class GceApi:
     def about(self, place: Place) -> list[Any]:
         """The zone's operations on instances of that name; Google keeps them for two weeks."""
         end = f"/zones/{place.zone}/instances/{place.name}"
+        # The instance of a lost reply is known to the operations only.
         request = {"project": place.project, "zone": place.zone, "filter": f'targetLink eq ".*{end}"'}
         listed = self._found(lambda: self.operations.list(request=request, retry=None, timeout=READ_S))
         return [each for each in (listed.items if listed is not None else ()) if each.target_link.endswith(end)]
@@ -149,7 +158,7 @@ class GceApi:
         return None if made is None else str(made.name)
 
     def _found(self, call: Callable[[], Answer]) -> Answer | None:
-        return google_calls.repeated(lambda: self._asked(call, unless=lambda said: said.status == 404))
+        return google_calls.repeated(lambda: self._asked(call, unless=_nothing))
 
     def _asked(
         self, call: Callable[[], Answer], *, unless: Callable[[Refusal], bool] = lambda said: False
@@ -159,6 +168,10 @@ class GceApi:
             return None if unless(said) else gce_errors.classed(said)
 
         return google_calls.asked(call, refused=refused, api="the Compute Engine API")
+
+
+def _nothing(said: Refusal) -> bool:
+    return said.status == 404 or gce_errors.in_closed_zone(said)
 
 
 def _complete(page: Any) -> Iterator[Any]:

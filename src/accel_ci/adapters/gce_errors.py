@@ -20,6 +20,7 @@ from accel_ci.domain.errors import (
 from accel_ci.formats import output
 
 MESSAGE_CHARACTERS = 500
+CLOSED = r"denied on 'locations/[^/']+'|constraint.*resourceLocations|location\b.*(not found|unauthorized)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,7 @@ _RULES = (
     _Rule(r"was preempted|being preempted|PREEMPTED", NoCapacityError, "try another zone, or `spot: false`"),
     _Rule(r"quotaExceeded|QUOTA_EXCEEDED|\bquota\b.*exceeded", QuotaError, "ask for more quota, or name other regions"),
     _Rule(r"reservation", NoCapacityError, "try another zone, or `spot: true`"),
+    _Rule(CLOSED, NoCapacityError, "the zone is not open to this project: name others"),
     _Rule(
         r"accessNotConfigured|SERVICE_DISABLED|has not been used in project|is disabled",
         AccessError,
@@ -85,6 +87,11 @@ def classed(refusal: Refusal) -> AccelError:
     if refusal.status >= 500 or refusal.status in (408, 429):
         return TransientError(_said(refusal), what_to_do="run it again")
     return CloudError(_said(refusal))
+
+
+def in_closed_zone(refusal: Refusal) -> bool:
+    """True when the zone is not open to the project at all: no machine of its can be there."""
+    return re.search(CLOSED, refusal.message, re.IGNORECASE) is not None
 
 
 def of_operation(refusal: Refusal) -> AccelError:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 PACKAGE = "google.cloud.compute_v1"
+# Two threads that both imported would see each other's half-made modules.
 _LOCK = threading.Lock()
 
 
@@ -27,6 +28,7 @@ class Library:
 def load() -> Library:
     """The classes; the first call imports them, and a call meanwhile waits. ModuleNotFoundError without the library."""
     with _LOCK:
+        # Somebody imported all of it already: there is nothing left to save.
         if PACKAGE in sys.modules:
             return _found()
         return _without_the_rest()

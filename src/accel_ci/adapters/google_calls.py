@@ -21,6 +21,8 @@ def repeated(ask: Callable[[], Answer]) -> Answer:
         try:
             return ask()
         except TransientError:
+            # 0.2 s, then 0.8 s: longer waits belong to the callers, whose limits count them.
+            # Longer waits belong to the callers, whose limits count them.
             time.sleep(PAUSE_S * 4**attempt)
     return ask()
 
@@ -38,6 +40,7 @@ def asked(call: Callable[[], Answer], *, refused: Callable[[Any], AccelError | N
         if classed is None:
             return None
         raise classed from error
+    # google-auth renews tokens inside of whatever call comes next: its trouble shows up here.
     except RefreshError as error:
         if error.retryable:
             raise unanswered(error, api=api) from error

@@ -14,6 +14,7 @@ class HistoryDirectory:
     def keep(self, name: str, document: bytes) -> None:
         """Store the document; one of the same name is replaced in its place."""
         numbers = {kept: number for number, kept in self._kept()}
+        # Numbers, not times: a checkout gives every file the time of the checkout.
         newest = max(map(int, numbers.values()), default=0)
         self._files.write(f"{numbers.get(name, f'{newest + 1:08}')}/{name}", document)
 

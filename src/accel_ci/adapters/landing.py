@@ -16,6 +16,7 @@ from accel_ci.domain.machine import Worker
 from accel_ci.domain.workload import Caps, Fetched
 
 CHUNK = 256 * 1024
+# O_EXCL and O_NOFOLLOW: no file of ours is ever replaced, and no link is written through.
 NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 REFUSALS = 1000
 
@@ -30,6 +31,7 @@ class Landing:
         self._numbers = itertools.count(1)
         self._written: list[str] = []
         self._into = into
+        # Nobody else on a shared runner reads what comes back.
         os.makedirs(os.path.join(into, worker.name), mode=0o700, exist_ok=True)
 
     async def receive(self, stream: asyncio.StreamReader) -> list[Fetched]:
@@ -49,6 +51,7 @@ class Landing:
     async def _take(self, header: FileHeader, stream: asyncio.StreamReader) -> Fetched:
         if header.refused:
             return Fetched(worker=self._worker.index, name=header.name, refused=header.refused)
+        # The courier keeps to the caps by itself; who goes beyond them is not our courier.
         if header.size > min(self._caps.file_bytes, self._left) or len(self._written) >= self._caps.files:
             raise ValueError(f"a file of {header.size} bytes beyond the caps")
         self._left -= header.size
@@ -80,4 +83,5 @@ class Landing:
 def safe_name(name: str) -> str:
     """The last part of a hostile path as [A-Za-z0-9._-], at most 80 characters, its suffix kept."""
     last = name.rstrip("/").rsplit("/", 1)[-1]
+    # No leading dot or dash: neither hidden from `ls`, nor an option of whatever command gets the name.
     return re.sub(r"[^A-Za-z0-9._-]+", "_", last)[-80:].lstrip(".-") or "file"

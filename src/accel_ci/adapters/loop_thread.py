@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 T = TypeVar("T")
 
+# ssh takes a moment to close a connection; nobody waits longer for what is thrown away.
 SETTLE_S = 5.0
 
 
@@ -18,6 +19,7 @@ class LoopThread:
     def __init__(self) -> None:
         self._loop = asyncio.new_event_loop()
         self._begun: set[asyncio.Task[Any]] = set()
+        # A daemon: a process that dies in the middle must not hang on its loop.
         self._thread = threading.Thread(target=self._loop.run_forever, name="accel-ci-loop", daemon=True)
         self._thread.start()
 
@@ -27,6 +29,7 @@ class LoopThread:
         try:
             return future.result()
         finally:
+            # The caller may have been interrupted: without this the work would go on with nobody to hear of it.
             future.cancel()
 
     def begin(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:

@@ -14,6 +14,7 @@ def alone(path: str) -> Iterator[None]:
     """Hold the lock file; ConfigurationError when another living process holds it. A killed one holds nothing."""
     with open(path, "w") as file:
         try:
+            # flock ends with its process, whatever killed that; a file with a number in it would not.
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             raise errors.ConfigurationError(

@@ -39,6 +39,7 @@ def open_box(box: str, private: str) -> bytes:
 
     opener = nacl.SealedBox(nacl.PrivateKey(_key(private, "private")))
     try:
+        # Without `validate` Python drops characters that are not base64: two texts would be one box.
         return bytes(opener.decrypt(base64.b64decode(box, validate=True)))
     except (CryptoError, ValueError, TypeError) as error:
         raise NotOursError from error
@@ -47,6 +48,7 @@ def open_box(box: str, private: str) -> bytes:
 def keep(private: str, path: str) -> None:
     """Write the private key to a new file that only we can read; ConfigurationError when there is one already."""
     try:
+        # Never over an older key: what was sealed for that one could not be opened any more.
         number = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except OSError as error:
         raise ConfigurationError(

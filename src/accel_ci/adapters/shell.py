@@ -9,6 +9,7 @@ from accel_ci.adapters.transport import Invocation
 from accel_ci.domain.errors import ConfigurationError
 
 LOGIN = 'exec "${SHELL:-/bin/sh}" -l'
+# ssh restores the terminal when it is ended politely.
 LEAVE_S = 3.0
 
 

@@ -29,6 +29,7 @@ class TerminalJob:
     ) -> None:
         for stream in (out, err):
             if isinstance(stream, io.TextIOWrapper):
+                # A terminal that knows no UTF-8 must not end a run that has a machine to give back.
                 stream.reconfigure(errors="replace")
         self._out = out
         self._err = err
@@ -83,6 +84,7 @@ class TerminalJob:
 
     def mask(self, secret: str) -> None:
         """The value, and each long line of it, reads *** from now on."""
+        # Logs come line by line, so that a key of many lines never stands there as a whole.
         lines = {line.strip() for line in secret.splitlines()}
         self._secrets |= {line for line in lines if len(line) >= redaction.SHORTEST} | {secret.strip()} - {""}
 
@@ -110,6 +112,7 @@ class TerminalJob:
         return f"{colour}{text}{PLAIN}" if self._colour_err else text
 
     def _hidden(self, text: str) -> str:
+        # The longest first: a secret inside of another one would leave the rest of that readable.
         for secret in sorted(self._secrets, key=len, reverse=True):
             text = text.replace(secret, redaction.HIDDEN)
         return text
@@ -122,6 +125,7 @@ def _put(stream: TextIO, text: str) -> None:
         stream.flush()
     except BrokenPipeError:
         nobody = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
+        # Python's own flush at exit would raise again.
         os.dup2(nobody, stream.fileno())
         os.close(nobody)
 

@@ -116,6 +116,7 @@ class TpuMachines:
     def list_owned(self, owner: Owner) -> list[Machine]:
         """The owner's nodes in every state, and its queued resources that have no node; in all zones."""
         project, machines = self._api.project, {}
+        # Nodes come second and replace what their requests said of them: they know more.
         for queued in self._api.all_queued():
             place = tpu_nodes.of_resource(project, queued.name)
             machines[place.handle] = tpu_queued.machine(place, queued)
@@ -127,6 +128,7 @@ class TpuMachines:
     def release(self, handle: str) -> None:
         """Delete the queued resource with its node, or the node; both in whatever state they are."""
         place = tpu_nodes.of_handle(handle)
+        # A node that is deleted alone leaves its request behind, which uses up quota until it is deleted too.
         if not self._api.delete_queued(place):
             self._api.delete_node(place)
 

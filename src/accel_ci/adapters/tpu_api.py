@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 Answer = TypeVar("Answer")
 
 ENDPOINT = "CLOUDSDK_API_ENDPOINT_OVERRIDES_TPU"
+# Google's own default is to wait for a minute and to repeat on its own; a cancelled job has 285 s for everything.
 READ_S = 10.0
 WRITE_S = 30.0
 PAGES = 1000
@@ -97,6 +98,7 @@ class TpuApi:
 
     def delete_queued(self, place: Place) -> bool:
         """Begin to delete the queued resource with its node, in whatever state it is; False when there is none."""
+        # force: without it a request that has a node is refused.
         return self._found(self.client.delete_queued_resource, {"name": place.queued, "force": True}) is not None
 
     def node(self, place: Place) -> tpu_v2.Node | None:
@@ -138,6 +140,7 @@ class TpuApi:
 
     def failure(self, place: Place) -> Refusal | None:
         """Why the creation in this place failed, looked for among the zone's operations; None when that is not known."""
+        # The API's filter for operations does nothing that is documented: we look through them ourselves.
         listed = self._read(f"{place.parent}/operations") or {}
         for operation in listed.get("operations", ()):
             about = operation.get("metadata", {})
@@ -174,6 +177,7 @@ class TpuApi:
                 )
             )
             assert page is not None
+            # The call succeeds all the same: who does not look at `unreachable` takes a leak for an empty zone.
             if page.unreachable:
                 raise TransientError(f"zones did not answer: {output.one_line(', '.join(page.unreachable))}")
             yield page

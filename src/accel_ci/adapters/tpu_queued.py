@@ -23,6 +23,7 @@ def body(place: Place, node: Mapping[str, Any], *, spot: bool, wait_s: float) ->
     """The request for this node; the cloud drops it by itself when nothing came within `wait_s` seconds."""
     return {
         "tpu": {"node_spec": [{"parent": place.parent, "node_id": place.name, "node": node}]},
+        # Without an end of its own a request that everybody forgot would get its machine days later.
         "queueing_policy": {"valid_until_duration": {"seconds": int(wait_s)}},
         **({"spot": {}} if spot else {}),
     }
@@ -49,6 +50,7 @@ def unfinished(place: Place, queued: tpu_v2.QueuedResource) -> str:
         return ""
     if state == "FAILED":
         raise _failure(place, queued)
+    # SUSPENDED is said of preempted requests and of those that a person ended: only the initiator tells them apart.
     if state in ("SUSPENDING", "SUSPENDED") and interruption(queued):
         raise NoCapacityError(f"{place.handle} was preempted while it booted", what_to_do="name more zones")
     if state in ("SUSPENDING", "SUSPENDED", "DELETING"):
@@ -67,6 +69,7 @@ def _failure(place: Place, queued: tpu_v2.QueuedResource) -> Exception:
     error = queued.state.failed_data.error
     details = [{"@type": detail.type_url} for detail in error.details]
     cause = tpu_errors.of_status({"code": error.code, "message": error.message, "details": details})
+    # failed_data is empty when the time in the queue ran out.
     if cause.status == "DEADLINE_EXCEEDED" or not cause.message:
         return NoCapacityError(
             f"{place.handle} waited in the queue to no avail", what_to_do="raise boot-timeout, or name more zones"

@@ -41,6 +41,7 @@ def _files(path: Path) -> Iterator[Path]:
 def _content(path: Path) -> bytes:
     """One byte more than is taken at most, so that a giant is known for one; "" for what is no regular file."""
     try:
+        # O_NONBLOCK: to open a pipe would wait for a writer for ever.
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as error:
         raise ConfigurationError(f"{path} cannot be read: {error.strerror}", what_to_do="look at the file") from None

@@ -22,6 +22,7 @@ class Conclusion(StrEnum):
     CANCELLED = "cancelled"
 
 
+# A failed test outranks a cloud that failed elsewhere in the matrix: the former is known to be the code's.
 WORST_FIRST = (Conclusion.FAILURE, Conclusion.TIMED_OUT, Conclusion.CANCELLED, Conclusion.SUCCESS)
 
 

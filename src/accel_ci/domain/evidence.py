@@ -11,8 +11,10 @@ def of_push(request: Request, push: Push | None, *, head: str, quiet_s: float) -
 
     Both moments are GitHub's own: a commit's date is written by whoever made it.
     """
+    # Somebody pushed again since: whatever was seen, it was another commit.
     if push is None or push.sha != head:
         return ""
+    # Nobody can be surprised by a commit of their own.
     if push.actor == request.actor:
         return f"{request.actor} pushed the commit"
     waited = request.at - push.at

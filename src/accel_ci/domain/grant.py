@@ -13,7 +13,9 @@ from accel_ci.domain import errors, pattern
 from accel_ci.domain.context import Context
 
 LIFETIME_S = 24 * 3600
+# Only who may write to the repository causes these.
 TRUSTED_EVENTS = frozenset({"push", "schedule", "workflow_dispatch", "merge_group"})
+# These run the base branch's workflow with its secrets, on behalf of somebody else's commit.
 FOREIGN_CODE_EVENTS = frozenset({"pull_request_target", "workflow_run", "issue_comment"})
 SHA = r"[0-9a-f]{40}|[0-9a-f]{64}"
 Sha = Annotated[str, Field(pattern=f"^({SHA})$")]
@@ -80,6 +82,7 @@ def checked(text: str, context: Context, *, now: float) -> Grant | None:
     ConfigurationError says what is wrong: malformed, for another run or repository, expired, or missing.
     """
     if not text:
+        # Without a grant the workflow's own commit would be tested, and a green check shown for code that never ran.
         if context.event in FOREIGN_CODE_EVENTS:
             raise errors.ConfigurationError(
                 f"'{context.event}' events need a grant",
@@ -91,7 +94,9 @@ def checked(text: str, context: Context, *, now: float) -> Grant | None:
     except ValidationError as error:
         raise errors.ConfigurationError(
             f"the grant is malformed ({error.error_count()} mistakes)", what_to_do="pass the gate's output unchanged"
+        # The text is not shown: it came through a workflow that may have put anything there.
         ) from None
+    # Outputs can be copied between workflows: a grant is good for the run that it was given in.
     bound = (grant.repository_id, grant.run_id, grant.pull_request)
     if bound != (context.repository_id, context.run_id, context.pull_request):
         raise errors.ConfigurationError(

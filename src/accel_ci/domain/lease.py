@@ -63,11 +63,13 @@ class Owner:
 
     def owns(self, name: str, labels: Mapping[str, str]) -> bool:
         """True when a machine with this name and these labels is the owner's, by labels or by its run's prefix."""
+        # Whoever may edit a machine may take its labels off; its name stays.
         if "accel-ci-repository" not in labels:
             return bool(self.run_prefix) and name.startswith(self.run_prefix)
         return (
             labels["accel-ci-repository"] == str(self.repository_id)
             and (self.run_id is None or labels.get("accel-ci-run") == str(self.run_id))
+            # A re-run may have begun while an old attempt still cleans up: what is newer is not touched.
             and (self.up_to_attempt is None or _number(labels.get("accel-ci-attempt", "")) <= self.up_to_attempt)
             and (not self.jobs or labels.get("accel-ci-job", "") in self.jobs)
             and (not self.instance or labels.get("accel-ci-instance", "") == self.instance)
@@ -115,4 +117,5 @@ def kept(labels: Mapping[str, str], *, now: float) -> bool:
 
 
 def _number(text: str) -> int:
+    # isdigit alone holds for digits that int() refuses, such as superscripts.
     return int(text) if text.isascii() and text.isdigit() else 0

@@ -27,6 +27,7 @@ def judge(labels: Mapping[str, str], *, now: float, grace_s: float, run: Workflo
     expiry = lease.expires_at(labels)
     if expiry is not None and expiry + grace_s < now:
         return Finding(overdue=True, why=f"its lease ended {_minutes(now - expiry)} ago")
+    # A run that is over needs no machine, however long its lease still goes on.
     if run is not None and over_since(run, attempt=attempt(labels)) + grace_s < now:
         return Finding(
             overdue=True, why=f"attempt {attempt(labels)} of run {run.id} has been over for longer than the grace"

@@ -32,6 +32,7 @@ def publish(world: World, finds: Mapping[str, str], facts: CleanupFacts, *, url:
 
 def _opened(github: GitHub, finds: Mapping[str, str], facts: CleanupFacts, *, url: str) -> None:
     known = github.open_issue(MARKER, proof.INCIDENT, proof.incident_body())
+    # The same machines are told of once, however often the sweeper finds them.
     finding = hashlib.sha256("\0".join(sorted(finds)).encode()).hexdigest()[:16]
     github.put_comment(known.number, f"sweep {finding}", proof.incident(finds, facts, url=url))
 

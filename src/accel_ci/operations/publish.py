@@ -16,6 +16,7 @@ from accel_ci.ports.world import World
 from accel_ci.render import comment, issue, summary
 
 Answer = TypeVar("Answer")
+# What the cloud did is no bug of the branch: no issue is opened for it.
 BAD = (Verdict.FAILED, Verdict.TIMED_OUT)
 SHARED = "Several jobs wrote this check: give each a name of its own with the input `check`"
 
@@ -69,6 +70,7 @@ def _comment(
 ) -> None:
     """The pull request's one comment tells of its newest run: one that began earlier and ends later leaves it alone."""
     assert record.identity.pull_request is not None
+    # Run ids grow with time: a re-run of an old one keeps its id, and is the older one still.
     newer = _newer(github, record, name=how.check)
     if newer:
         world.job.notice("report", f"the comment is left to run {newer}, which began later")
@@ -87,6 +89,7 @@ def _newer(github: GitHub, record: RunRecord, *, name: str) -> int | None:
 def _checked(github: GitHub, record: RunRecord, how: Publication) -> list[tuple[str, str]]:
     """The sections of all jobs that tested this commit in this run, after this job's check has ended."""
     own = _check(record, name=check.instance_name(how.check, record.identity.instance))
+    # Read at the last moment: jobs of a matrix end at the same time.
     own = _no_better(own, github.checks(own.sha, own.name))
     github.put_check(own)
     if own.name == how.check:
@@ -109,6 +112,7 @@ def _with_siblings(github: GitHub, record: RunRecord, how: Publication) -> list[
         for each in github.checks(record.identity.sha)
         if each.external_id.startswith(of_run) and each.name.startswith(f"{how.check} (")
     ]
+    # Every job writes the same text whatever order they end in.
     parts.sort(key=lambda each: each.name)
     whole = check.worst([each.conclusion for each in parts]) if len(parts) >= how.siblings else None
     if whole is not None:
@@ -149,6 +153,7 @@ def _issue(github: GitHub, record: RunRecord, how: Publication) -> None:
     if record.verdict in BAD:
         name = check.instance_name(how.check, record.identity.instance)
         known = github.open_issue(marker, issue.title(record, name=name), issue.body(record))
+        # An issue that this very run opened tells it all already.
         if issue.tag(record) not in known.body:
             github.put_comment(known.number, f"run {run}", comment.section(record))
     elif record.verdict is Verdict.PASSED:

@@ -11,6 +11,7 @@ from accel_ci.domain.runkey import RunKey
 from accel_ci.ports.world import World
 
 LISTING_LIMIT_S = 60.0
+# To delete what is still being made may be refused: it is asked for again.
 RESEND_S = 10.0
 LONGEST_PAUSE_S = 2.0
 
@@ -62,6 +63,7 @@ def end(world: World, handles: Sequence[str], *, limit_s: float, resend_s: float
     for pause in pauses():
         if world.clock.now() >= resend_at:
             resend_at = world.clock.now() + resend_s
+            # All are asked to end before one is waited for: a job that is killed in between has still asked.
             for handle in left:
                 send(world, handle)
         left = [handle for handle in left if not _gone(world, handle)]
@@ -104,5 +106,6 @@ def pauses() -> Iterator[float]:
 def _gone(world: World, handle: str) -> bool:
     try:
         return world.machines.released(handle)
+    # "I may not look" or "I do not answer" is never "it is gone".
     except errors.CloudError:
         return False

@@ -13,6 +13,7 @@ from accel_ci.operations import records
 from accel_ci.ports.remote import Base
 from accel_ci.ports.world import World
 
+# A test that writes its report for ever must not fill the runner's disk.
 CAPS = Caps(file_bytes=256 * 1024 * 1024, total_bytes=512 * 1024 * 1024, files=200)
 OURS = ("pytest-*.jsonl",)
 
@@ -35,6 +36,7 @@ def _hidden(content: bytes, redactor: Redactor) -> bytes:
     """The report as it may be shown: what tests print when they fail ends up in comments."""
     if not redactor.longest:
         return content
+    # Reports may be any bytes: what is no UTF-8 comes back as it was.
     return redactor.redact(content.decode("utf-8", "surrogateescape")).encode("utf-8", "surrogateescape")
 
 

@@ -30,6 +30,7 @@ def keep(world: World, wanted: str, *, repository_id: int, seconds: float) -> fl
 
 
 def _found(world: World, wanted: str, repository_id: int) -> Machine:
+    # By the listing, not by the name alone: nobody keeps another repository's machine.
     machines = release.listed(world, Owner(repository_id=repository_id))
     for machine in machines:
         if wanted in (machine.handle, machine.name):

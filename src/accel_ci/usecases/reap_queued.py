@@ -14,6 +14,7 @@ from accel_ci.ports.world import World
 from accel_ci.render import units
 
 PATIENCE_S = 60.0
+# GitHub takes seconds to end a run, and counts every look at it against the token's limit.
 POLL_S = 5.0
 MARKER = "reap-queued"
 
@@ -36,6 +37,7 @@ def reap_queued(
             (run, why)
             for workflow in workflows
             for run in github.waiting_runs(workflow)
+            # Whoever sweeps the queue may be in it.
             if run.id != context.run_id and (why := _overdue(world, github, run, limit_s=limit_s))
         ]
         for run, why in overdue:
@@ -57,6 +59,7 @@ def _overdue(world: World, github: GitHub, run: WorkflowRun, *, limit_s: float) 
 def _tell(world: World, context: Context, run: WorkflowRun, *, why: str, dry_run: bool) -> None:
     key = RunKey(repository_id=context.repository_id, repository=context.repository, run_id=run.id, job="")
     world.job.log(f"{'would cancel' if dry_run else 'cancel'} run {run.id} of {run.workflow}: {why}")
+    # A forced end leaves machines to the sweeper: this is what to look for by hand.
     world.job.log(f"its machines' names begin with {key.run_prefix}")
 
 

@@ -13,6 +13,7 @@ from accel_ci.render import page, summary
 
 DEFAULT = Publication()
 UPLOADED = "artifact-url"
+# The file is written by a step that ran beside a stranger's code: only such an address becomes a link.
 ADDRESS = re.compile(r"https?://[A-Za-z0-9.:-]+/[A-Za-z0-9._/-]+/actions/runs/[0-9]+/artifacts/[0-9]+")
 
 
@@ -37,6 +38,7 @@ def report(
     world.job.summary(summary.render(record))
     document = record.model_dump_json().encode()
     reach.retried(world, lambda: world.history.keep(record.identity.name, document), what="history")
+    # Last: what GitHub refuses must not cost the record.
     publish.publish(world, record, publication)
     if record.machine is not None:
         sweeping.watch(world, publication.sweeper)
