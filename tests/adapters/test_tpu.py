@@ -115,6 +115,18 @@ def test_a_worker_that_has_not_booted_holds_the_slice_back(world: TpuWorld) -> N
     assert world.wait(creation).name == KEY.name
 
 
+@pytest.mark.parametrize(("said", "unconfined"), [("yes", False), ("no", True), ("", False)])
+def test_a_worker_says_whether_it_is_confined(world: TpuWorld, said: str, unconfined: bool) -> None:
+    """What boot.sh told of the test user stands in the worker; an image that told nothing is taken as it is."""
+    creation = world.begin()
+    pairs = (("hostkeys", "ssh-ed25519", HOST_KEY), ("accel-ci", "stage", "ready"), ("accel-ci", "confined", said))
+    told = [{"namespace": space, "key": key, "value": value} for space, key, value in pairs if value]
+    attributes = [{"queryPath": "", "queryValue": {"items": told}}]
+    world.cloud.next("getGuestAttributes", Answer(200, {"guestAttributes": attributes}))
+    machine = world.machines.poll(creation).machine
+    assert machine is not None and machine.workers[0].unconfined is unconfined
+
+
 @pytest.mark.parametrize("health", ["UNHEALTHY_MAINTENANCE", "TIMEOUT"])
 def test_an_unhealthy_node_is_not_ready(world: TpuWorld, health: str) -> None:
     """Ready and unhealthy is not usable; what the API says of it is shown until it is well or the boot limit comes."""

@@ -258,3 +258,22 @@ def test_a_sign_in_that_cannot_be_renewed_is_told_once() -> None:
     record = _run(fakes, replace(WORK, limit_s=8 * 3600.0), ttl_s=9 * 3600.0)
     told = [text for text in fakes.job.of_kind("warning") if "GitHub refuses" in text]
     assert record.verdict is Verdict.TIMED_OUT and len(told) == 1
+
+
+@pytest.mark.parametrize(("trust", "runs"), [("fork", False), ("trusted", True)])
+def test_where_the_test_user_can_become_root(trust: str, runs: bool) -> None:
+    """A fork's code is not even sent to a machine that could not confine it; our own runs there, with a warning."""
+    fakes = Fakes()
+    provision.provision(fakes.world, worlds.record(), KEY, order=worlds.order())
+    record, machine = records.load(fakes.files, ""), records.load_machine(fakes.files, "")
+    record.identity = record.identity.model_copy(update={"trust": trust})
+    records.save(fakes.files, record)
+    records.save_machine(fakes.files, "", replace(machine, workers=(replace(machine.workers[0], unconfined=True),)))
+    if runs:
+        assert run_remote.run_remote(fakes.world, WORK, slot="").verdict is Verdict.PASSED
+        assert "w0 could not take administrator rights" in fakes.job.of_kind("warning")[0]
+    else:
+        with pytest.raises(errors.BootError, match="fork"):
+            run_remote.run_remote(fakes.world, WORK, slot="")
+        assert records.load(fakes.files, "").verdict is Verdict.BOOT_FAILED
+        assert "put" not in [call[0] for call in fakes.remote.calls]

@@ -20,7 +20,9 @@ class FilesDirectory:
 
     def __init__(self, root: str) -> None:
         os.makedirs(root, mode=0o700, exist_ok=True)
+        # It may have been there before, with whatever mode it was given.
         os.chmod(root, 0o700)
+        # Resolved once: what is checked below compares resolved paths.
         self._root = Path(os.path.realpath(root))
 
     def read(self, name: str) -> bytes | None:
@@ -97,10 +99,12 @@ def _is_document(path: Path) -> bool:
 
 
 def _open(path: str, flags: int) -> int:
+    # Code under test that finds the directory could put a link here, to a file of the runner's.
     return os.open(path, flags | os.O_NOFOLLOW, 0o600)
 
 
 def _sync(directory: Path) -> None:
+    # A file's name is on the disk only once its directory is.
     descriptor = os.open(directory, os.O_RDONLY)
     try:
         os.fsync(descriptor)

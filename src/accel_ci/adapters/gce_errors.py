@@ -75,6 +75,7 @@ _RULES = (
           ConfigurationError, "see docs/google-cloud.md for what can be set"),
     _Rule(r"backendError|internalError|INTERNAL|UNAVAILABLE|TIMEOUT|CANCELLED", TransientError, "run it again"),
 )  # fmt: skip
+# GPUS_ALL_REGIONS: another region would meet the same limit.
 _EVERYWHERE = re.compile(r"ALL_REGIONS|\bglobally\b", re.IGNORECASE)
 
 
@@ -97,6 +98,7 @@ def in_closed_zone(refusal: Refusal) -> bool:
 def of_operation(refusal: Refusal) -> AccelError:
     """The error for an operation that ended badly: it is over for certain, so what would be transient is a failed boot."""
     error = classed(refusal)
+    # To ask for a finished operation again cannot change its end; another place can.
     if isinstance(error, TransientError) or type(error) is CloudError:
         return BootError(error.what_happened, what_to_do=error.what_to_do)
     return error
@@ -107,6 +109,7 @@ def of_call(error: Any) -> Refusal:
     document = _document(error)
     first = next((each for each in document.get("errors") or () if isinstance(each, dict)), {})
     status = int(error.code or 0)
+    # Google's older APIs put the word for it into errors[0].reason, the newer ones into status.
     code = str(first.get("reason") or document.get("status") or _BY_STATUS.get(status, "unknown"))
     message = str(document.get("message") or error.message)
     return Refusal(code, message, _reasons(document.get("details")), status)

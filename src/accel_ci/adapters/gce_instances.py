@@ -234,7 +234,14 @@ def worker(instance: Any, attributes: Attributes) -> Worker | None:
     outside = next((each.nat_i_p for each in interface.access_configs), "")
     address = outside if interface.access_configs else interface.network_i_p
     keys = tuple(f"{kind} {key}" for (namespace, kind), key in attributes.items() if namespace == "hostkeys")
-    return Worker(index=0, address=address, user=USER, host_keys=keys, inner_address=interface.network_i_p)
+    return Worker(
+        index=0,
+        address=address,
+        user=USER,
+        host_keys=keys,
+        inner_address=interface.network_i_p,
+        unconfined=attributes.get(("accel-ci", "confined")) == "no",
+    )
 
 
 def unreachable(found: Worker | None, attributes: Attributes) -> str:

@@ -24,13 +24,16 @@ PASSED_ON = (
     "SSL_CERT_DIR",
     "GIT_SSL_CAINFO",
 )
+# A user's or an image's own settings can name programs that git runs: none of them is read.
 CLOSED = {
     "HOME": os.devnull,  # no ~/.gitconfig and no ~/.netrc
     "GIT_CONFIG_NOSYSTEM": "1",
     "GIT_CONFIG_GLOBAL": os.devnull,
     "GIT_ATTR_NOSYSTEM": "1",
     "GIT_TERMINAL_PROMPT": "0",
+    # refs/replace would show another content under the granted SHA.
     "GIT_NO_REPLACE_OBJECTS": "1",
+    # A repository that is a partial clone would have git dial wherever its configuration says.
     "GIT_NO_LAZY_FETCH": "1",
     "GIT_PROTOCOL_FROM_USER": "0",
     "LC_ALL": "C",
@@ -39,16 +42,20 @@ CLOSED = {
 BLEMISHES = ("badTimezone", "missingSpaceBeforeDate", "zeroPaddedFilemode")
 SETTINGS = {
     "core.hooksPath": os.devnull,
+    # Names a program, and lies in the repository's own configuration.
     "core.fsmonitor": "false",
     "core.untrackedCache": "false",
     "credential.helper": "",
     "protocol.allow": "never",
     "protocol.ext.allow": "never",
+    # Hostile trees (.git in odd spellings, dot-dot names) are refused before anybody checks them out.
     "fetch.fsckObjects": "true",
+    # One pack instead of loose objects: what was fetched goes on as a bundle, and is never looked at here.
     "fetch.unpackLimit": "1",
     "fetch.recurseSubmodules": "false",
     "gc.auto": "0",
     "maintenance.auto": "false",
+    # The directory is the user's own choice; that it belongs to another user is normal in containers.
     "safe.directory": "*",
     **{f"fetch.fsck.{blemish}": "ignore" for blemish in BLEMISHES},
 }

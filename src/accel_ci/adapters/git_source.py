@@ -17,6 +17,7 @@ BRANCH = "refs/heads/accel-ci"
 TEXT_BYTES = 1024 * 1024
 
 _SHA = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
+# Begins with a letter or digit: an address that begins with a dash would be an option of ssh.
 _SCP = re.compile(r"(?:[A-Za-z0-9][A-Za-z0-9._-]*@)?[A-Za-z0-9][A-Za-z0-9.-]*:(?!:)[!-~]+")
 _PRINTABLE = re.compile(r"[!-~]+")
 _NETWORK = re.compile(

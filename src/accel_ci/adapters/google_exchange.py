@@ -135,6 +135,7 @@ def refreshed(credentials: Any, clock: Clock, *, provider: str = "", account: st
         raise _classed(asked.status, _said(error), provider=provider, account=account) from error
     except (ValueError, TypeError, KeyError, AttributeError) as error:  # an answer that is none of Google's
         raise TransientError("Google's answer to the sign-in cannot be read", what_to_do="run it again") from error
+    # google-auth's expiry is naive UTC by its own clock: only the span is right on ours.
     left = credentials.expiry - dt.datetime.now(dt.UTC).replace(tzinfo=None)
     now = clock.now()
     return kept_token.made(credentials.token, expires_at=now + left.total_seconds(), now=now, project=project)
@@ -153,6 +154,7 @@ class Asking:
         """The answer, whatever its status; TransportError without any. Making a token twice does no harm."""
         from google.auth import exceptions
 
+        # google-auth asks for two minutes.
         limit_s = min(timeout or CALL_S, CALL_S)
         try:
             answer = self._request(url=url, method=method, timeout=limit_s, **more)
@@ -180,6 +182,7 @@ def _said(error: Exception) -> str:
     body = error.args[1] if len(error.args) > 1 else ""
     try:
         document = json.loads(body) if isinstance(body, str | bytes) else {}
+        # The token service answers as OAuth does, the others as Google does: a text, or an object.
         told = document["error"] if isinstance(document["error"], dict) else document
     except (ValueError, KeyError, TypeError):
         return f"an answer that says nothing ({type(error).__name__})"

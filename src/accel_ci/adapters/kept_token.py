@@ -67,6 +67,7 @@ class KeptToken:
                 return known
             try:
                 return self._renewed()
+            # An old token that still lives is better than an error of whoever makes new ones.
             except AccelError:
                 self._try_at = now + TRY_AGAIN_S
                 if known is None or now >= known.expires_at - LAST_S:
@@ -98,6 +99,7 @@ class KeptToken:
 
     def _read(self) -> Token | None:
         try:
+            # What another version left, or a crash cut short, is the same as nothing.
             return _TOKEN.validate_json(self._files.read(self._name) or b"null")
         except ValidationError:
             return None

@@ -17,6 +17,7 @@ from accel_ci.domain.runkey import RunKey
 
 KEEPER = Path(__file__).parent.parent / "on_machine" / "keeper.py"
 KEEPER_LIMIT_S = 30.0
+# Not 1 or 2: Python itself ends with these.
 NONE_ALIVE = 4
 
 _ACCELERATOR = re.compile(r"local(-[1-9][0-9]?)?")
@@ -67,6 +68,7 @@ class LocalMachines:
     def find(self, key: RunKey, zones: Sequence[str]) -> list[Machine]:
         """The machine of this key, when it exists."""
         machine = self._state.machine(key.name)
+        # Labels may be gone with machine.json: then the name alone says whose it is.
         if machine is None or machine.labels.get("accel-ci-key", key.digest) != key.digest:
             return []
         return [machine]
@@ -104,6 +106,7 @@ class LocalMachines:
 
     def _keeper(self, verb: str, name: str) -> bool:
         """False only for `alive` when nothing lives. The keeper gets no environment: it has no use for our secrets."""
+        # -I -S: nothing of the environment or of site-packages decides what runs.
         command = [sys.executable, "-I", "-S", str(KEEPER), verb, str(self._state.directory(name))]
         try:
             done = subprocess.run(

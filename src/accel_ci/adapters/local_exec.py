@@ -19,6 +19,7 @@ class LocalExec:
 
     async def open(self, machine: Machine, worker: Worker, argv: Sequence[str], *, stdin: Stdin) -> Session:
         """The command in the worker's directory; `python3` is the Python that runs us."""
+        # What PATH calls python3 may be a version manager's script, and slow.
         program = sys.executable if argv[0] == "python3" else argv[0]
         _check(worker)
         return await transport.spawn(

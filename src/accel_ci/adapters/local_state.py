@@ -54,6 +54,7 @@ class LocalState:
         self._forget_stale()
         if os.path.lexists(self.directory(name)):
             return
+        # The note is about an earlier machine of that name.
         self._tomb(name).unlink(missing_ok=True)
         new = Path(tempfile.mkdtemp(prefix=".new-", dir=self._machines))
         document = {"version": 1, "accelerator": spec.accelerator, "workers": spec.workers, "created": time.time()}
@@ -68,6 +69,7 @@ class LocalState:
     def machine(self, name: str) -> Machine | None:
         """The machine as it is now, None when there is none. FAILED: the code under test destroyed machine.json."""
         directory = self.directory(name)
+        # The code under test runs as us and can put a link in the machine's place.
         if directory.is_symlink() or not directory.is_dir():
             return None
         accelerator, workers, labels = _document(directory / "machine.json")

@@ -44,7 +44,9 @@ for name, text in json.load(sys.stdin).items():
 print(json.dumps({"python": sys.executable}))
 """
 ANSWER_BYTES = 64 * 1024
+# With a frame of 256 KiB each this bounds what a slow reader can pile up.
 EVENTS = 32
+# Under a second: who watches wants to see within one that output has paused.
 MOMENT_S = 0.9
 NAMED = 5
 SPEC_VERSION = 1
@@ -176,6 +178,7 @@ class SupervisedRemote:
                 while data := await opened.stdout.read(transport.BUFFER):
                     deliver(worker.index, data)
                 code = await opened.process.wait()
+                # ssh's own word for a broken connection; a command that ends with 255 cannot be told from it.
                 if code == BROKEN:
                     raise transport.lost(worker, await opened.why())
                 return code
@@ -257,6 +260,7 @@ def start_spec(machine: Machine, worker: Worker, phase: Phase) -> bytes:
 
 
 async def _on_each(workers: Sequence[Worker], work: Callable[[Worker], Awaitable[T]]) -> list[T]:
+    # All are waited for: a worker that goes on alone would meet the next step half-done.
     results = await asyncio.gather(*map(work, workers), return_exceptions=True)
     errors = [result for result in results if isinstance(result, BaseException)]
     if errors:

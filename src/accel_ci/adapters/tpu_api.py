@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 Answer = TypeVar("Answer")
 
 ENDPOINT = "CLOUDSDK_API_ENDPOINT_OVERRIDES_TPU"
-# Google's own default is to wait for a minute and to repeat on its own; a cancelled job has 285 s for everything.
+# The library's own default is to wait without end; a cancelled job has 285 s for everything.
 READ_S = 10.0
 WRITE_S = 30.0
 PAGES = 1000

@@ -90,7 +90,9 @@ def body(spec: MachineSpec, options: TpuOptions, lease: Lease, *, public_key: st
     """
     metadata = {
         "enable-guest-attributes": "TRUE",
+        # Whoever may log in on every machine of the project has nothing to do on this one.
         "block-project-ssh-keys": "TRUE",
+        # With OS Login keys in the metadata count for nothing: the project may have it on for all.
         "enable-oslogin": "FALSE",
         "startup-script": BOOT_SCRIPT.read_text(encoding="utf-8"),
     }
@@ -103,6 +105,7 @@ def body(spec: MachineSpec, options: TpuOptions, lease: Lease, *, public_key: st
     return {
         "accelerator_type": spec.accelerator,
         "runtime_version": options.runtime,
+        # For people who look at the console; 512 characters are the API's limit.
         "description": f"accel-ci: {lease.key.repository}, run {lease.key.run_id}"[:512],
         "labels": lease.labels(),
         "metadata": metadata,
@@ -142,6 +145,7 @@ def unfinished(place: Place, node: tpu_v2.Node) -> str:
         return state.lower()
     if state != "READY":
         raise BootError(f"{place.handle} is {state.lower()}: somebody ended it", what_to_do="run it again")
+    # A node can be READY and not yet healthy; where nobody tells of health, that must not hold it up.
     if health not in ("HEALTH_UNSPECIFIED", "HEALTHY"):
         return f"{health.lower()} {node.health_description}".rstrip()
     return ""
@@ -159,9 +163,11 @@ def workers(node: tpu_v2.Node, attributes: Sequence[Attributes], *, expected: in
             user=USER,
             host_keys=_host_keys(told),
             inner_address=endpoint.ip_address,
+            unconfined=told.get(("accel-ci", "confined")) == "no",
         )
         for index, (endpoint, told) in enumerate(zip(node.network_endpoints, known, strict=False))
     ]
+    # A slice that shows some of its workers yet is not there.
     return found if len(found) == expected else []
 
 

@@ -16,6 +16,7 @@ from accel_ci.domain.machine import Machine, Worker
 from accel_ci.formats import output
 
 BUFFER = 256 * 1024
+# As much of stderr as a message can bear.
 LAST_WORDS = 400
 FAREWELL_S = 2.0
 
@@ -83,6 +84,7 @@ class Session:
         with suppress(TimeoutError):
             async with asyncio.timeout(FAREWELL_S):
                 await self.process.wait()
+                # Only the wait is limited: the listener goes on, and ends with the process.
                 await asyncio.shield(self._listener)
         return plain(bytes(self._last_words)) or f"it ended with exit code {self.process.returncode}"
 

@@ -19,8 +19,10 @@ def write(directory: str, git: Git, *, into: str) -> None:
     """Archive the directory's files, folders, and links that stay inside. Everything else is left out."""
     root = os.path.realpath(directory)
     names = _with_parents(set(_names(root, git)))
+    # The archive must not hold itself.
     names.discard(os.path.relpath(os.path.realpath(into), root))
     with open(into, "wb", opener=_private) as file, tarfile.open(fileobj=file, mode="w") as archive:
+        # Sorted: the same files make the same archive.
         for name in sorted(names, key=os.fsencode):
             _add(archive, root, name)
 
@@ -71,6 +73,7 @@ def _add(archive: tarfile.TarFile, root: str, name: str) -> None:
     except FileNotFoundError:  # git lists it, but it was deleted
         return
     entry = tarfile.TarInfo(name)
+    # No owner, no set-user-id: what a file is called and may do here says nothing over there.
     entry.mode, entry.mtime = found.st_mode & 0o777, int(found.st_mtime)
     if stat.S_ISDIR(found.st_mode):
         entry.type = tarfile.DIRTYPE
@@ -95,6 +98,7 @@ def add_file(archive: tarfile.TarFile, entry: tarfile.TarInfo, path: str) -> Non
 
 
 def _stays_inside(root: str, link: str) -> bool:
+    # An absolute link would lead somewhere else on the machine, even one that stays inside here.
     return not os.path.isabs(os.readlink(link)) and Path(os.path.realpath(link)).is_relative_to(root)
 
 

@@ -92,9 +92,9 @@ def checked(text: str, context: Context, *, now: float) -> Grant | None:
     try:
         grant = Grant.model_validate_json(text)
     except ValidationError as error:
+        # Nothing of the text is shown: it came through a workflow that may have put a secret there.
         raise errors.ConfigurationError(
             f"the grant is malformed ({error.error_count()} mistakes)", what_to_do="pass the gate's output unchanged"
-        # The text is not shown: it came through a workflow that may have put anything there.
         ) from None
     # Outputs can be copied between workflows: a grant is good for the run that it was given in.
     bound = (grant.repository_id, grant.run_id, grant.pull_request)

@@ -53,7 +53,8 @@ class Candidate:
 class Worker:
     """One host of a machine. `address` is what its transport dials: a host name, or a directory on this computer.
 
-    `inner_address` is where the other workers reach it; "" where there is no network between them.
+    `inner_address` is where the other workers reach it; "" where there is no network between them. `unconfined`: at its
+    boot the user that runs the commands could not be kept from becoming root or from the cloud's metadata.
     """
 
     index: int
@@ -62,6 +63,7 @@ class Worker:
     user: str = ""
     host_keys: tuple[str, ...] = ()
     inner_address: str = ""
+    unconfined: bool = False
 
     @property
     def name(self) -> str:

@@ -417,6 +417,7 @@ class Sender:
                 shutil.copyfileobj(copy, self.out, CHUNK)
             self.counts["sent"] += 1
             self.counts["bytes"] += size
+        # One bad file must not hide the good ones.
         except RefusedError as refusal:
             self.counts["refused"] += 1
             if self.counts["refused"] <= MAX_REFUSALS:

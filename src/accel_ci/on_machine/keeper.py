@@ -62,6 +62,7 @@ def end(directory: str, reason: str = "") -> None:
         machine = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     except FileNotFoundError:
         return stop(directory)
+    # Cleanup and the lease's end may come at the same time.
     fcntl.flock(machine, fcntl.LOCK_EX)
     if not _is(machine, directory):  # whoever had the lock ended it; what bears the name now is another machine
         return None
@@ -151,9 +152,11 @@ def _parent(name: str) -> tuple[int, int]:
     """A living process's pid and its parent's; (0, 0) for a zombie and for what is no process."""
     try:
         with open("/proc/%d/stat" % int(name), "rb") as stat:
+            # A program's name stands in parentheses and may hold parentheses of its own.
             state, parent = stat.read().rpartition(b")")[2].split()[:2]
     except (OSError, ValueError):
         return 0, 0
+    # A zombie is over, whoever has not asked for its status.
     return (0, 0) if state in (b"Z", b"X") else (int(name), int(parent))
 
 

@@ -121,6 +121,7 @@ def stop(folder: str) -> int:
 def start() -> int:
     """Answer once the command runs, or its end record says why it does not; idempotent by phase, key and nonce."""
     spec = read_spec(sys.stdin.buffer.read())
+    # The reply to an earlier `start` may have been lost: who asks again must not run the command twice.
     if os.path.lexists(folder_of(spec.phase)):
         answer = earlier_start(spec)
     else:
@@ -192,11 +193,13 @@ def guard(spec: Spec, answer: int) -> int:
 
 def detach(keep: int) -> None:
     """Leave the caller's session and files; adopt orphans; keep our memory, and so the nonce, to ourselves."""
+    # The ssh session may end at any time: its hang-up must not reach us.
     os.setsid()
     os.chdir("/")
     null = os.open(os.devnull, os.O_RDWR)
     for number in range(3):
         os.dup2(null, number)
+    # ssh waits for whoever holds its pipes.
     inherited = {int(name) for name in os.listdir("/dev/fd")} - {0, 1, 2, keep}
     for number in inherited:
         os.closerange(number, number + 1)
@@ -292,6 +295,7 @@ class Spool:
                 count = os.write(self.output, kept)
             except OSError as error:
                 self.problem = "output was lost: %s" % error.strerror
+                # Bytes after a gap would be taken for the next ones.
                 self.limit = self.written
                 self.dropped += len(kept)
                 return
@@ -318,6 +322,7 @@ class Supervision:
     def hang_bell(self) -> int:
         """A pipe that wakes the poll when a child ended, or when TERM asks us to stop."""
         bell, striker = os.pipe()
+        # A handler that blocks on a full pipe would never return.
         os.set_blocking(striker, False)
         signal.set_wakeup_fd(striker, warn_on_full_buffer=False)
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from accel_ci.domain import errors, judgement, results, verdict
+from accel_ci.domain.grant import Trust
 from accel_ci.domain.machine import Machine
 from accel_ci.domain.record import RunRecord
 from accel_ci.domain.verdict import Verdict
@@ -17,7 +18,7 @@ def run_remote(world: World, work: Work, *, slot: str) -> RunRecord:
     record, machine = records.load(world.files, slot), records.load_machine(world.files, slot)
     record.target.setup, record.target.run = work.setup, work.run
     try:
-        _ready(world, machine, work, slot=slot)
+        _ready(world, machine, work, slot=slot, trust=record.identity.trust)
         _phases(world, machine, work, record=record)
         _conclude(world, machine, work, record=record)
     except errors.AccelError as error:
@@ -28,8 +29,9 @@ def run_remote(world: World, work: Work, *, slot: str) -> RunRecord:
     return record
 
 
-def _ready(world: World, machine: Machine, work: Work, *, slot: str) -> None:
+def _ready(world: World, machine: Machine, work: Work, *, slot: str, trust: str) -> None:
     """Our files and the source are on every worker; a second call finds them there."""
+    _safe(world, machine, trust=trust)
     sent = records.place(slot, records.SENT)
     with world.job.group("send the source"):
         reach.retried(world, lambda: world.remote.prepare(machine), what="prepare")
@@ -40,6 +42,17 @@ def _ready(world: World, machine: Machine, work: Work, *, slot: str) -> None:
             world.files.write(sent, (package.sha or "workspace").encode())
             world.files.remove(records.place(slot, "source"))
             world.job.log(f"sent {package.sha or 'the workspace'}, {package.size_bytes} bytes")
+
+
+def _safe(world: World, machine: Machine, *, trust: str) -> None:
+    """A stranger's code never runs where it could become root or the machine's cloud identity."""
+    open_ = [worker.name for worker in machine.workers if worker.unconfined]
+    if not open_:
+        return
+    what = f"{', '.join(open_)} could not take administrator rights and the cloud's metadata from the test user"
+    if trust != Trust.TRUSTED.value:
+        raise errors.BootError(f"a fork's code is not run: {what}", what_to_do="use an image with gpasswd and iptables")
+    world.job.warning("machine", what)
 
 
 def _phases(world: World, machine: Machine, work: Work, *, record: RunRecord) -> None:

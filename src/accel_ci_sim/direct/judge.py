@@ -168,8 +168,9 @@ class Judge:
     def _obeyed(self, process: Party) -> None:
         """I-signal: what a provision made is asked to end within a second of the signal, or of its landing."""
         assert process.signalled_at is not None
+        alone = len(self.scene.runs[process.run].plan.slots) == 1  # another slot's may land meanwhile
         for machine in self.scene.cloud.alive():
-            mine = machine.request.asker == process.run and machine.landed_at >= process.began_at
+            mine = alone and machine.request.asker == process.run and machine.landed_at >= process.began_at
             if mine and machine.state is not State.RELEASING and machine.serial not in self.late:
                 self._broken("I-signal", f"{process.name} was told to stop and leaves {handles.of(machine)} alone")
         if process.released_at is not None and process.released_at > process.signalled_at + OBEY_S:

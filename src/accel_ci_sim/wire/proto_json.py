@@ -140,6 +140,7 @@ class _Reader:
     def _enum(self, given: Any, declared: str, path: str) -> str | None:
         """The value's name, given by name or number; None for the one that means unset."""
         values = self._schema.enums[declared]
+        # Compute Engine's enums are sent by name; the numbers in its library are hashes.
         if not isinstance(values, Mapping):
             values = {name: number for number, name in enumerate(values, 1)} if isinstance(given, str) else {}
         for name, number in values.items():

@@ -107,6 +107,7 @@ class InstanceLife:
         """
         instance.pending = ended
         turn = self.turn(instance, InstanceStatus.PROVISIONING)
+        # PROVISIONING and STAGING take half of the time each: nobody has published the shares.
         half = self.luck.draw(self.knobs.boot_s) / 2
 
         def provisioned() -> None:
@@ -127,6 +128,7 @@ class InstanceLife:
         if problem is None:
             self._time.after(half, provisioned)
         else:
+            # A stockout is told after as long as a boot takes, not at once: clients have to wait for the operation.
             self._time.after(2 * half, failed)
 
     def halt(self, instance: Instance, ended: Ended) -> None:
@@ -223,6 +225,7 @@ class InstanceLife:
     def _run(self, instance: Instance) -> None:
         self.turn(instance, InstanceStatus.RUNNING)
         instance.started_at = self.now
+        # A stopped spot instance may be started again.
         instance.preempted = False
         instance.ends_at = _limit(instance)
         self._come_up(instance)
@@ -242,6 +245,7 @@ class InstanceLife:
                 self._install_driver(instance)
                 self.hosts.start(instance, up)
 
+        # RUNNING says that the machine has power, nothing about what is inside.
         if not self.luck.chance(self.knobs.boot_hangs):
             self._time.after(self.luck.draw(self.knobs.guest_boot_s), inside)
 
@@ -277,6 +281,7 @@ class InstanceLife:
         limit = instance.ends_at
 
         def expire(instance: Instance) -> None:
+            # setScheduling moved it meanwhile.
             if instance.ends_at == limit:
                 self._expire(instance)
 
@@ -307,6 +312,7 @@ class InstanceLife:
             instance.settle()
 
     def _vanish(self, instance: Instance) -> None:
+        # What was planned for the instance finds another turn and does nothing.
         instance.turn += 1
         self.hosts.discard(instance)
         instance.gone_at = self.now

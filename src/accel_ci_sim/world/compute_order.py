@@ -170,6 +170,7 @@ def _disks(
         field = f"resource.disks[{index}]"
         params = each.get("initializeParams", {})
         image = _image(project, field, params.get("sourceImage", ""))
+        # int64 is a text in Google's JSON.
         size = int(params.get("diskSizeGb") or each.get("diskSizeGb") or (image.disk_gb if image else 500))
         if image is not None and size < image.disk_gb:
             why = f"Requested disk size cannot be smaller than the image size ({image.disk_gb} GB)"
@@ -221,6 +222,7 @@ def scheduling(asked: Mapping[str, Any], *, has_accelerators: bool, now: float) 
     short = model in ("SPOT", "FLEX_START")
     limited = "maxRunDuration" in asked or "terminationTime" in asked
     found = {
+        # Google fills these in by the model: a client that looks at its request alone would not see them.
         "onHostMaintenance": "TERMINATE" if short else "MIGRATE",
         "automaticRestart": not short and not limited,
         "preemptible": model == "SPOT",
@@ -228,6 +230,7 @@ def scheduling(asked: Mapping[str, Any], *, has_accelerators: bool, now: float) 
         "provisioningModel": model,
     }
     field = "resource.scheduling"
+    # Accelerators cannot be moved to another host: the default has to be overridden, and Google says so just like this.
     if has_accelerators and found["onHostMaintenance"] != "TERMINATE":
         raise compute_status.bad_request("Instances with guest accelerators do not support live migration.")
     if short and (found["automaticRestart"] or found["onHostMaintenance"] != "TERMINATE"):
@@ -236,6 +239,7 @@ def scheduling(asked: Mapping[str, Any], *, has_accelerators: bool, now: float) 
         raise compute_status.invalid(f"{field}.{name}", given, f"It cannot be so for a {model} instance.")
     if "maxRunDuration" in asked and "terminationTime" in asked:
         raise compute_status.bad_request("Only one of maxRunDuration and terminationTime can be specified.")
+    # Without the action the API refuses the limit, rather than choose between stopping and deleting.
     if limited and "instanceTerminationAction" not in asked:
         why = "The instance termination action must be specified together with a run duration."
         raise compute_status.invalid(f"{field}.instanceTerminationAction", "", why)

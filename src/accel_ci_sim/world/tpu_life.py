@@ -184,6 +184,7 @@ class NodeLife:
 
     def _watch(self, node: Node) -> None:
         """Plan what will happen to a READY node by itself."""
+        # During maintenance a node stays READY and tells it by its health only.
         if node.state is not NodeState.READY or node.maintained:
             return
         if node.spot:

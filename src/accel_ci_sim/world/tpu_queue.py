@@ -80,6 +80,7 @@ class TpuQueue:
         if (name, request_id) in self._requests:
             return self._requests[name, request_id]
         queued = self.get(name)
+        # The stricter of two behaviours that were seen: a client has to bear it.
         if queued.state is QueuedState.DELETING:
             raise tpu_status.busy()
         if not force and queued.state not in DELETABLE:
@@ -231,6 +232,7 @@ class TpuQueue:
     def _cleared(self, queued: Queued) -> None:
         """No node of the request is left."""
         if queued.state is QueuedState.SUSPENDING:
+            # It stays until somebody deletes it, and uses up quota: the leak that users overlook.
             queued.state = QueuedState.FAILED if queued.error else QueuedState.SUSPENDED
         elif queued.state is QueuedState.DELETING:
             del self._all[queued.name]
