@@ -18,7 +18,7 @@ from typing import Any
 
 from accel_ci_sim.wire import github
 from accel_ci_sim.wire.github import Exchange
-from accel_ci_sim.world.github import GitHubWorld, job_token
+from accel_ci_sim.world.github import GitHubWorld, Run, job_token
 from tools import demo_page
 from tools.demo_page import Seen
 
@@ -69,6 +69,10 @@ def set_label(world: GitHubWorld, temp: Path, *, sha: str) -> None:
     """A maintainer labels the pull request: GitHub's state, and the event file that starts the workflow."""
     world.tokens[TOKEN] = job_token()
     world.collaborators[MAINTAINER] = "write"
+    # The repository has the hourly sweeper: without one each report would warn.
+    world.runs[76] = Run(
+        id=76, workflow="sweep.yml", status="completed", conclusion="success", started_at=world.now() - 600
+    )
     world.add_pull(NUMBER, head_sha=sha, labels=[LABEL]).title = TITLE
     event: dict[str, Any] = json.loads(EVENT.read_text(encoding="utf-8"))
     event |= {"number": NUMBER, "label": {"name": LABEL}, "sender": {"login": MAINTAINER, "type": "User"}}

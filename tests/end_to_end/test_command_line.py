@@ -153,7 +153,7 @@ def test_all_mistakes_are_told_at_once(terminal: Terminal) -> None:
 
 def test_a_backend_of_a_later_version_is_said_plainly(terminal: Terminal) -> None:
     """An accelerator of a cloud that is not built in yet names what there is."""
-    done = terminal("run", "--accelerator", "l4-1", "--", "true")
+    done = terminal("run", "--backend", "gke", "--accelerator", "l4-1", "--", "true")
     assert done.returncode == 2 and "not in this version" in done.stdout + done.stderr
 
 

@@ -16,6 +16,7 @@ from accel_ci.operations import records, release
 from accel_ci.ports import remote
 from accel_ci.ports.world import World
 
+# A slow network is worth a wait: what runs over there goes on, and its output is kept for us.
 UNREACHABLE_LIMIT_S = 180.0
 END_SLACK_S = 60.0
 LAST_LINES = 10
@@ -153,8 +154,10 @@ def _take(world: World, state: _Following, event: remote.Event) -> bool:
 def _keep(world: World, state: _Following, event: remote.Output) -> None:
     known = state.offsets[event.worker]
     if event.offset > known:
+        # A log with a hole could be read as another story: better none.
         _give_up(state, [event.worker], f"output has a gap at byte {known}")
         return
+    # A connection that was made again may repeat what came already.
     fresh = event.data[known - event.offset :]
     state.heard_at[event.worker] = world.clock.now()
     world.files.append(log_name(state.slot, state.phase.name, event.worker), state.maskers[event.worker].feed(fresh))

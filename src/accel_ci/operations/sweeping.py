@@ -35,6 +35,7 @@ def in_passing(world: World, repository_id: int) -> None:
     except (errors.CloudError, errors.ConfigurationError) as error:
         world.job.log(f"could not look for machines that outlived their lease: {error}")
         return
+    # Whoever provisions passes by for seconds only: the scheduled sweeper does the rest.
     for find in _judged(world, listed, grace_s=GRACE_S, runs=None)[:BATCH]:
         tell(world, find)
         release.send(world, find.machine.handle)
@@ -49,6 +50,7 @@ def found(world: World, repository_id: int, *, grace_s: float, told: bool = Fals
     first = _judged(world, release.listed(world, owner), grace_s=grace_s, runs=runs, told=told)
     if not first:
         return []
+    # No machine ends on the word of one listing.
     world.clock.sleep(SIGHTINGS_S)
     before = {find.machine.handle for find in first}
     again = _judged(world, release.listed(world, owner), grace_s=grace_s, runs=runs)
@@ -85,12 +87,12 @@ def watch(world: World, workflow: str) -> None:
     except (errors.CloudError, errors.ConfigurationError) as error:
         world.job.log(f"GitHub does not tell when {workflow} ran last: {error}")
         return
-    since = f"for {(world.clock.now() - last.started_at) / 3600:.0f} hours" if last else "ever"
+    hours = f"not swept for {(world.clock.now() - last.started_at) / 3600:.0f} hours" if last else "never swept"
     if last is None or last.started_at + SILENT_S < world.clock.now():
         world.job.warning(
             "no sweeper",
-            f"{workflow} has not swept {since}: a machine whose run dies lives on. See docs/reliability.md; a sweeper "
-            "of another name is said to report by `sweeper`",
+            f"{workflow} has {hours}: a machine whose run dies lives on. See docs/reliability.md; when your sweeper has "
+            "another name, say it with the input `sweeper`",
         )
 
 

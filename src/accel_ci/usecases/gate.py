@@ -92,6 +92,7 @@ def _decided(world: World, context: Context, request: Request, *, policy: Policy
     pull = github.pull_request(request.number)
     role = github.role(request.actor)
     changed = github.changed_files(request.number)
+    # All is asked anew: the event tells how things were when somebody clicked.
     refusal = trigger.refused(request, policy, pull=pull, role=role, changed=changed) or _too_many(
         github, context, request, policy=policy
     )
@@ -131,6 +132,7 @@ def _shown(
     # Only our own app's check counts, and it was put there by an earlier grant for this very commit.
     if any(check.run_of(each) for each in github.checks(pull.head_sha, check_name)):
         return "it was granted before"
+    # `rerun` is good for what ran before, and for nothing new.
     if request.rerun:
         return ""
     if not pull.fork:
@@ -139,6 +141,7 @@ def _shown(
         if told:
             return told
     for who in github.approvers(request.number, pull.head_sha)[:APPROVERS]:
+        # Anybody may approve a public repository's pull request; only who could push it vouches for it.
         if github.role(who).may_write:
             return f"{who} approved the commit"
     return ""
@@ -169,6 +172,7 @@ def _cancel(world: World, context: Context, github: GitHub, command: Command, *,
     pending = {check.run_of(each) for each in known if each.conclusion is None}
     runs = sorted(run_id for run_id in pending if run_id and run_id != context.run_id)
     for run_id in runs:
+        # Politely: a forced end would skip the steps that end the machine.
         github.cancel(run_id)
     world.job.notice("gate", f"asked to end: {', '.join(map(str, runs))}" if runs else "nothing to end")
     _react(world, github, command.comment, Reaction.DONE if runs else Reaction.REFUSED)

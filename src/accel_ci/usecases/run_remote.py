@@ -35,6 +35,7 @@ def _ready(world: World, machine: Machine, work: Work, *, slot: str, trust: str)
     sent = records.place(slot, records.SENT)
     with world.job.group("send the source"):
         reach.retried(world, lambda: world.remote.prepare(machine), what="prepare")
+        # Not twice: unpacking over a directory in which tests ran would mix two states.
         if world.files.read(sent) is None:
             into = world.files.path(records.place(slot, "source"))
             package = reach.retried(world, lambda: world.sources.pack(work.source, into=into), what="pack")
@@ -117,6 +118,7 @@ def _with_results(
         )
     except errors.CloudError as error:
         unknown = f"the test reports could not be fetched: {error}"
+        # A pass that no report could contradict is not yet true.
         return (Verdict.INFRA_ERROR, unknown) if given is Verdict.PASSED else (given, reason)
     if not found and not work.report_patterns:
         _wonder(world, work)

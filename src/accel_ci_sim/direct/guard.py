@@ -104,6 +104,7 @@ def _guarded(process: Process, site: Site, method: Call) -> Call:
         calls[number] += 1
         count(mine, number)
         faults.left -= 1
+        # The short way: all but one call in many meet no fate, and there are millions.
         if faults.left > 0 and number not in faults.aimed:
             if latency_s:
                 process.pause(latency_s)
@@ -123,10 +124,12 @@ def _meet(process: Process, site: Site, fate: Fate, *, call: functools.partial[A
         if site.latency_s and process.scene.down & {site.port, site.name}:
             raise site.error()
         answer = call()
+        # Networks deliver twice, and clients repeat: whatever is asked for must bear it.
         if fate is Fate.DUPLICATE:
             answer = call()
     if fate in CRASHES:
         process.vanish()
+        # After the call too: what landed stays, and nobody knows.
         raise Crashed
     process.pause(_delay(process, fate))
     if fate in (Fate.FAIL, Fate.LOSE):

@@ -133,7 +133,7 @@ class Judge:
         """A report came to its end: what it had to leave is there."""
         run.reported.add(process.slot)
         self.verdicts.reported(run, process.slot)
-        self.public.reported(run, process.slot, complete=not process.warned)
+        self.public.reported(run, process.slot, complete=not process.warned, since=process.began_at)
 
     def over(self, run: Run, *, calm: bool) -> None:
         """The world is over: what this run left is true."""

@@ -18,6 +18,7 @@ from accel_ci_sim.world.worker import Running
 REPORTING = frozenset({"journey", "report"})
 
 
+# A BaseException: no `except Exception` of the code under test may bring a dead process back.
 class Crashed(BaseException):
     """The process does not exist any more. Every port call raises this, so that no `finally` can do anything."""
 

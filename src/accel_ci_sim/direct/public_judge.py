@@ -22,6 +22,7 @@ class PublicJudge:
 
     scene: Scene
     verdicts: VerdictJudge
+    _last: float = 0.0
 
     def wrote(self) -> None:
         """After every request that changes something: I4, no success without proof; I8, no secret."""
@@ -58,13 +59,17 @@ class PublicJudge:
         if source != self.scene.runs[run].sha:
             self._broken("I7", f"{run} starts the code of {source}, not that of {self.scene.runs[run].sha[:8]}")
 
-    def reported(self, run: Run, slot: str, *, complete: bool) -> None:
-        """I4, I5 and I6, when a report came to its end and said that it could write all; not while another one writes."""
-        context = run.plan.context
+    def reported(self, run: Run, slot: str, *, complete: bool, since: float) -> None:
+        """I4, I5 and I6, when a report came to its end and said that it could write all.
+
+        What runs share is judged only when no other wrote `since` it began: a green run may have closed its issue.
+        """
+        context, before = run.plan.context, self._last
         if not context.event or not complete:
             return
+        self._last = self.scene.schedule.now
         self._check(run, slot)
-        if self.scene.reporting:
+        if self.scene.reporting or before >= since:
             return
         if context.pull_request is not None:
             self._one_comment()

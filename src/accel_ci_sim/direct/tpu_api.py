@@ -59,6 +59,7 @@ class SimulatedTpuApi(TpuApi):
 
     def delete_queued(self, place: Spot) -> bool:
         """See TpuApi."""
+        # A delete of what never was is no end that the judge waits for.
         if place.queued in self._sky.tpu.queued:
             self._tell_judge(place)
         done = _asked(lambda: self._sky.queue.delete(place.queued, force=True), unless="NOT_FOUND")

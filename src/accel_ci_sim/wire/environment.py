@@ -13,6 +13,7 @@ from urllib.parse import quote
 from accel_ci_sim.wire.identity_service import ISSUER
 from accel_ci_sim.wire.tpu_render import SSH_PORT
 
+# gcloud calls these by name and knows no port.
 PROGRAMS = ("ssh", "scp", "sftp")
 
 
@@ -74,6 +75,7 @@ def write(site: Site, file: Path, *, token: str) -> None:
     if site.ssh_port != SSH_PORT:
         _write_programs(site)
         lines.append(f'export PATH={shlex.quote(str(site.programs))}:"$PATH"')
+    # Whoever waits for the file must never source half of it.
     new = file.with_name(f".{file.name}.new")
     new.parent.mkdir(parents=True, exist_ok=True)
     _private(new, "\n".join(lines) + "\n")
@@ -116,5 +118,6 @@ def _write_programs(site: Site) -> None:
 
 def _private(file: Path, text: str) -> None:
     file.unlink(missing_ok=True)
+    # Private before the first byte is in it.
     file.touch(mode=0o600)
     file.write_text(text)

@@ -79,9 +79,11 @@ class Front:
             answer = self._identity.answer(request) or Answer(200, await self._call(api, request))
         except RefusedError as refusal:
             return api.error(refusal.status)
+        # A bug of ours must look like one, not like a stockout.
         except Exception:
             self._log(traceback.format_exc())
             return api.error(Status(Code.INTERNAL, "The simulator has a bug: its log says more."))
+        # Done first, then lost: that is what makes a client that blindly repeats make two machines.
         if dice.chance(self._dice, knobs.lost_reply_rate):
             self._log(f"{request.method} {request.path} done, reply lost")
             raise LostReplyError

@@ -86,6 +86,7 @@ class LoopbackHosts(Generic[Owner]):
         place = self._place(owner)
         if self._machines.pop(owner, None) is None or not place.exists():
             return
+        # A new machine of the same name may want the place at once; thousands of files take their time.
         wreck = place.rename(place.with_name(f".{place.name}"))
         clearing = asyncio.create_task(asyncio.to_thread(shutil.rmtree, wreck, ignore_errors=True))
         self._clearing.add(clearing)

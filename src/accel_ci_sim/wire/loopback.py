@@ -35,6 +35,7 @@ def claim(ports: tuple[int, ...]) -> Addresses:
         for number in _blocks():
             lock = socket.socket()
             try:
+                # Bound and never listening: the block is ours as long as we live, whatever ends us.
                 lock.bind((f"127.{number}.0.1", port))
             except OSError as error:
                 lock.close()
@@ -49,4 +50,5 @@ def claim(ports: tuple[int, ...]) -> Addresses:
 
 def _blocks() -> Iterator[int]:
     count = LAST - FIRST + 1
+    # Simulators that start at the same moment begin at different blocks.
     return (FIRST + (os.getpid() + step) % count for step in range(count))

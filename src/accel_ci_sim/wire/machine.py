@@ -45,6 +45,7 @@ class Machine:
         """Boot: when this returns, the machine can be reached and its startup script runs."""
         computer = self._guest.computer
         address = computer.address
+        # A reboot keeps the disk, and with it the host keys.
         if not self._keys:
             self._install()
         self._metadata = await metadata_server.serve(self._guest, address)
@@ -55,6 +56,7 @@ class Machine:
         for name in self._guest.devices():
             device = self._directory / "dev" / name
             device.parent.mkdir(parents=True, exist_ok=True)
+            # Nobody may make a device without being root: a file of that name is what a glob finds.
             device.touch()
         self._sshd = SshServer(self)
         await self._sshd.listen(address, computer.port, keys=self._keys)
@@ -88,6 +90,7 @@ class Machine:
             "LANG": "C.UTF-8",
             "TMPDIR": str(self._directory / "tmp"),
             "GCE_METADATA_HOST": self._host,
+            # Boot scripts call metadata.google.internal: curl is led to this machine's own server instead.
             "CURL_HOME": str(self._directory / "curl"),
             "ACCEL_CI_DEV": str(self._directory / "dev"),
             processes.MARK: str(self._directory),
@@ -101,6 +104,7 @@ class Machine:
     def _write_programs(self) -> None:
         for name, text in self._guest.programs().items():
             file = self._programs / name
+            # A shell may still read the old one: it keeps it, and finds no half of the new one.
             file.unlink(missing_ok=True)
             file.write_text(text)
             file.chmod(0o700)
@@ -126,6 +130,7 @@ class Machine:
             stdin=asyncio.subprocess.DEVNULL,
             stdout=out.inner,
             stderr=out.inner,
+            # The end of the simulator's terminal must not reach it before the machine ends.
             start_new_session=True,
         )
         self._startup = asyncio.create_task(self.console.follow(STARTUP, process, out))

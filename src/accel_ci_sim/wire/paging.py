@@ -18,6 +18,7 @@ Item = TypeVar("Item")
 def page(items: Sequence[tuple[str, Item]], query: Mapping[str, str]) -> tuple[list[Item], str]:
     """The items of the page asked for, out of (name, item) in the order of names, and the next page's token or ""."""
     size, after = _size(query.get("pageSize", "")), _after(query.get("pageToken", ""))
+    # By name, not by number: numbers shift when something ends between two pages.
     rest = [(name, item) for name, item in items if name > after]
     last = rest[size - 1][0] if len(rest) > size else ""
     return [item for _, item in rest[:size]], base64.urlsafe_b64encode(last.encode()).decode()

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from datetime import datetime
 
 KEY = re.compile(r"(?P<user>[^:\s]+):(?P<kind>[a-z0-9@.-]+)\s+(?P<key>[A-Za-z0-9+/=]+)(?:\s+(?P<comment>.*))?")
+# The comment that gcloud puts behind its keys: google-ssh {"userName": ..., "expireOn": ...}.
 EXPIRING = "google-ssh"
 
 
@@ -28,4 +29,5 @@ def _expired(comment: str, now: float) -> bool:
     try:
         return datetime.fromisoformat(json.loads(text)["expireOn"]).timestamp() <= now
     except (ValueError, KeyError, TypeError):
+        # What cannot be read lets nobody in.
         return True

@@ -145,6 +145,7 @@ class Cloud:
         )
         self.machines.append(machine)
         self._by_place[machine.place] = machine
+        # Clouds forget request ids at some time: then the same id makes a second machine.
         if weather.remembers:
             self._requests[request.request_id] = machine
         self._hear(machine, "landed")

@@ -79,6 +79,7 @@ class Operations:
 
     def remembered(self, scope: str, request_id: str) -> Operation | None:
         """What was begun by a request of that id before."""
+        # By zone: the same id in two zones is two requests, as with Google.
         return self._by_request.get((scope, request_id)) if request_id else None
 
     def get(self, path: str) -> Operation:

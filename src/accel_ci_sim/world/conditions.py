@@ -65,6 +65,7 @@ class _Reader:
     def either(self) -> Value:
         value = self._both()
         while self._took("||"):
+            # The right side is read first: `or` would stop reading and leave its tokens behind.
             value = self._both() is True or value is True
         return value
 

@@ -9,6 +9,7 @@ Dice = random.Random
 
 def of(seed: int, world: int, purpose: str) -> Dice:
     """The stream of one purpose in one world: the same on every computer and under every PYTHONHASHSEED."""
+    # Seeded by a text: random hashes texts by SHA-512, independently of PYTHONHASHSEED.
     return random.Random(f"{seed}/{world}/{purpose}")
 
 

@@ -16,6 +16,7 @@ class Luck:
 
     def turn(self, knobs: Knobs) -> None:
         """Go on with these; another seed begins another sequence."""
+        # Other knobs alone must not shift what was going to happen.
         if knobs.seed != self.knobs.seed:
             self.dice = dice.of(knobs.seed, 0, self._purpose)
         self.knobs = knobs

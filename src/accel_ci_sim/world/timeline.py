@@ -23,6 +23,7 @@ class Timeline:
 
     def mix(self, content: bytes) -> None:
         """Let these bytes count too."""
+        # crc32 is the same in every process; hash() of bytes is not.
         self.hash = hash((self.hash, self._schedule.now, zlib.crc32(content)))
 
     def tell(self, who: str, what: str) -> None:
