@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from contextlib import nullcontext
+from pathlib import Path
 
 import pytest
 
-from accel_ci import commands
+from accel_ci import commands, wiring
 from accel_ci.adapters.stop_signals import StopSignals
 from accel_ci.commands import Call
+from accel_ci.domain import errors
 from tests.fakes.job import FakeJob
 
 
@@ -18,3 +20,36 @@ def test_collect_hurries_in_a_cancelled_job_only(status: str, limited: bool) -> 
     call = Call(given={}, environ={"ACCEL_CI_JOB_STATUS": status}, job=FakeJob(), stop=StopSignals())
     assert isinstance(commands._hurried(call), nullcontext) is not limited
     assert commands.COLLECT_S == 60.0
+
+
+@pytest.mark.parametrize(("mode", "kind"), [("job", "log"), ("run", "log"), ("sweep", "warning")])
+def test_clouds_that_nobody_can_look_into_are_named(mode: str, kind: str, tmp_path: Path) -> None:
+    """Without a sign-in cleanup sees this computer only, and says so; of a sweeper, which would be green for ever, loudly."""
+    call = _call(tmp_path, mode=mode)
+    assert commands.cleanup_(call) == 0
+    assert isinstance(call.job, FakeJob)
+    (told,) = [each for each in call.job.of_kind(kind) if "not looked through" in each]
+    assert told.endswith("gce, tpu")
+
+
+def test_a_listing_says_what_it_does_not_show(tmp_path: Path) -> None:
+    """`accel-ci list` names the clouds that it could not ask: "no machine" is about the others."""
+    call = _call(tmp_path)
+    assert commands.list_(call) == 0
+    assert isinstance(call.job, FakeJob)
+    assert any("not looked through" in each for each in call.job.of_kind("log"))
+
+
+def test_a_lease_is_no_run_to_go_on_with(tmp_path: Path) -> None:
+    """`attach` after `provision` says what to do instead, and not that `provision`'s inputs are none of its own."""
+    call = _call(tmp_path)
+    here = wiring.here(call.environ)
+    wiring.remember(call.environ, here, given={"accelerator": "local", "ttl": "30m"})
+    with pytest.raises(errors.ConfigurationError, match="only a lease") as refused:
+        commands.attach_(call)
+    assert "accel-ci run-remote" in refused.value.what_to_do
+
+
+def _call(place: Path, **given: str) -> Call:
+    environ = {"ACCEL_CI_STATE": str(place / "state"), "HOME": str(place)}
+    return Call(given=given, environ=environ, job=FakeJob(), stop=StopSignals())

@@ -25,6 +25,7 @@ def main() -> None:
         return
     if not made_from.startswith(interpreter):
         begin()
+    # First: a set-up that breaks off in the middle must begin again.
     STAMP.unlink(missing_ok=True)
     uv("sync", "--require-hashes", str(LOCK))
     uv("install", "--no-deps", "--no-build-isolation", "--editable", str(REPOSITORY))
@@ -35,6 +36,7 @@ def main() -> None:
 def begin() -> None:
     """A new .venv that holds only uv, in the version and with the hashes of the lock."""
     try:
+        # Another interpreter's leftovers would be imported silently.
         venv.EnvBuilder(clear=True, symlinks=True, with_pip=True).create(VENV)
     except subprocess.CalledProcessError as error:
         sys.exit(

@@ -26,6 +26,7 @@ PUSH = {
     "GITHUB_REPOSITORY": "org/hello",
     "GITHUB_REPOSITORY_ID": "4711",
     "GITHUB_RUN_ID": "77",
+    # In the place of https://github.com: a directory, so that no test needs the internet.
     "GITHUB_SERVER_URL": "/github/workspace",
     "HOME": "/github/home",
     "INPUT_ACCELERATOR": "local",
@@ -100,6 +101,7 @@ def check_journey(container: str, temp: Path) -> None:
     temp.chmod(0o755)
     done = act(container, temp, "run", GITHUB_SHA=sha)
     assert done.returncode == 0, done.stdout
+    # The runner rewrites paths in variables, not in what is written into files.
     told = (temp / "runner_temp/output").read_text()
     assert "/home/runner/work/_temp/accel-ci/runs/" in told and "/github/runner_temp" not in told, told
     assert "passed" in told and "Passed on local" in (temp / "runner_temp/summary").read_text(), told

@@ -18,6 +18,7 @@ def main() -> None:
     project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())
     runtime = project["project"]["dependencies"]
     extras: dict[str, list[str]] = project["project"]["optional-dependencies"]
+    # In this order, each held to those before: an action installs runtime.txt and one more, which must agree.
     compile_lock("runtime", runtime)
     for extra, requirements in extras.items():
         compile_lock(extra, requirements, constraints=["runtime"])

@@ -57,6 +57,7 @@ def outcomes(report: Path) -> dict[int, tuple[set[str], Counter[str]]]:
         if match:
             names, counted = found[int(match[2])]
             names.add(match[1])
+            # A test that was skipped has shown nothing.
             bad = {part.tag for part in case} & {"failure", "error", "skipped"}
             counted["failed" if bad else "passed"] += 1
     return found

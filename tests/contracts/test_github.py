@@ -179,12 +179,16 @@ def test_the_newest_push_of_a_branch(setting: Setting) -> None:
 
 
 def test_who_approved_the_commit(setting: Setting) -> None:
-    """Only the newest decision of each counts, and only for this commit; a comment leaves an approval standing."""
+    """Only the newest decision of each counts, and only for this commit; a comment leaves an approval standing.
+
+    A bot's counts for nothing.
+    """
     setting.pull(5, fork=True, labels=(), files=())
     for who, sha, state in (
         ("ada", SHA, "APPROVED"),
         ("ada", SHA, "COMMENTED"),
         ("bob", "d" * 40, "APPROVED"),
+        ("helper[bot]", SHA, "APPROVED"),
         ("cyd", SHA, "APPROVED"),
         ("cyd", SHA, "CHANGES_REQUESTED"),
         ("dan", SHA, "APPROVED"),

@@ -120,7 +120,7 @@ def test_a_longer_quiet_period() -> None:
     fakes = _fakes()
     _github(fakes).pushes["speed"] = Push(sha=HEAD, at=AT - 100, actor="bob")
     assert _label(fakes, replace(POLICY, quiet_s=300.0)) is None
-    assert "for 300 s" in _said(fakes) and f"/accel-ci run {HEAD[:12]}" in _said(fakes)
+    assert "for 300 s" in _said(fakes) and f"/accel-ci run {HEAD}`" in _said(fakes)
 
 
 def test_a_fork_needs_a_person_who_names_or_approves_the_commit() -> None:
@@ -162,7 +162,7 @@ def test_a_commit_that_was_granted_before_may_run_again() -> None:
 def test_a_comment_that_names_the_commit_is_a_grant() -> None:
     """The grant is bound to the pull request, its base and its commit; the comment gets a reaction, not an answer."""
     fakes = _fakes(fork=True)
-    given = _comment(fakes, f"/accel-ci run {HEAD[:12]}\nthanks!")
+    given = _comment(fakes, f"/accel-ci run {HEAD}\nthanks!")
     assert given is not None
     assert (given.sha, given.pull_request, given.base_sha, given.actor) == (HEAD, NUMBER, "c" * 40, "ada")
     assert (_github(fakes).reactions[9], _said(fakes)) == ([Reaction.DONE], "")
@@ -187,6 +187,15 @@ def test_a_refused_comment(body: str, who: str, why: str) -> None:
     assert _github(fakes).reactions[9] == [Reaction.REFUSED]
     assert "remove_label" not in _github(fakes).written
     assert fakes.job.outputs == {"allowed": "false"}
+
+
+def test_a_shortened_sha_is_no_evidence() -> None:
+    """Two commits that begin alike are cheap to make: the rest of the sha has to be shown by something else."""
+    fakes = _fakes(fork=True)
+    assert _comment(fakes, f"/accel-ci run {HEAD[:12]}") is None
+    assert f"/accel-ci run {HEAD}`" in _said(fakes)
+    _github(fakes).approvals[NUMBER, HEAD] = ["ada"]
+    assert _comment(fakes, f"/accel-ci run {HEAD[:12]}") is not None
 
 
 def test_run_without_a_commit_takes_the_newest_that_was_there() -> None:

@@ -114,7 +114,7 @@ def _(patch: pytest.MonkeyPatch) -> None:
     _without_attempt(patch)
 
 
-@_bug("name without attempt", "I2", "I-true", within=3000)
+@_bug("name without attempt", "I2", "I-true", "I-clean", "I9", within=8000)
 def _without_attempt(patch: pytest.MonkeyPatch) -> None:
     def name(self: RunKey) -> str:
         parts = (self.repository_id, self.run_id, self.job, self.instance, self.slot, self.try_)

@@ -85,15 +85,6 @@ def _(patch: pytest.MonkeyPatch) -> None:
     )
 
 
-@bug("one ended copy of a check is enough", "I12", within=8000)
-def _(patch: pytest.MonkeyPatch) -> None:
-    def concluded(github: Any, *, sha: str, run_id: int, attempt: int, name: str) -> bool:
-        mark = check.external_id(run_id, attempt)
-        return any(each.external_id == mark and each.conclusion is not None for each in github.checks(sha, name))
-
-    patch.setattr(publish, "concluded", concluded)
-
-
 @bug("any label starts a run", "I7", within=600)
 def _(patch: pytest.MonkeyPatch) -> None:
     honest = trigger.read

@@ -43,7 +43,7 @@ class GceApi:
     @cached_property
     def project(self) -> str:
         """The project that pays: the user's, else the one of the credentials; ConfigurationError without any."""
-        return google_sign_in.project(self._project, self._signed_in[1])
+        return self._project or google_sign_in.project(self._signed_in[1])
 
     def connect(self) -> None:
         """Make the clients now, for threads would race for them."""

@@ -71,7 +71,8 @@ class GitHubRest:
     def approvers(self, number: int, sha: str) -> list[str]:
         newest = dict[str, dict[str, Any]]()
         for review in self._calls.pages(f"/pulls/{number}/reviews", needs=READ_PULLS):  # oldest first
-            if review["user"] and review["state"] in DECISIONS:
+            # A bot that may write and approves whatever passes has looked at nothing.
+            if (review["user"] or {}).get("type") == "User" and review["state"] in DECISIONS:
                 newest[review["user"]["login"]] = review
         return [who for who, last in newest.items() if last["state"] == "APPROVED" and last["commit_id"] == sha]
 

@@ -134,14 +134,13 @@ class GoogleSignIn:
         return google_exchange.refreshed(found, self._clock, project=theirs)
 
 
-def project(*known: str) -> str:
-    """The project that pays, the first of these that is known; ConfigurationError when none is."""
-    for name in known:
-        if name:
-            return name
-    raise errors.ConfigurationError(
-        "no Google Cloud project is known", what_to_do="set the input `project`, or CLOUDSDK_CORE_PROJECT"
-    )
+def project(known: str) -> str:
+    """The project that goes with the credentials; ConfigurationError where they know none ("")."""
+    if not known:
+        raise errors.ConfigurationError(
+            "no Google Cloud project is known", what_to_do="set the input `project`, or CLOUDSDK_CORE_PROJECT"
+        )
+    return known
 
 
 def _found() -> tuple[Credentials, str]:

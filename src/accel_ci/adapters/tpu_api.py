@@ -43,7 +43,7 @@ class TpuApi:
     @cached_property
     def project(self) -> str:
         """The project that pays: the user's, else the one of the credentials; ConfigurationError without any."""
-        return google_sign_in.project(self._project, self._signed_in[1])
+        return self._project or google_sign_in.project(self._signed_in[1])
 
     @cached_property
     def client(self) -> tpu_v2.TpuClient:

@@ -28,6 +28,7 @@ DELETES = re.compile(
     rf"\b(?:(?:{GOOGLE}|{OTHERS}|kubectl)[^|&;#\n]{{0,300}}?\s(?:delete|destroy|down|pause|remove|stop)\b"
     r"|aws\s+ec2\s+(?:terminate|stop)-instances\b)"
 )
+# An expression may be GitHub's own runner: what is not known is not complained about.
 HOSTED = re.compile(r"(?:ubuntu|macos|windows)-|.*\$\{\{")
 STARTER = re.compile(r"[\w.-]+/ec2-github-runner@\S+")
 

@@ -101,6 +101,7 @@ def candidates(accelerator: str, *, backend: str, zones: Sequence[str], spot: bo
 
 def ordered(found: Iterable[Candidate]) -> list[Candidate]:
     """The cheapest first, spot before on-demand; equal and unknown prices keep their order, unknown ones come last."""
+    # Python's sort is stable: among equal prices the user's own order of zones counts.
     return sorted(found, key=lambda each: (not each.spot, each.dollars_per_hour is None, each.dollars_per_hour or 0.0))
 
 
@@ -124,6 +125,7 @@ def nearest(accelerator: str) -> str:
     known = (*accelerator_rows.SHAPES, *machine_rows.SHAPES)
     family, _, count = accelerator.rpartition("-")
     proper = f"{accelerator_rows.NICKNAMES.get(family, family)}-{count}"
+    # People say v5e-8 for what the API calls v5litepod-8.
     if proper in known:
         return proper
     return next(iter(difflib.get_close_matches(accelerator, known, n=1, cutoff=0.8)), "")

@@ -28,6 +28,7 @@ def after(error: errors.AccelError) -> Next:
     if isinstance(error, errors.NoCapacityError | errors.BootError | errors.TransientError):
         return Next.NEXT_CANDIDATE
     if isinstance(error, errors.QuotaError):
+        # Google counts quota by region: its other zones would say the same.
         return Next.SKIP_BACKEND if error.everywhere else Next.SKIP_REGION
     if isinstance(error, errors.AccessError):
         return Next.SKIP_BACKEND
@@ -53,6 +54,7 @@ def resumed(candidates: Sequence[Candidate], tried: Sequence[Try]) -> list[Candi
     for each in tried:
         failed = Candidate(zone=each.zone, spot=each.spot, backend=each.backend)
         left = [one for one in left if replace(one, dollars_per_hour=None) != failed]
+        # The record keeps words, no errors: whether the quota was one of all regions is not known any more.
         if each.outcome == outcome(errors.QuotaError("")):
             left = [one for one in left if not _same_quota(one, failed)]
     return left

@@ -95,12 +95,14 @@ def of_github(environ: Mapping[str, str], event: Mapping[str, Any]) -> Context:
 
 def of_terminal(*, directory: str, user: str, now: float, token: str) -> Context:
     """The context of a person's own run: the directory's name stands for the repository, the second for the run."""
+    # Six bytes: a number that every JSON reader keeps exactly, in the place of GitHub's repository id.
     owner_id = int.from_bytes(hashlib.sha256(directory.encode()).digest()[:6])
     return Context(
         repository=directory.rstrip("/").rsplit("/", 1)[-1] or "root",
         repository_id=owner_id,
         run_id=int(now),
         job="terminal",
+        # Two runs may begin in the same second.
         instance=token[:8],
         actor=user,
     )
@@ -111,6 +113,7 @@ def _instance(environ: Mapping[str, str]) -> str:
     matrix, strategy = _json(environ, "ACCEL_CI_MATRIX"), _json(environ, "ACCEL_CI_STRATEGY")
     if not matrix:
         return ""
+    # The index too: two rows of a matrix may have the same values.
     return json.dumps([matrix, strategy.get("job-index", 0)], sort_keys=True, separators=(",", ":"))
 
 

@@ -24,7 +24,7 @@ def of_push(request: Request, push: Push | None, *, head: str, quiet_s: float) -
 def lacking(request: Request, pull: PullRequest, policy: Policy) -> Refusal:
     """The refusal when there is none, with every way to give some."""
     why = "nothing shows that this very commit was looked at"
-    ways = [f"comment `/accel-ci run {pull.head_sha[:12]}`", "approve it in a review and ask again"]
+    ways = [f"comment `/accel-ci run {pull.head_sha}`", "approve it in a review and ask again"]
     if pull.fork:
         return Refusal(why=f"it comes from a fork, and {why}", what_to_do=f"look at it, then {', or '.join(ways)}")
     ways += [f"ask again when it has been there for {policy.quiet_s:.0f} s"]

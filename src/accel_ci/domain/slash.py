@@ -12,7 +12,7 @@ from accel_ci.domain.trigger import Nothing, Request
 
 WORD = "/accel-ci"
 COMMANDS = {
-    "run": "`/accel-ci run <sha>` runs that commit: its first 12 characters or more; without them, the newest commit",
+    "run": "`/accel-ci run <sha>` runs that commit, with all of its digits; without them, the newest commit",
     "rerun": "`/accel-ci rerun` runs a commit again that was run before",
     "cancel": "`/accel-ci cancel` ends the runs of the newest commit, and their machines",
     "help": "`/accel-ci help` says this",

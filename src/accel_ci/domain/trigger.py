@@ -49,8 +49,11 @@ class Request:
 
     @property
     def named(self) -> bool:
-        """True when a person wrote which commit is meant."""
-        return self.comment is not None and bool(self.sha)
+        """True when a person wrote which commit is meant, as a whole.
+
+        Two commits that begin with the same 12 digits cost their maker seconds: one to be looked at, one to be pushed then.
+        """
+        return self.comment is not None and re.fullmatch(grant.SHA, self.sha) is not None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +85,7 @@ def read(event: Mapping[str, Any], policy: Policy) -> Request | Pushed | Nothing
     number, sha = pull.get("number"), _part(pull, "head").get("sha")
     if not isinstance(number, int) or not isinstance(sha, str) or not re.fullmatch(grant.SHA, sha):
         return Nothing(why="the event names no pull request")
+    # A label that stays would let commits run that nobody has seen.
     if action == "synchronize":
         if policy.label in _labels(pull):
             return Pushed(number=number, sha=sha)
@@ -123,12 +127,13 @@ def refused(
 ) -> Refusal | None:
     """Why not, or None when the commit is allowed. `changed` is only looked at when the policy names paths."""
     again = repeat(request, policy)
+    # Apps can set labels too, and so can people with the triage role, who could not push.
     if not request.person or not role.may_write:
         return Refusal(why="whoever asked may not write to this repository", what_to_do=f"let a maintainer {again}")
     if not pull.open:
         return Refusal(why="the pull request is closed", what_to_do=f"open it and {again}")
     if not pull.head_sha.startswith(request.sha):
-        why = "that is not the newest commit" if request.named else "the code changed after the label was set"
+        why = "that is not the newest commit" if request.comment is not None else "the code changed after the label was set"
         return Refusal(why=why, what_to_do=f"look at the new commits and {again}")
     if pull.draft and not policy.drafts:
         return Refusal(why="the pull request is a draft", what_to_do=f"mark it ready for review and {again}")
@@ -159,6 +164,7 @@ def granted(context: Context, request: Request, *, pull: PullRequest, evidence: 
         pull_request=request.number,
         sha=pull.head_sha,
         base_sha=pull.base_sha,
+        # By where the commit comes from, not by who allowed it: a look is no audit.
         trust=Trust.FORK if pull.fork else Trust.TRUSTED,
         actor=request.actor,
         evidence=evidence,

@@ -87,11 +87,11 @@ def watch(world: World, workflow: str) -> None:
     except (errors.CloudError, errors.ConfigurationError) as error:
         world.job.log(f"GitHub does not tell when {workflow} ran last: {error}")
         return
-    hours = f"not swept for {(world.clock.now() - last.started_at) / 3600:.0f} hours" if last else "never swept"
+    told = f"not swept for {(world.clock.now() - last.started_at) / 3600:.0f} hours" if last else "never swept"
     if last is None or last.started_at + SILENT_S < world.clock.now():
         world.job.warning(
             "no sweeper",
-            f"{workflow} has {hours}: a machine whose run dies lives on. See docs/reliability.md; when your sweeper has "
+            f"{workflow} has {told}: a machine whose run dies lives on. See docs/reliability.md; when your sweeper has "
             "another name, say it with the input `sweeper`",
         )
 

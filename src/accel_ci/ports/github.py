@@ -30,7 +30,7 @@ class GitHub(Protocol):
         """The newest change of the repository's own branch; None when GitHub does not tell."""
 
     def approvers(self, number: int, sha: str) -> list[str]:
-        """Whose newest review approves exactly this commit of the pull request; anybody may have written it."""
+        """The people whose newest review approves exactly this commit of the pull request; anybody may be among them."""
 
     def react(self, comment: int, reaction: Reaction) -> None:
         """The comment has our reaction."""

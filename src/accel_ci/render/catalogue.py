@@ -8,7 +8,8 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from accel_ci.domain.accelerators import Row
 
-HEAD = ("type", "backend", "chips", "hosts", "zones", "on-demand", "spot", "machine type or runtime version")
+# The zones come last: they are long, and what a terminal wraps is them alone.
+HEAD = ("type", "backend", "chips", "hosts", "on-demand", "spot", "machine type or runtime version", "zones")
 UNKNOWN = "unknown"
 
 
@@ -40,10 +41,10 @@ def _lines(rows: Sequence[Row]) -> Iterator[tuple[str, ...]]:
             first.backend,
             str(first.chips),
             str(first.hosts),
-            " ".join(row.zone for row in (first, *rest)),
             _dollars(first.dollars_per_hour(spot=False)),
             _dollars(first.dollars_per_hour(spot=True)),
             first.machine_type or first.runtime,
+            " ".join(row.zone for row in (first, *rest)),
         )
 
 

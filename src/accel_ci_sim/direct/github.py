@@ -57,7 +57,7 @@ class Requests:
                 Asked(world=self._world, token=token, parts=tuple(map(unquote, parts)), query=texts, body=body)
             )
         except ApiError as problem:
-            raise _refused(problem, f"{verb} {path}") from problem
+            raise refused(problem, f"{verb} {path}") from problem
         scene.timeline.mix(f"{verb} {path}".encode())
         return answer
 
@@ -86,7 +86,7 @@ class SimulatedCalls(Calls):
                 answer = self._requests.delete(path)
             case _:
                 answer = getattr(self._requests, verb.lower())(path, body or {})
-        return {}, _page(answer)
+        return {}, page(answer)
 
 
 def calls(process: Process, world: GitHubWorld, *, clock: Clock, entropy: Entropy) -> SimulatedCalls:
@@ -96,17 +96,18 @@ def calls(process: Process, world: GitHubWorld, *, clock: Clock, entropy: Entrop
     return SimulatedCalls(requests, world.repository, clock=clock, entropy=entropy)
 
 
-def _page(answer: Any) -> Any:
-    """A world's listings fit on one page."""
+def page(answer: Any) -> Any:
+    """The answer as it goes over the wire: a world's listings fit on one page."""
     if not isinstance(answer, Listing):
         return answer
     assert len(answer.items) <= 100
     return {"total_count": len(answer.items), answer.under: answer.items} if answer.under else answer.items
 
 
-def _refused(problem: ApiError, what: str) -> errors.AccelError:
+def refused(problem: ApiError, what: str) -> errors.AccelError:
+    """GitHub's no as the adapter tells it."""
     if problem.status in (401, 403):
         return errors.AccessError(f"{what}: {problem.message}")
-    refused = RefusedError(f"{what}: {problem.status} {problem.message}")
-    refused.status = problem.status
-    return refused
+    no = RefusedError(f"{what}: {problem.status} {problem.message}")
+    no.status = problem.status
+    return no

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import functools
 import json
 from collections.abc import Mapping
@@ -58,16 +57,16 @@ def permission(login: str, role: str) -> dict[str, Any]:
 
 def pull(world: GitHubWorld, told: Pull) -> dict[str, Any]:
     """A pull request."""
-    shape = copy.deepcopy(_like("pull", number=told.number, title=told.title, draft=told.draft, state=told.state))
+    shape = _like("pull", number=told.number, title=told.title, draft=told.draft, state=told.state)
     shape |= {"url": f"{_api(world)}/pulls/{told.number}", "issue_url": f"{_api(world)}/issues/{told.number}"}
     shape["head"] |= {"sha": told.head_sha, "ref": told.head_ref}
-    shape["base"] |= {"ref": told.base_ref}
-    shape["base"]["repo"] |= {"id": world.repository_id, "full_name": world.repository}
+    repository_ = shape["base"]["repo"] | {"id": world.repository_id, "full_name": world.repository}
+    shape["base"] |= {"ref": told.base_ref, "repo": repository_}
     shape |= {"labels": [label(name) for name in world.issue(told.number).labels], "requested_teams": []}
     if told.head_repository_id is None:
         shape["head"]["repo"] = None
     else:
-        shape["head"]["repo"]["id"] = told.head_repository_id
+        shape["head"]["repo"] = shape["head"]["repo"] | {"id": told.head_repository_id}
     return shape
 
 
