@@ -1,6 +1,6 @@
 # Recipes name no absolute path, so that a checkout whose path has spaces works.
 .DEFAULT_GOAL := help
-.PHONY: help setup test check lint types imports scripts lint-actions fresh image-test demo simulate threats bench lock clean
+.PHONY: adversary help setup test check lint types imports scripts lint-actions fresh image-test demo simulate threats bench lock clean
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 PYTHON := .venv/bin/python
@@ -53,6 +53,9 @@ image-test: setup  ## Build the container image and try it (root; needs buildah 
 simulate: setup  ## Crash simulation, at each fault rate: make simulate WORLDS=20000; one again: WORLD=7 FAULTS=0.03
 	$(PYTHON) -m accel_ci_sim simulate --seed $(SEED) $(if $(FAULTS),--faults $(FAULTS)) $(AIM) \
 	  $(if $(WORLD),--world $(WORLD),--worlds $(WORLDS) --coverage $(BOTH))
+
+adversary: setup  ## A stranger at every step of a pull request: make adversary WORLDS=100000
+	$(PYTHON) -m accel_ci_sim adversary --seed $(SEED) --worlds $(WORLDS) $(BOTH)
 
 exhaust: setup  ## Every fault at every call of the standard worlds, and every two
 	$(PYTHON) -m accel_ci_sim exhaust --seed $(SEED) $(BOTH)

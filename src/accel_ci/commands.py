@@ -95,15 +95,19 @@ def run_remote_(call: Call) -> int:
 
 def _secrets(call: Call, world: World, here: Context, *, record: RunRecord) -> Secrets:
     """What the tests are handed; from now on no log shows it, in this process and in whichever goes on with the run."""
-    trusted = record.identity.trust == grant.Trust.TRUSTED.value
-    given, open_ = wiring.secrets(call.environ, here, read_file=trusted), wiring.opener(call.environ)
-    handed = plans.secrets(here, record, given, now=world.clock.now(), open_=open_)
+    handed = _opened(call, world, here, record=record)
     records.same_secrets(world.files, record.identity.slot, handed.values)
     for value in handed.values.values():
         call.job.mask(value)
     if handed.kept_back:
         call.job.notice("secrets", handed.kept_back)
     return handed
+
+
+def _opened(call: Call, world: World, here: Context, *, record: RunRecord) -> Secrets:
+    trusted = record.identity.trust == grant.Trust.TRUSTED.value
+    given, open_ = wiring.secrets(call.environ, here, read_file=trusted), wiring.opener(call.environ)
+    return plans.secrets(here, record, given, now=world.clock.now(), open_=open_)
 
 
 def collect_(call: Call) -> int:
@@ -113,8 +117,9 @@ def collect_(call: Call) -> int:
         known = records.load(world.files, inputs.slot)
         # Said first: of a machine that does not answer any more there is still the log to keep.
         call.tell(outputs.upload(known, **_places(world, inputs.slot)))
+        secrets = _opened(call, world, here, record=known).values.values()
         with _hurried(call):
-            record = collect.collect(world, inputs.paths, caps=inputs.caps(), slot=inputs.slot)
+            record = collect.collect(world, inputs.paths, caps=inputs.caps(), slot=inputs.slot, secrets=secrets)
         call.tell(outputs.collect(record))
     return 0
 

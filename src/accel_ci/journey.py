@@ -60,7 +60,7 @@ def _work(world: World, record: RunRecord, key: RunKey, *, plan: Plan) -> None:
     if record.verdict is None:
         run_remote.run_remote(world, plan.work, slot=key.slot)
     if plan.paths and record.machine is not None:
-        collect.collect(world, plan.paths, caps=plan.caps, slot=key.slot)
+        collect.collect(world, plan.paths, caps=plan.caps, slot=key.slot, secrets=plan.work.secrets.values())
 
 
 def _reported(world: World, record: RunRecord, plan: Plan) -> RunRecord:

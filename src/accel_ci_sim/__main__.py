@@ -6,7 +6,7 @@ import argparse
 import sys
 import time
 
-from accel_ci_sim.direct import ablation, campaign, exhaustive, show, sites, stages
+from accel_ci_sim.direct import ablation, adversary, campaign, exhaustive, show, sites, stages
 from accel_ci_sim.direct import setting as settings
 from accel_ci_sim.direct.tally import Tally
 from accel_ci_sim.world.faults import Aim, Fate
@@ -17,7 +17,7 @@ RATES = (0.0, 0.01, 0.03, 0.1)
 def main(argv: list[str] | None = None) -> int:
     """0 when no rule was broken, 1 otherwise."""
     arguments = _arguments(argv)
-    verbs = {"simulate": _simulate, "exhaust": _exhaust, "ablate": _ablate, "peer": _peer}
+    verbs = {"simulate": _simulate, "exhaust": _exhaust, "ablate": _ablate, "peer": _peer, "adversary": _adversary}
     return verbs[arguments.verb](arguments)
 
 
@@ -86,6 +86,14 @@ def _peer(arguments: argparse.Namespace) -> int:
     return 1 if left else 0
 
 
+def _adversary(arguments: argparse.Namespace) -> int:
+    """A stranger who acts at every port call, and maintainers who mean one commit."""
+    began_at, worlds = time.perf_counter(), range(arguments.first, arguments.first + arguments.worlds)
+    tally = adversary.run(arguments.seed, worlds, jobs=arguments.jobs)
+    print(adversary.summary(tally, time.perf_counter() - began_at))
+    return 1 if tally.found else 0
+
+
 def _replay(arguments: argparse.Namespace) -> int:
     aims = tuple(arguments.aim)
     if arguments.stage:
@@ -109,7 +117,6 @@ def _arguments(argv: list[str] | None) -> argparse.Namespace:
     verbs = parser.add_subparsers(dest="verb", required=True)
     simulate = verbs.add_parser("simulate", help="random worlds", description=_simulate.__doc__)
     simulate.add_argument("--worlds", type=int, default=1000, help="how many worlds, at each fault rate")
-    simulate.add_argument("--first", type=int, default=0, help="the number of the first world")
     simulate.add_argument("--world", type=int, help="replay this one world and print what happened in it")
     simulate.add_argument("--stage", default="", help="with --world: the standard world of that name")
     simulate.add_argument(
@@ -123,9 +130,13 @@ def _arguments(argv: list[str] | None) -> argparse.Namespace:
     ablate.add_argument("--rate", type=float, default=0.03, help="faults per port call, on average")
     peer = verbs.add_parser("peer", help="the flow written by hand", description=_peer.__doc__)
     peer.add_argument("--worlds", type=int, default=2000, help="how many worlds, at each fault rate")
+    stranger = verbs.add_parser("adversary", help="a stranger at a pull request", description=_adversary.__doc__)
+    stranger.add_argument("--worlds", type=int, default=2000, help="how many worlds")
+    for verb in (simulate, stranger):
+        verb.add_argument("--first", type=int, default=0, help="the number of the first world")
     for verb in (simulate, peer):
         verb.add_argument("--faults", type=float, nargs="*", help="faults per port call: 0, 0.01, 0.03 and 0.1")
-    for verb in (simulate, exhaust, ablate, peer):
+    for verb in (simulate, exhaust, ablate, peer, stranger):
         verb.add_argument("--seed", type=int, default=1, help="the same seed gives the same worlds")
         verb.add_argument("--jobs", type=int, default=1, help="processes to use")
     return parser.parse_args(argv)

@@ -75,6 +75,6 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[GceWorld]
     """An empty cloud. Repeated reads do not pause."""
     monkeypatch.setattr("accel_ci.adapters.google_calls.PAUSE_S", 0.001)
     (tmp_path / "token").write_text("a-token\n")
-    with GceServer.opened() as server:
+    with GceServer() as server:
         environment = server.environment(str(tmp_path / "token"))
         yield GceWorld(server.cloud, GceMachines(environment), environment)

@@ -82,6 +82,15 @@ def test_doubles_of_a_race_are_removed(setting: Wired) -> None:
     assert min(setting.state.comments) in setting.state.comments
 
 
+def test_a_double_that_a_sibling_has_just_removed_is_no_error(setting: Wired) -> None:
+    """Three jobs of a matrix that end together tidy up the same doubles: a 404 must not keep the rest of them there."""
+    for _ in range(3):
+        setting.state.comment(world.BOT, 5, "<!-- accel-ci report -->\nold")
+    setting.state.faults = [Fault(matches="DELETE .*/comments/", status=404, after=True)]
+    setting.github.put_comment(5, "report", "new")
+    assert setting.comments(5) == ["new"]
+
+
 def test_doubles_that_were_not_listed_at_first_are_removed(setting: Wired) -> None:
     """A sibling's comment that is listed only after ours was written still leaves one: the older, with our text."""
     sibling = setting.state.comment(world.BOT, 5, "<!-- accel-ci report -->\nsibling's")

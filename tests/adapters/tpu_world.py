@@ -60,6 +60,6 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[TpuWorld]
     """An empty cloud. Repeated reads do not pause."""
     monkeypatch.setattr("accel_ci.adapters.google_calls.PAUSE_S", 0.001)
     (tmp_path / "token").write_text("a-token\n")
-    with TpuServer.opened() as server:
+    with TpuServer() as server:
         environment = server.environment(str(tmp_path / "token"))
         yield TpuWorld(server.cloud, TpuMachines(environment), environment)

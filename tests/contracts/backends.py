@@ -89,7 +89,7 @@ def local(directory: Path) -> Iterator[Backend]:
 @contextlib.contextmanager
 def tpu(directory: Path, *, queued: str = "false") -> Iterator[Backend]:
     """The Cloud TPU API on this computer, with a slice of two hosts."""
-    with TpuServer.opened() as server:
+    with TpuServer() as server:
         (directory.parent / "token").write_text("secret")
         cloud = server.environment(str(directory.parent / "token"))
         machines = TpuMachines(cloud)
@@ -121,7 +121,7 @@ def tpu_on_simulator(directory: Path, simulator: SimulatorProcess, *, queued: st
 @contextlib.contextmanager
 def gce(directory: Path) -> Iterator[Backend]:
     """Compute Engine on this computer, with a plain machine. The shortest lifetime limit there is is 30 s: ours is shorter."""
-    with GceServer.opened() as server, shortest_limit(1):
+    with GceServer() as server, shortest_limit(1):
         (directory.parent / "token").write_text("secret")
         machines = GceMachines(server.environment(str(directory.parent / "token")))
 

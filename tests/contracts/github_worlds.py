@@ -86,6 +86,8 @@ class Faked:
 
     def review(self, number: int, author: str, sha: str, *, state: str) -> None:
         approved = self.github.approvals.setdefault((number, sha), [])
+        if author.endswith("[bot]"):
+            return
         if state == "APPROVED":
             approved.append(author)
         elif state != "COMMENTED":

@@ -51,7 +51,7 @@ class Datacentre:
 @pytest.fixture
 def datacentre(tmp_path: Path) -> Iterator[Datacentre]:
     """An empty one."""
-    with TpuServer.opened() as server:
+    with TpuServer() as server:
         opened = Datacentre(server, tmp_path)
         yield opened
         opened.close()

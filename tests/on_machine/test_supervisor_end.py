@@ -388,7 +388,7 @@ def test_without_proc_the_tree_is_found_by_ps(root: WorkerRoot) -> None:
     """Where there is no /proc, as on a Mac, limits end the command with its children, and memory is measured."""
     path = root.path / "process_tree.py"
     text = path.read_text()
-    path.write_text(text.replace('PROC = "/proc"', 'PROC = "/nonexistent"'))
+    path.write_text(text.replace('PROC = "/proc"', f'PROC = "{root.path}/no-proc"'))
     assert path.read_text() != text
     end = root.run(f'setsid {root.python} -c "{STUBBORN}" & wait', limit_s=0.8, grace_s=0.2).end
     assert nothing_lives(root), root.processes()

@@ -5,17 +5,14 @@ It is no judge: the simulated cloud (accel_ci_sim.wire) is what real clients are
 
 from __future__ import annotations
 
-import contextlib
 import datetime as dt
 import json
 import re
-import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from http.server import ThreadingHTTPServer
 
-from tests.servers.tpu_over_http import HOST_KEY, Answer, Document, Host, Request, handler
+from tests.servers.tpu_over_http import HOST_KEY, Answer, Document, Host, Request, ScriptedServer
 
 _PATH = re.compile(
     r"/compute/v1/projects/([^/]+)/(?:zones/([^/]+)|aggregated)/(instances|operations)(?:/([^/]+))?(?:/(\w+))?"
@@ -224,39 +221,20 @@ def refusal(code: int, reason: str, message: str) -> Reply:
     return code, {"error": {"code": code, "message": message, "errors": [{"reason": reason, "message": message}]}}
 
 
-class GceServer:
-    """Serves a Cloud on a port of 127.0.0.1."""
+class GceServer(ScriptedServer):
+    """A Cloud that is served."""
 
     def __init__(self) -> None:
         self.cloud = Cloud()
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler(self.cloud, threading.Lock()))
-        self._server.daemon_threads = True
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
-        self._thread.start()
-
-    @classmethod
-    @contextlib.contextmanager
-    def opened(cls) -> Iterator[GceServer]:
-        """A server that is closed in the end."""
-        server = cls()
-        try:
-            yield server
-        finally:
-            server.close()
+        super().__init__(self.cloud)
 
     def environment(self, token_file: str) -> dict[str, str]:
         """The variables that lead clients here."""
         return {
-            "CLOUDSDK_API_ENDPOINT_OVERRIDES_COMPUTE": f"http://127.0.0.1:{self._server.server_port}/compute/v1/",
+            "CLOUDSDK_API_ENDPOINT_OVERRIDES_COMPUTE": f"{self.endpoint}compute/v1/",
             "CLOUDSDK_AUTH_ACCESS_TOKEN_FILE": token_file,
             "CLOUDSDK_CORE_PROJECT": "my-project",
         }
-
-    def close(self) -> None:
-        """Stop listening."""
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
 
 
 def _fits(instance: Document, expression: str) -> bool:

@@ -5,15 +5,14 @@ It is no judge: the simulated cloud (accel_ci_sim.wire) is what real clients are
 
 from __future__ import annotations
 
-import contextlib
 import json
 import re
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 from urllib.parse import parse_qs, urlsplit
 
 Document = dict[str, Any]
@@ -236,25 +235,35 @@ def refusal(code: int, status: str, message: str, *details: Document) -> tuple[i
     return code, {"error": {"code": code, "message": message, "status": status, "details": list(details)}}
 
 
-class TpuServer:
-    """Serves a Cloud on a port of 127.0.0.1."""
+class ScriptedServer:
+    """Serves what answers requests on a port of 127.0.0.1."""
 
-    def __init__(self) -> None:
-        self.cloud = Cloud()
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler(self.cloud, threading.Lock()))
+    def __init__(self, cloud: Scripted) -> None:
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler(cloud, threading.Lock()))
         self._server.daemon_threads = True
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
         self._thread.start()
 
-    @classmethod
-    @contextlib.contextmanager
-    def opened(cls) -> Iterator[TpuServer]:
-        """A server that is closed in the end."""
-        server = cls()
-        try:
-            yield server
-        finally:
-            server.close()
+    @property
+    def endpoint(self) -> str:
+        """Where it listens, as gcloud's endpoint overrides are written."""
+        return f"http://127.0.0.1:{self._server.server_port}/"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
+
+
+class TpuServer(ScriptedServer):
+    """A Cloud that is served."""
+
+    def __init__(self) -> None:
+        self.cloud = Cloud()
+        super().__init__(self.cloud)
 
     def environment(self, token_file: str) -> dict[str, str]:
         """The variables that lead clients here."""
@@ -263,17 +272,6 @@ class TpuServer:
             "CLOUDSDK_AUTH_ACCESS_TOKEN_FILE": token_file,
             "CLOUDSDK_CORE_PROJECT": "my-project",
         }
-
-    @property
-    def endpoint(self) -> str:
-        """Where it listens, as gcloud's endpoint overrides are written."""
-        return f"http://127.0.0.1:{self._server.server_port}/"
-
-    def close(self) -> None:
-        """Stop listening."""
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
 
 
 class Scripted(Protocol):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 
 from accel_ci.domain import errors
@@ -14,11 +16,11 @@ from tests.usecases.worlds import KEY, Fakes
 FILES = {"results/a.json": b"{}", "results/deep/b.bin": b"x" * 100, "secret.txt": b"no"}
 
 
-def _collect(fakes: Fakes, *patterns: str, caps: Caps | None = None) -> RunRecord:
+def _collect(fakes: Fakes, *patterns: str, caps: Caps | None = None, secrets: Sequence[str] = ()) -> RunRecord:
     provision.provision(fakes.world, worlds.record(), KEY, order=worlds.order())
     fakes.remote.prepare(fakes.machines._seen()[0])
     fakes.files.write("main/source-sent", b"workspace")
-    return collect.collect(fakes.world, patterns, caps=caps or Caps(), slot="")
+    return collect.collect(fakes.world, patterns, caps=caps or Caps(), slot="", secrets=secrets)
 
 
 def test_matching_files_come_back_with_their_digests() -> None:
@@ -28,6 +30,15 @@ def test_matching_files_come_back_with_their_digests() -> None:
     assert [artifact.name for artifact in record.artifacts] == ["results/a.json", "results/deep/b.bin"]
     assert fakes.files.read(record.artifacts[1].path) == b"x" * 100
     assert all(len(artifact.sha256) == 64 for artifact in record.artifacts)
+
+
+def test_a_file_whose_name_holds_a_secret_is_refused() -> None:
+    """The record and the log show the name without it, wherever that is cut, and no file of such a name stays here."""
+    fakes = Fakes(files={"out/s3cret-value.bin": b"x", f"{'d' * 195}/s3cret-value": b"x"})
+    record = _collect(fakes, "**", secrets=["s3cret-value"])
+    assert [artifact.name for artifact in record.artifacts][-1] == "out/***.bin"
+    assert all(artifact.refused for artifact in record.artifacts) and not fakes.files.names("main/artifacts")
+    assert "s3cret" not in fakes.job.text + record.model_dump_json()
 
 
 def test_what_is_beyond_the_caps_is_refused_and_said() -> None:

@@ -151,3 +151,23 @@ def test_reports_show_none() -> None:
     report.report(fakes.world, record)
     assert "test_login" in sinks(fakes) and "401 for ***" in record.model_dump_json()
     assert SECRET not in record.model_dump_json() + fakes.job.text
+
+
+def test_names_of_reports_show_none() -> None:
+    """A file may be named after what its test knows: the record names the report without it, and so does a refusal."""
+    junit = f'<testsuite><testcase name="test_login"/><!-- {SECRET} --></testsuite>'.encode()
+    fakes = Fakes({"run": Script()}, files={f"{SECRET}.xml": junit, f"big-{SECRET}.xml": b"x" * 1000})
+    provision.provision(fakes.world, worlds.record(), KEY, order=worlds.order())
+    work = replace(WORK, secrets={"TOKEN": SECRET}, report_patterns=("*.xml",))
+    record = run_remote.run_remote(fakes.world, work, slot="")
+    report.report(fakes.world, record)
+    assert record.tests is not None and SECRET not in sinks(fakes).replace(f"<!-- {SECRET} -->", "")
+
+
+def test_what_a_machine_says_of_an_end_shows_none() -> None:
+    """An end record that the tests wrote themselves tells no secret, and is no pass."""
+    fakes = Fakes({"run": Script(detail=f"killed: {SECRET}", exit_code=1)})
+    provision.provision(fakes.world, worlds.record(), KEY, order=worlds.order())
+    record = run_remote.run_remote(fakes.world, replace(WORK, secrets={"TOKEN": SECRET}), slot="")
+    report.report(fakes.world, record)
+    assert record.phases[-1].workers[0].detail == "killed: ***" and SECRET not in sinks(fakes)

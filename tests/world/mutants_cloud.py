@@ -10,6 +10,7 @@ import pytest
 from accel_ci.adapters import tpu, tpu_nodes, tpu_queued
 from accel_ci.adapters.tpu import TpuMachines
 from accel_ci.domain import errors, lease, overdue
+from accel_ci.domain.lease import Owner
 from accel_ci.domain.machine import Machine
 from accel_ci.domain.overdue import Finding
 from accel_ci.operations import acquire, release, sweeping
@@ -118,12 +119,9 @@ def _(patch: pytest.MonkeyPatch) -> None:
 
 @bug("the sweep beside provision ends what lives", "I2", within=200)
 def _(patch: pytest.MonkeyPatch) -> None:
-    honest = sweeping.in_passing
-
     def in_passing(world: World, repository_id: int) -> None:
-        with pytest.MonkeyPatch.context() as inner:
-            inner.setattr(overdue, "judge", lambda labels, **known: Finding(overdue=True, why="in passing"))
-            honest(world, repository_id)
+        for machine in world.machines.list_owned(Owner(repository_id=repository_id)):
+            release.send(world, machine.handle)
 
     patch.setattr(sweeping, "in_passing", in_passing)
 

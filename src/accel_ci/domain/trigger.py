@@ -133,7 +133,7 @@ def refused(
     if not pull.open:
         return Refusal(why="the pull request is closed", what_to_do=f"open it and {again}")
     if not pull.head_sha.startswith(request.sha):
-        why = "that is not the newest commit" if request.comment is not None else "the code changed after the label was set"
+        why = "the code changed after the label was set" if request.comment is None else "that is not the newest commit"
         return Refusal(why=why, what_to_do=f"look at the new commits and {again}")
     if pull.draft and not policy.drafts:
         return Refusal(why="the pull request is a draft", what_to_do=f"mark it ready for review and {again}")

@@ -14,8 +14,10 @@ from accel_ci.formats import output
 from accel_ci.operations import reach, records, release
 from accel_ci.ports.world import World
 
+# Readiness is noticed within a second: what waits costs money and somebody's time.
 LONGEST_POLL_S = 1.0
 VERIFY_LIMIT_S = 180.0
+# Long enough for a rate limit to pass, and short enough that another zone is still worth trying.
 TRANSIENT_LIMIT_S = 60.0
 READY = "ready"
 CONSOLE_LINES = 30
@@ -96,6 +98,7 @@ def _walk(world: World, place: _Place, order: Order, watch: Watch) -> Leased:
             watch.tell(_told(world, key, candidate, started_at=started_at, error=error))
             if isinstance(error, errors.CancelledError):
                 raise
+            # Before the next place is asked: a failed creation may have left a machine, which would use up the quota.
             _end(world, key, zone=candidate.zone)
             candidates = capacity.remaining(candidates, failed=candidate, error=error)
             candidates = candidates or capacity.replacement(error, failed=candidate, tried=key.try_)
@@ -180,6 +183,7 @@ def _begin(world: World, spec: MachineSpec, lease: Lease, *, candidate: Candidat
             if world.clock.now() >= deadline:
                 raise
             world.job.log(f"{candidate}: {error}; asking again")
+            # Jobs of a matrix that were refused together must not ask again together.
             world.clock.sleep(pause + world.entropy.uniform(0, pause))
     raise AssertionError("pauses never end")
 

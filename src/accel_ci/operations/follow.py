@@ -255,7 +255,7 @@ def _end(state: _Following, worker: int, *, interrupted: bool) -> WorkerEnd:
     if record is None:
         why = state.given_up.get(worker) or state.whys.get(worker) or "the machine sent no valid end record"
         given = Verdict.PREEMPTED if interrupted else Verdict.INFRA_ERROR
-        return WorkerEnd(worker=worker, verdict=given, detail=output.one_line(why), output_bytes=state.offsets[worker])
+        return WorkerEnd(worker=worker, verdict=given, detail=_told(state, why), output_bytes=state.offsets[worker])
     return WorkerEnd(
         worker=worker,
         verdict=_verdict(state, worker),
@@ -265,8 +265,14 @@ def _end(state: _Following, worker: int, *, interrupted: bool) -> WorkerEnd:
         peak_memory_bytes=record.peak_memory_bytes,
         output_bytes=state.offsets[worker],
         output_dropped_bytes=record.output_dropped_bytes,
-        detail=output.one_line(record.detail),
+        detail=_told(state, record.detail),
     )
+
+
+def _told(state: _Following, detail: str) -> str:
+    """What a machine says about an end: its commands may have written that themselves, with what they were handed."""
+    redactor = redaction.Redactor(value.encode() for value in state.phase.secrets.values())
+    return output.one_line(redactor.redact(detail))
 
 
 def _verdict(state: _Following, worker: int) -> Verdict:

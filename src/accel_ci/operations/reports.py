@@ -22,14 +22,18 @@ def fetched(
     world: World, machine: Machine, patterns: Sequence[str], *, slot: str, secrets: Iterable[str] = ()
 ) -> list[Report]:
     """What our pytest plugin wrote on every worker, and the JUnit files that match `patterns`; `secrets` are hidden."""
-    ours = _files(world, machine, OURS, slot=slot, base=Base.RESULTS)
-    theirs = _files(world, machine, patterns, slot=slot, base=Base.SOURCE) if patterns else []
     redactor = redaction.Redactor(value.encode() for value in secrets)
-    return [
-        parse(_hidden(content, redactor), source=name, worker=file.worker)
-        for found, parse in ((ours, reportlog.parse), (theirs, junit.parse))
-        for file, name, content in found
-    ]
+    ours = _files(world, machine, OURS, place=records.place(slot, "reports"), base=Base.RESULTS)
+    theirs = _files(world, machine, patterns, place=records.place(slot, "reports"), base=Base.SOURCE)
+    parsed = []
+    for found, parse in ((ours, reportlog.parse), (theirs, junit.parse)):
+        for file, content in found:
+            name = output.one_line(redactor.redact(file.name))
+            if file.refused:
+                world.job.warning("test report", f"{name} was refused: {output.one_line(file.refused)}")
+            else:
+                parsed.append(parse(_hidden(content, redactor), source=name, worker=file.worker))
+    return parsed
 
 
 def _hidden(content: bytes, redactor: Redactor) -> bytes:
@@ -41,17 +45,11 @@ def _hidden(content: bytes, redactor: Redactor) -> bytes:
 
 
 def _files(
-    world: World, machine: Machine, patterns: Sequence[str], *, slot: str, base: Base
-) -> list[tuple[Fetched, str, bytes]]:
-    place = records.place(slot, f"reports/{base.value}")
-    files = world.remote.get(machine, patterns, caps=CAPS, into=world.files.path(place), base=base)
-    for file in files:
-        if file.refused:
-            world.job.warning(
-                "test report", f"{output.one_line(file.name)} was refused: {output.one_line(file.refused)}"
-            )
-    return [
-        (file, output.one_line(file.name), world.files.read(f"{place}/{file.path}") or b"")
-        for file in files
-        if not file.refused
-    ]
+    world: World, machine: Machine, patterns: Sequence[str], *, place: str, base: Base
+) -> list[tuple[Fetched, bytes]]:
+    """What matches, with its bytes; refused ones have none."""
+    if not patterns:
+        return []
+    into = f"{place}/{base.value}"
+    files = world.remote.get(machine, patterns, caps=CAPS, into=world.files.path(into), base=base)
+    return [(file, b"" if file.refused else world.files.read(f"{into}/{file.path}") or b"") for file in files]

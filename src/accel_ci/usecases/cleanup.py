@@ -201,6 +201,7 @@ def _prove(world: World, facts: CleanupFacts, doomed: _Doomed) -> None:
         raise CleanupUnverifiedError(
             f"{len(facts.left)} machine(s) may still live: {', '.join(facts.left)}", commands=tuple(commands.values())
         )
+    # After the proof of what was seen: an unseen part must not pass for an empty one.
     for error in doomed.blind:
         raise error
 

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from accel_ci.domain.record import Artifact, RunRecord
 from accel_ci.domain.workload import Caps, Fetched
-from accel_ci.formats import output
+from accel_ci.formats import output, redaction
+from accel_ci.formats.redaction import Redactor
 from accel_ci.operations import reach, records
 from accel_ci.ports.world import World
 
 
-def collect(world: World, patterns: Sequence[str], *, caps: Caps, slot: str) -> RunRecord:
-    """The record with one artifact per matching file of every worker; refused ones say why and hold no bytes."""
+def collect(world: World, patterns: Sequence[str], *, caps: Caps, slot: str, secrets: Iterable[str] = ()) -> RunRecord:
+    """The record with one artifact per matching file of every worker; refused ones say why and hold no bytes.
+
+    A file whose name holds one of the `secrets` is refused; what is in files is not looked at.
+    """
+    redactor = redaction.Redactor(value.encode() for value in secrets)
     record, machine = records.load(world.files, slot), records.load_machine(world.files, slot)
     if world.files.read(records.place(slot, records.SENT)) is None:
         # Our programs came with the source: a machine that has neither would be asked in vain for minutes.
@@ -25,7 +30,7 @@ def collect(world: World, patterns: Sequence[str], *, caps: Caps, slot: str) -> 
             lambda: world.remote.get(machine, patterns, caps=caps, into=world.files.path(place)),
             what="collect",
         )
-        record.artifacts = [_artifact(file, place) for file in files]
+        record.artifacts = [_artifact(world, file, place, redactor=redactor) for file in files]
         for artifact in record.artifacts:
             world.job.log(_line(artifact))
         if not files:
@@ -34,7 +39,13 @@ def collect(world: World, patterns: Sequence[str], *, caps: Caps, slot: str) -> 
     return record
 
 
-def _artifact(file: Fetched, place: str) -> Artifact:
+def _artifact(world: World, file: Fetched, place: str, *, redactor: Redactor) -> Artifact:
+    shown = redactor.redact(file.name)
+    if shown != file.name:
+        # Its bytes lie here under a name made from its own, which would be seen in the uploaded artifact.
+        if not file.refused:
+            world.files.remove(f"{place}/{file.path}")
+        return Artifact(name=output.one_line(shown), worker=file.worker, refused="its name holds a secret")
     return Artifact(
         name=output.one_line(file.name),
         worker=file.worker,

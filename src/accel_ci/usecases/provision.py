@@ -17,6 +17,7 @@ def provision(world: World, record: RunRecord, key: RunKey, *, order: Order) -> 
     records.save(world.files, record)
 
     def tell(attempt: Try) -> None:
+        # Saved at each try: whoever cleans up after a crash looks where we were.
         record.tries.append(attempt)
         records.save(world.files, record)
 

@@ -24,10 +24,9 @@ from accel_ci.operations import records
 from accel_ci.ports.world import World
 from accel_ci.usecases import collect, gate, provision, report, run_remote
 from accel_ci_sim.direct import files, stranger
-from accel_ci_sim.direct.adversary_judge import PERSISTENT, SECRETS, Judge, Violation, Wish
+from accel_ci_sim.direct.adversary_judge import PERSISTENT, SECRETS, Judge, Violation
 from accel_ci_sim.direct.adversary_ports import Api, Commits, HostileRemote, Kept, OneMachine, Shown, Time, Watched
 from accel_ci_sim.direct.entropy import Entropy
-from accel_ci_sim.direct.files import Files
 from accel_ci_sim.direct.github import TOKEN
 from accel_ci_sim.direct.stranger import LABEL, PULL, ROLES, Event, Maintainer, Scene, Stranger
 from accel_ci_sim.world import dice
@@ -40,7 +39,7 @@ MOST_ACTS = 25  # of a stranger in one world
 MOST_RUNS = 12
 CALM = 0.1  # of all worlds: nobody disturbs, and whoever asks gets a grant
 RUN = "python -m pytest"
-CASE = '{{"event":"case","name":{name},"outcome":"failed","duration_s":0.1,"message":{name}}}\n'
+CASE = '{{"event":"case","name":{name},"outcome":"{outcome}","duration_s":0.1,"message":{name}}}\n'
 
 
 @dataclass
@@ -266,7 +265,7 @@ class _Job:
         try:
             run_remote.run_remote(self._world(), work, slot="")
         finally:
-            collect.collect(self._world(), ("out/**",), caps=Caps(), slot="")
+            collect.collect(self._world(), ("out/**",), caps=Caps(), slot="", secrets=handed.values.values())
 
     def _told(self) -> None:
         world, known = self._world(), records.load(self._files, "")
@@ -308,16 +307,17 @@ class _Job:
     def _hostile(self) -> HostileRemote:
         story = self._story
         stream = story._dice
+        exit_code = stream.choice((0, 0, 1))
         return HostileRemote(
             act=story._tempt,
             starts=lambda source, phase: story._judge.started(self._here.run_id, source, phase, story._clock.now()),
             prints=partial(_printed, stream),
-            results=_results,
+            results=partial(_results, "failed" if exit_code else "passed"),
             names=(stream.choice(stranger.HOSTILE), "out/model.bin"),
             into=self._files,
             clock=story._clock,
             forges=dice.chance(stream, 0.2),
-            exit_code=stream.choice((0, 0, 1)),
+            exit_code=exit_code,
         )
 
 
@@ -330,14 +330,12 @@ def _printed(stream: dice.Dice, secrets: list[str]) -> list[bytes]:
     return [data[: cut[0]], data[cut[0] : cut[1]], data[cut[1] :]]
 
 
-def _results(secrets: list[str]) -> bytes:
-    """A report whose test is named after the secrets, and complains with them."""
+def _results(outcome: str, secrets: list[str]) -> bytes:
+    """A report whose test is named after the secrets, and tells them in its message."""
     name = json.dumps(f"t.py::test[{' '.join(secrets)}]")
-    case = CASE.format(name=name)
+    case = CASE.format(name=name, outcome=outcome)
     return f'{{"event":"start","version":1}}\n{case}{{"event":"end","exit_status":0,"counts":{{}}}}\n'.encode()
 
 
 INPUTS = parsing.parse(models.ProvisionInputs, {"backend": "tpu", "accelerator": "v6e-1", "zones": "us-east5-b"})
 WORK = parsing.parse(models.RunRemoteInputs, {"run": RUN})
-
-__all__ = ["Files", "Story", "Tally", "Wish", "run", "summary"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -201,7 +202,6 @@ class HostileRemote:
     forges: bool = False
     exit_code: int = 0
     _source: str = ""
-    _nonces: list[str] = field(default_factory=list)
     _secrets: list[str] = field(default_factory=list)
 
     def prepare(self, machine: Machine) -> None:
@@ -214,7 +214,6 @@ class HostileRemote:
     def start(self, machine: Machine, phase: Phase) -> None:
         """The code runs, and knows what it was handed."""
         self.starts(self._source, phase)
-        self._nonces.append(phase.nonce)
         self._secrets = [*phase.secrets.values()]
 
     def attach(self, machine: Machine, phase: Phase, offsets: Mapping[int, int]) -> Generator[Event, None, None]:
@@ -224,7 +223,7 @@ class HostileRemote:
             self.act()
             yield Output(0, offset, data)
             offset += len(data)
-        yield Ended(0, self._end(phase, offset), "".join(self.names[:1]))
+        yield Ended(0, self._end(phase, offset), self._boast())
 
     def stop(self, machine: Machine, phase: Phase, workers: Sequence[int]) -> None:
         """It ends anyway."""
@@ -236,14 +235,18 @@ class HostileRemote:
         content = self.results(self._secrets) if base is Base.RESULTS else b"weights"
         found = []
         for index, name in enumerate([*self.names, *(f"out/{secret}.bin" for secret in self._secrets)]):
-            self.into.documents[f"{files.inside(into)}/w0/{index}"] = content
+            path = f"w0/{index}-{re.sub(r'[^A-Za-z0-9._-]+', '_', name)}"
+            self.into.documents[f"{files.inside(into)}/{path}"] = content
             digest = hashlib.sha256(content).hexdigest()
-            found.append(Fetched(worker=0, name=name, path=f"w0/{index}", size_bytes=len(content), sha256=digest))
+            found.append(Fetched(worker=0, name=name, path=path, size_bytes=len(content), sha256=digest))
         return found
 
     def public_key(self) -> str:
         """A key."""
         return "ssh-ed25519 SIMULATED"
+
+    def _boast(self) -> str:
+        return " ".join([*self.names[:1], *self._secrets])
 
     def _end(self, phase: Phase, size: int) -> EndRecord:
         now = self.clock.now()
@@ -257,7 +260,7 @@ class HostileRemote:
             started_at=now,
             ended_at=now,
             output_bytes=size,
-            detail="" if not self.forges else "".join(self.names[:1]),
+            detail=self._boast() if self.forges else "",
         )
 
 

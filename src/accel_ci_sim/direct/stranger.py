@@ -10,7 +10,7 @@ from accel_ci_sim.direct.adversary_judge import Judge, Wish
 from accel_ci_sim.wire import github_shapes as shapes
 from accel_ci_sim.world import dice
 from accel_ci_sim.world.dice import Dice
-from accel_ci_sim.world.github import BOT, CheckRun, Comment, GitHubWorld, Pull
+from accel_ci_sim.world.github import CheckRun, Comment, GitHubWorld, Pull
 
 LABEL = "run-tpu-tests"
 PULL = 3
@@ -230,7 +230,8 @@ class Maintainer:
 
     def _moderate(self, who: str) -> None:
         """Mend a typo in somebody's comment, whatever else it says."""
-        others = [each for each in self._scene.github.comments.values() if each.author not in (BOT, *ROLES)]
+        others = [each for each in self._scene.github.comments.values() if each.author in STRANGERS]
+        commands = [each for each in others if "/accel-ci run" in each.body]
         if others:
-            comment = self._scene.dice.choice(others)
+            comment = (commands or others)[-1]
             self._scene.edit(comment, who, f"{comment.body}\n(mended)")
