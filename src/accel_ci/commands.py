@@ -237,7 +237,9 @@ def run_(call: Call) -> int:
         if here.on_github and permission is None:
             return 0
         wiring.remember(call.environ, here, given=call.given)
-        record = plans.begun(here, inputs.provision(), permission, now=world.clock.now())
+        # A second journey of the same job has a machine and a record of its own.
+        leases = inputs.provision().model_copy(update={"slot": records.free_slot(world.files)})
+        record = plans.begun(here, leases, permission, now=world.clock.now())
         if not here.on_github:
             call.job.log(
                 f"{here.key().name}: should this be interrupted, go on with: accel-ci attach {here.key().name}"
@@ -271,9 +273,9 @@ def _journey(call: Call, world: World, here: Context, *, inputs: RunInputs, reco
     handed = _secrets(call, world, here, record=record)
     plan = plans.plan(here, inputs, record, directory=wiring.directory(call.environ), handed=handed)
     with one_client.alone(world.files.path("client.lock")):
-        record = journey.run(world, record, here.key(), plan=plan)
+        record = journey.run(world, record, here.key(slot=record.identity.slot), plan=plan)
     _show(call, world, record, html=inputs.html)
-    directory = world.files.path(records.place("", "artifacts"))
+    directory = world.files.path(records.place(record.identity.slot, "artifacts"))
     call.tell(outputs.journey(record, directory=directory, **_documents(world, record)))
     return _code(record, inputs.on_infrastructure)
 

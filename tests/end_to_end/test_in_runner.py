@@ -67,3 +67,36 @@ def test_a_collect_that_fails_still_uploads_the_log(runner: Runner) -> None:
     (log,) = (runner.base / "kept").glob("*/log/run-w0.log")
     assert "said before" in log.read_text()
     assert runner.terminal.machines() == []
+
+
+def test_two_journeys_in_one_job_are_two(runner: Runner) -> None:
+    """Each has its own machine, record and verdict: the second one's failure is its own, and the first one's files stay."""
+    first = runners.uses("provision")["uses"].replace("/provision", "")
+    steps = [
+        {"uses": first, "with": {"accelerator": "local", "run": "echo one >a.txt", "paths": "a.txt"}},
+        {"uses": first, "with": {"accelerator": "local", "run": "test -e README; echo two; exit 7"}},
+    ]
+    done = runner.run({"tpu": {"runs-on": "ubuntu-latest", "steps": steps}})
+    assert runners.results(done)["tpu"] == "failure"
+    one, two = sorted(runner.kept(), key=lambda record: record.started_at)
+    assert (one.verdict, two.verdict, two.exit_code) == (Verdict.PASSED, Verdict.FAILED, 7), done.stdout[-4000:]
+    assert (one.identity.slot, two.identity.slot) == ("", "run-2") and one.identity.name != two.identity.name
+    assert [artifact.name for artifact in one.artifacts] == ["a.txt"]
+    assert runner.terminal.machines() == []
+
+
+def test_steps_that_would_take_over_what_others_did_are_refused(runner: Runner) -> None:
+    """Another `run-remote` with other commands, another `provision`: both fail, say what to do, and nothing is green."""
+    steps = [
+        runners.uses("provision", {"accelerator": "local"}),
+        runners.uses("run-remote", {"run": "true"}),
+        runners.uses("run-remote", {"run": "false"}, **runners.ALWAYS),
+        runners.uses("provision", {"accelerator": "local"}, **runners.ALWAYS),
+        runners.uses("cleanup", **runners.ALWAYS),
+        runners.uses("report", **runners.ALWAYS),
+    ]
+    done = runner.run({"tpu": {"runs-on": "ubuntu-latest", "steps": steps}})
+    assert "has run other commands already" in done.stdout and "`slot: second`" in done.stdout, done.stdout[-4000:]
+    (record,) = runner.kept()
+    assert record.verdict is Verdict.INFRA_ERROR and runners.results(done)["tpu"] == "failure"
+    assert runner.terminal.machines() == []

@@ -193,3 +193,26 @@ def test_two_slots_of_one_job_are_two_machines() -> None:
         key = replace(KEY, slot=slot)
         provision.provision(fakes.world, worlds.record(key), key, order=worlds.order())
     assert len(fakes.machines.living()) == 2
+
+
+def test_a_second_machine_needs_a_slot() -> None:
+    """Another provision of the same job and slot is refused before it asks for anything; the first machine stays known."""
+    fakes = Fakes()
+    provision.provision(fakes.world, worlds.record(), KEY, order=worlds.order())
+    kept, alive = records.load(fakes.files, ""), fakes.machines.living()
+    second = worlds.record()
+    second.started_at = 500.0
+    with pytest.raises(errors.ConfigurationError, match="for the same slot already"):
+        provision.provision(fakes.world, second, KEY, order=worlds.order())
+    assert (records.load(fakes.files, ""), fakes.machines.living()) == (kept, alive)
+
+
+def test_the_free_slots() -> None:
+    """The unnamed slot first, then numbered ones that nobody took."""
+    fakes = Fakes()
+    assert records.free_slot(fakes.files) == ""
+    for taken, free in (("", "run-2"), ("run-2", "run-3"), ("other", "run-3")):
+        record = worlds.record()
+        record.identity = record.identity.model_copy(update={"slot": taken})
+        records.save(fakes.files, record)
+        assert records.free_slot(fakes.files) == free

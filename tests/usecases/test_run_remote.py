@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -277,3 +278,26 @@ def test_where_the_test_user_can_become_root(trust: str, runs: bool) -> None:
             run_remote.run_remote(fakes.world, WORK, slot="")
         assert records.load(fakes.files, "").verdict is Verdict.BOOT_FAILED
         assert "put" not in [call[0] for call in fakes.remote.calls]
+
+
+@pytest.mark.parametrize(
+    "change", [{"run": "exit 1"}, {"setup": "false"}, {"environment": {"FAST": "1"}}, {"directory": "b"}]
+)
+def test_other_commands_never_take_over_a_verdict(change: dict[str, Any]) -> None:
+    """A second step with other commands on the same machine is refused: the first one's pass is not its own."""
+    fakes = Fakes()
+    assert _run(fakes).verdict is Verdict.PASSED
+    started = [call for call in fakes.remote.calls if call[0] == "start"]
+    with pytest.raises(errors.ConfigurationError, match="were not run"):
+        run_remote.run_remote(fakes.world, replace(WORK, **change), slot="")
+    assert [call for call in fakes.remote.calls if call[0] == "start"] == started
+    assert records.load(fakes.files, "").verdict is Verdict.INFRA_ERROR
+
+
+def test_other_commands_never_hide_a_failure() -> None:
+    """The first commands failed: that stays the verdict, whatever is asked for after them."""
+    fakes = Fakes({"run": Script(exit_code=1)})
+    assert _run(fakes).verdict is Verdict.FAILED
+    with pytest.raises(errors.ConfigurationError):
+        run_remote.run_remote(fakes.world, replace(WORK, run="true"), slot="")
+    assert records.load(fakes.files, "").verdict is Verdict.FAILED

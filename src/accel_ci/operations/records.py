@@ -10,6 +10,7 @@ from pydantic import TypeAdapter
 from accel_ci.domain import errors
 from accel_ci.domain.machine import Machine
 from accel_ci.domain.record import RunRecord
+from accel_ci.domain.workload import Work
 from accel_ci.ports.files import Files
 
 SENT = "source-sent"  # the document that says what was sent to the slot's machine
@@ -49,6 +50,12 @@ def slots(files: Files) -> list[str]:
     return ["" if slot == "main" else slot for slot in ends if "/" not in slot]
 
 
+def free_slot(files: Files) -> str:
+    """The first slot without a record: "", then `run-2`, `run-3` and so on."""
+    taken = slots(files)
+    return next(slot for slot in ("", *(f"run-{number}" for number in range(2, len(taken) + 3))) if slot not in taken)
+
+
 def same_secrets(files: Files, slot: str, names: Iterable[str]) -> None:
     """Whoever goes on with the slot's run must know what it was begun with, or its output would show what was hidden."""
     place_, known = place(slot, "secrets.json"), set(names)
@@ -60,6 +67,17 @@ def same_secrets(files: Files, slot: str, names: Iterable[str]) -> None:
         )
     if known:
         files.write(place_, json.dumps(sorted(known)).encode())
+
+
+def same_work(files: Files, slot: str, work: Work) -> None:
+    """Whoever goes on must ask for the very commands that ran: another command's end is no verdict on this one."""
+    asked = json.dumps([work.setup, work.run, work.directory, sorted(work.environment.items())]).encode()
+    if files.read(place(slot, "work.json")) not in (None, asked):
+        raise errors.ConfigurationError(
+            "this machine has run other commands already, and these were not run",
+            what_to_do="put all commands into one run-remote step, or lease a second machine with a `slot` of its own",
+        )
+    files.write(place(slot, "work.json"), asked)
 
 
 def save_machine(files: Files, slot: str, machine: Machine) -> None:

@@ -12,6 +12,7 @@ from accel_ci.ports.world import World
 
 def provision(world: World, record: RunRecord, key: RunKey, *, order: Order) -> RunRecord:
     """The record with its machine, which is ready; the error that ended the walk otherwise, its verdict in the record."""
+    _alone(world, record)
     if record.tries and record.tries[-1].outcome == acquire.READY:
         record.tries.pop()  # it crashed before it kept the machine, which is asked for once more
     records.save(world.files, record)
@@ -35,6 +36,17 @@ def provision(world: World, record: RunRecord, key: RunKey, *, order: Order) -> 
             records.save(world.files, record)
             raise
     return record
+
+
+def _alone(world: World, record: RunRecord) -> None:
+    """A slot has one machine in a job: what the first one's steps kept would be taken for the second one's."""
+    known = records.find(world.files, record.identity.slot)
+    if known is None or known.machine is None or known.started_at == record.started_at:
+        return
+    raise errors.ConfigurationError(
+        f"this job has leased {known.machine.handle} for the same slot already",
+        what_to_do="give the second machine, and the steps that use it, a `slot` of its own such as `slot: second`",
+    )
 
 
 def _lease(world: World, record: RunRecord, leased: Leased) -> None:

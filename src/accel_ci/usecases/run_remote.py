@@ -14,8 +14,12 @@ from accel_ci.ports.world import World
 
 
 def run_remote(world: World, work: Work, *, slot: str) -> RunRecord:
-    """The record with its phases, tests and verdict. What ran already is not run again: calling twice goes on."""
+    """The record with its phases, tests and verdict. What ran already is not run again: calling twice goes on.
+
+    ConfigurationError when other commands ran there before: what they said is no verdict on these.
+    """
     record, machine = records.load(world.files, slot), records.load_machine(world.files, slot)
+    _same(world, record, work)
     record.target.setup, record.target.run = work.setup, work.run
     try:
         _ready(world, machine, work, slot=slot, trust=record.identity.trust)
@@ -27,6 +31,17 @@ def run_remote(world: World, work: Work, *, slot: str) -> RunRecord:
     finally:
         records.save(world.files, record)
     return record
+
+
+def _same(world: World, record: RunRecord, work: Work) -> None:
+    try:
+        records.same_work(world.files, record.identity.slot, work)
+    except errors.ConfigurationError as error:
+        # What was asked for did not run: the check must not be green for it, nor may it hide a failure.
+        if record.verdict in (None, Verdict.PASSED):
+            _judge(record, Verdict.INFRA_ERROR, str(error))
+            records.save(world.files, record)
+        raise
 
 
 def _ready(world: World, machine: Machine, work: Work, *, slot: str, trust: str) -> None:
