@@ -16,6 +16,9 @@ import yaml
 from accel_ci.inputs import declaration, manifest, models, parsing
 from tests.actions import uploads
 
+pytestmark = pytest.mark.judge("node")  # the post step is an action in JavaScript
+
+
 ROOT = Path(__file__).resolve().parents[2]
 ALWAYS_CLEANUP = "actions/internal/always-cleanup"
 SETUP = """#!/usr/bin/env bash

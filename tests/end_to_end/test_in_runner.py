@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import pytest
+
 from accel_ci.domain.verdict import Verdict
 from tests.actions import uploads
 from tests.end_to_end import runner as runners
 from tests.end_to_end.runner import Runner
+
+pytestmark = pytest.mark.judge("node")  # the post step is an action in JavaScript
 
 
 def test_the_composed_form_tests_exactly_the_commit(runner: Runner) -> None:

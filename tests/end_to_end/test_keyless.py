@@ -43,6 +43,7 @@ def identity(cloud: SimulatorProcess) -> dict[str, str]:
     }
 
 
+@pytest.mark.judge("node")
 @pytest.mark.judge("ssh")
 def test_a_workflow_without_any_key(runner: Runner, cloud: SimulatorProcess) -> None:
     """Machine, tests and cleanup; one sign-in serves the whole job, the cleanup job has its own, and no log holds a secret."""

@@ -11,6 +11,9 @@ from tests.contracts.github_worlds import Wired
 from tests.end_to_end import runner as runners
 from tests.end_to_end.runner import Runner
 
+pytestmark = pytest.mark.judge("node")  # the post step is an action in JavaScript
+
+
 COMMAND = "python -m pytest -q -p no:cacheprovider"
 
 

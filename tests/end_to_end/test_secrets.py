@@ -92,6 +92,7 @@ def test_who_goes_on_needs_them_too(terminal: Terminal) -> None:
     assert SECRET not in log and files_with(SECRET, terminal.home) == []
 
 
+@pytest.mark.judge("node")
 def test_a_box_in_a_workflow(runner: Runner) -> None:
     """A push: the box is opened, the tests have what was in it, and log, summary and files have not."""
     done = runner.run(jobs(box()))
@@ -102,6 +103,7 @@ def test_a_box_in_a_workflow(runner: Runner) -> None:
     assert files_with(SECRET, runner.base / "home") == []
 
 
+@pytest.mark.judge("node")
 def test_boxes_in_a_file_of_the_commit(runner: Runner) -> None:
     """A file with nothing but boxes in it, read from git's store: the runner's workspace stays as it is."""
     (runner.repository / ".github").mkdir()
@@ -117,6 +119,7 @@ def test_boxes_in_a_file_of_the_commit(runner: Runner) -> None:
     assert SEEN in log and files_with(SECRET, runner.base / "home") == []
 
 
+@pytest.mark.judge("node")
 def test_a_box_of_another_repository(runner: Runner) -> None:
     """Copied here, with the key that would open it: refused before anything runs, and nothing of it is shown."""
     done = runner.run(jobs(box(666)))
@@ -126,6 +129,7 @@ def test_a_box_of_another_repository(runner: Runner) -> None:
     assert runner.terminal.machines() == []
 
 
+@pytest.mark.judge("node")
 @pytest.mark.parametrize("value", ["sealed", "plain"])
 def test_a_stranger_gets_none(runner: Runner, github: Wired, value: str) -> None:
     """A labelled pull request of a fork: its code runs, without the secret, whatever it prints or looks for."""

@@ -38,6 +38,7 @@ SHIPPED = sorted(
 )
 
 
+@pytest.mark.judge("node")
 def test_threat_01_code_of_the_pull_request_on_the_runner(runner: Runner) -> None:
     """In a real runner a fork's label runs the commit, while no file of it lies on the runner and the log has no token."""
     (runner.repository / f"{PLANTED}.py").write_text("raise SystemExit('run on the runner')\n")
