@@ -134,6 +134,23 @@ def test_who_leases_also_cleans_up_from_elsewhere(path: str) -> None:
             ]
 
 
+@pytest.mark.parametrize(("path", "tests"), [(REUSABLE, "test"), ("examples/workflows/pr-label-composed.yml", "tpu")])
+def test_a_push_ends_the_run_of_the_commit_before_it(path: str, tests: str) -> None:
+    """A job that a push alone starts takes the place of the one that tests, in the very same group; it may do nothing else."""
+    found = jobs(path)
+    outdated = found["outdated"]
+    assert outdated["if"] == "github.event.action == 'synchronize'"
+    assert (
+        outdated["concurrency"] == found[tests]["concurrency"] and outdated["concurrency"]["cancel-in-progress"] is True
+    )
+    assert (outdated["permissions"], [list(step) for step in outdated["steps"]]) == ({}, [["run"]])
+
+
+def test_the_short_form_hears_of_pushes() -> None:
+    """Without the event nobody would end the outdated run."""
+    assert read("examples/workflows/pr-label.yml")["on"]["pull_request_target"] == {"types": ["labeled", "synchronize"]}
+
+
 @pytest.mark.parametrize("path", EVERY)
 def test_an_unrelated_label_ends_no_run(path: str) -> None:
     """Where any label starts a run, only the job that tests is in a group, never the workflow, gate, report or cleanup."""

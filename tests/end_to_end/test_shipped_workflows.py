@@ -125,7 +125,9 @@ def test_what_costs_nothing(runner: Runner, github: Wired, cloud: SimulatorProce
     before = len(cloud.machines())
     event = _labeled(runner, github, label="documentation")
     assert runners.results(_example("pr-label.yml", runner, github, cloud, event)) == {"gate": "success"}
-    assert (github.exchanges, github.state.checks) == ([], {})
+    pushed = _labeled(runner, github) | {"action": "synchronize"}
+    results = runners.results(_example("pr-label.yml", runner, github, cloud, pushed))
+    assert (results, github.exchanges, github.state.checks) == ({"outdated": "success"}, [], {})
     event = _labeled(runner, github)
     github.state.push("speed", "b" * 40, actor="ada")
     done = _example("pr-label.yml", runner, github, cloud, event)
