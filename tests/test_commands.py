@@ -11,6 +11,8 @@ from accel_ci import commands, wiring
 from accel_ci.adapters.stop_signals import StopSignals
 from accel_ci.commands import Call
 from accel_ci.domain import errors
+from accel_ci.domain.machine import Machine, State
+from accel_ci.operations import records
 from tests.fakes.job import FakeJob
 
 
@@ -38,6 +40,22 @@ def test_a_listing_says_what_it_does_not_show(tmp_path: Path) -> None:
     assert commands.list_(call) == 0
     assert isinstance(call.job, FakeJob)
     assert any("not looked through" in each for each in call.job.of_kind("log"))
+
+
+def test_a_listing_is_of_all_backends(tmp_path: Path) -> None:
+    """What this directory leased last is not all that may live: a cloud that cannot be asked is named all the same."""
+    call = _call(tmp_path)
+    here = wiring.here(call.environ)
+    wiring.remember(call.environ, here, given={"accelerator": "local"})
+    name = here.key().name
+    machine = Machine(
+        handle=f"local://{name}", name=name, zone="local", accelerator="local", spot=False, state=State.READY
+    )
+    records.save_machine(wiring.place(call.environ).files(name), "", machine)
+    assert commands.list_(call) == 0
+    assert isinstance(call.job, FakeJob)
+    assert f"leased from {wiring.directory(call.environ)}:" in call.job.of_kind("log")
+    assert any(each.endswith("gce, tpu") for each in call.job.of_kind("log"))
 
 
 def test_a_lease_is_no_run_to_go_on_with(tmp_path: Path) -> None:

@@ -99,3 +99,24 @@ def test_a_killed_client_is_gone_on_with() -> None:
     record = provision.provision(fakes.world, worlds.record(), KEY, order=worlds.order())
     finished = journey.run(fakes.world, record, KEY, plan=PLAN)
     assert (finished.verdict, len(finished.tries), fakes.machines.living()) == (Verdict.PASSED, 1, [])
+
+
+def test_a_full_disk_leaves_no_machine() -> None:
+    """Whichever write is the first to find no room: the machine is gone, and the disk is what is told."""
+    whole = Fakes()
+    before = whole.files.room
+    _journey(whole)
+    for room in range(before - whole.files.room):
+        fakes = Fakes()
+        fakes.files.room = room
+        with pytest.raises(errors.ComputerError):
+            _journey(fakes)
+        assert fakes.machines.living() == [], room
+
+
+def test_a_full_disk_does_not_hide_what_may_live() -> None:
+    """A machine that does not go outranks the report that could not be written."""
+    fakes = Fakes({"run": Script(never_ends=True)}, zones={"a": Zone(immortal=True)})
+    fakes.files.room = 5
+    with pytest.raises(errors.CleanupUnverifiedError):
+        _journey(fakes)

@@ -9,8 +9,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from accel_ci import __version__
+from accel_ci.adapters import streams
 from accel_ci.adapters.stop_signals import StopSignals
-from accel_ci.domain.errors import AccelError, ConfigurationError, Family
+from accel_ci.domain.errors import AccelError, ComputerError, ConfigurationError, Family
 from accel_ci.ports.job import Job
 
 COLLECT_AFTER = 200_000  # new objects that hold others
@@ -39,16 +40,23 @@ def main(argv: Sequence[str] | None = None) -> int:
     with _little_collecting():
         from accel_ci import wiring
 
+        streams.complete()
         job, stop = wiring.job(environ), StopSignals()
         try:
             stop.listen()
-            return _called(list(sys.argv[1:] if argv is None else argv), environ, job=job, stop=stop)
+            code = _called(list(sys.argv[1:] if argv is None else argv), environ, job=job, stop=stop)
+            if job.unwritten and not code:  # half an answer, or half a log, is no success
+                raise ComputerError(f"output is lost: {job.unwritten}", what_to_do="make room for it, and run it again")
+            return code
         except AccelError as error:
             stop.settle()
             _explain(job, error)
             return error.exit_code
         except Exception as error:
             stop.settle()
+            if isinstance(error, OSError) and (known := ComputerError.of(error)):
+                _explain(job, known)
+                return known.exit_code
             _confess(job, error)
             return AccelError.exit_code
         finally:
@@ -63,8 +71,11 @@ def _called(words: Sequence[str], environ: dict[str, str], *, job: Job, stop: St
         return _simulator(words[1:])
     elsewhere = {} if words and words[0] in commands.VERBS else _elsewhere()
     command = arguments.read(words, version=__version__, elsewhere=elsewhere)
-    given = parsing.from_json(environ.get("ACCEL_CI_INPUTS") or "{}") | dict(command.given)
-    return commands.VERBS[command.verb](commands.Call(given=given, environ=environ, job=job, stop=stop))
+    given, wrong = parsing.from_json(environ.get("ACCEL_CI_INPUTS") or "{}")
+    call = commands.Call(
+        given=given | dict(command.given), mistakes=(*wrong, *command.mistakes), environ=environ, job=job, stop=stop
+    )
+    return commands.VERBS[command.verb](call)
 
 
 @contextmanager

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 from accel_ci import journey, plans, wiring
-from accel_ci.adapters import one_client, sealed_box, typed_value, workflow_files
+from accel_ci.adapters import one_client, registry, sealed_box, typed_value, workflow_files
 from accel_ci.adapters.stop_signals import StopSignals
 from accel_ci.doctor import examine, findings
-from accel_ci.domain import accelerators, errors, grant, lease, verdict
+from accel_ci.domain import accelerators, context, errors, grant, lease, verdict
 from accel_ci.domain.context import Context
+from accel_ci.domain.errors import Mistake
 from accel_ci.domain.grant import Grant
 from accel_ci.domain.lease import Owner
 from accel_ci.domain.record import CleanupFacts, RunRecord
 from accel_ci.domain.verdict import OnInfrastructure, Verdict
 from accel_ci.inputs import models, parsing
+from accel_ci.inputs.declaration import Inputs
 from accel_ci.inputs.diagnosis import DoctorInputs
 from accel_ci.inputs.models import CleanupInputs, KeepInputs, ListInputs, ProvisionInputs, RunInputs
 from accel_ci.inputs.sealing import SecretsInputs
@@ -31,16 +34,25 @@ from accel_ci.wiring import Cloud
 
 COLLECT_S = 60.0
 KEY_FILE = "accel-ci.key"
+M = TypeVar("M", bound=Inputs)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
-    """What a verb is called with: texts by input name, the environment, the job to talk to, and who may stop us."""
+    """What a verb is called with: texts by input name, the environment, the job to talk to, and who may stop us.
+
+    `mistakes` are those of the words and documents that the texts came in.
+    """
 
     given: Mapping[str, str]
     environ: Mapping[str, str]
     job: Job
     stop: StopSignals
+    mistakes: Sequence[Mistake] = ()
+
+    def read(self, model: type[M], *, found: Sequence[Mistake] = ()) -> M:
+        """The verb's inputs; ConfigurationError with all that is wrong and can be known without a call, all at once."""
+        return parsing.parse(model, self.given, found=(*self.mistakes, *found), look=registry.mistakes)
 
     def tell(self, values: Mapping[str, str]) -> None:
         """Hand these values to later steps."""
@@ -50,16 +62,24 @@ class Call:
 
 def gate_(call: Call) -> int:
     """Decide on the event that started the run."""
-    inputs, here = parsing.parse(models.GateInputs, call.given), wiring.here(call.environ)
+    _called(call)
+    inputs, here = call.read(models.GateInputs), wiring.here(call.environ)
     with wiring.world(call.environ, here, talk=call.job) as world:
         event = wiring.event(call.environ)
         gate.gate(world, here, event=event, policy=plans.policy(inputs), check_name=inputs.check)
     return 0
 
 
+def _called(call: Call) -> None:
+    """In a called workflow gate comes first: what its later jobs are given is judged before anything costs."""
+    called = call.environ.get(context.CALLED, "")
+    if called.startswith("{"):
+        parsing.ahead(models.JourneyInputs, parsing.from_json(called)[0], look=registry.mistakes)
+
+
 def provision_(call: Call) -> int:
     """Lease a machine; the steps that follow find it."""
-    inputs, here = parsing.parse(models.ProvisionInputs, call.given), wiring.here(call.environ)
+    inputs, here = call.read(models.ProvisionInputs), wiring.here(call.environ)
     with wiring.world(
         call.environ,
         here,
@@ -78,7 +98,7 @@ def provision_(call: Call) -> int:
 
 def run_remote_(call: Call) -> int:
     """Run the tests on the leased machine; the exit code is the verdict's."""
-    inputs, here = parsing.parse(models.RunRemoteInputs, call.given), wiring.continued(call.environ)
+    inputs, here = call.read(models.RunRemoteInputs, found=_secret_mistakes(call)), wiring.continued(call.environ)
     with wiring.world(call.environ, here, slot=inputs.slot, talk=call.job) as world:
         known = records.load(world.files, inputs.slot)
         if known.machine is None and known.verdict is not None and known.verdict.is_infrastructure:
@@ -104,6 +124,10 @@ def _secrets(call: Call, world: World, here: Context, *, record: RunRecord) -> S
     return handed
 
 
+def _secret_mistakes(call: Call) -> list[Mistake]:
+    return plans.unfit(wiring.handed(call.environ))
+
+
 def _opened(call: Call, world: World, here: Context, *, record: RunRecord) -> Secrets:
     trusted = record.identity.trust == grant.Trust.TRUSTED.value
     given, open_ = wiring.secrets(call.environ, here, read_file=trusted), wiring.opener(call.environ)
@@ -112,7 +136,7 @@ def _opened(call: Call, world: World, here: Context, *, record: RunRecord) -> Se
 
 def collect_(call: Call) -> int:
     """Bring files back from the leased machine."""
-    inputs, here = parsing.parse(models.CollectInputs, call.given), wiring.continued(call.environ)
+    inputs, here = call.read(models.CollectInputs), wiring.continued(call.environ)
     with wiring.world(call.environ, here, slot=inputs.slot, talk=call.job) as world:
         known = records.load(world.files, inputs.slot)
         # Said first: of a machine that does not answer any more there is still the log to keep.
@@ -144,7 +168,7 @@ def _places(world: World, slot: str) -> dict[str, str]:
 
 def cleanup_(call: Call) -> int:
     """End machines and prove it."""
-    inputs, here = parsing.parse(CleanupInputs, call.given), wiring.continued(call.environ)
+    inputs, here = call.read(CleanupInputs), wiring.continued(call.environ)
     _tell_unseen(call, here, inputs, loud=inputs.mode == "sweep")
     with wiring.world(call.environ, here, backend=inputs.backend, cloud=_cloud(inputs), talk=call.job) as world:
         call.tell(outputs.cleanup(_ended(world, here, inputs)))
@@ -181,7 +205,7 @@ def _cloud(inputs: ProvisionInputs | CleanupInputs | KeepInputs | ListInputs) ->
 
 def report_(call: Call) -> int:
     """Finish the record and show it."""
-    inputs, here = parsing.parse(models.ReportInputs, call.given), wiring.continued(call.environ)
+    inputs, here = call.read(models.ReportInputs), wiring.continued(call.environ)
     with wiring.world(call.environ, here, talk=call.job) as world:
         now, known = world.clock.now(), records.find(world.files, inputs.slot)
         permission = grant.checked(inputs.grant, here, now=now) if inputs.grant else None
@@ -213,7 +237,7 @@ def _reported(world: World, here: Context, *, sha: str, name: str) -> bool:
 
 def reap_queued_(call: Call) -> int:
     """Cancel runs that wait too long."""
-    inputs, here = parsing.parse(models.ReapQueuedInputs, call.given), wiring.here(call.environ)
+    inputs, here = call.read(models.ReapQueuedInputs), wiring.here(call.environ)
     with wiring.world(call.environ, here, talk=call.job) as world:
         cancelled = reap_queued.reap_queued(
             world, here, inputs.workflows, limit_s=float(inputs.limit), dry_run=inputs.dry_run
@@ -224,7 +248,7 @@ def reap_queued_(call: Call) -> int:
 
 def run_(call: Call) -> int:
     """The whole journey."""
-    inputs, here = parsing.parse(RunInputs, call.given), wiring.here(call.environ)
+    inputs, here = call.read(RunInputs, found=_secret_mistakes(call)), wiring.here(call.environ)
     with wiring.world(
         call.environ,
         here,
@@ -254,7 +278,7 @@ def _gate(call: Call, world: World, here: Context, *, inputs: RunInputs) -> Gran
 
 def attach_(call: Call) -> int:
     """Go on with a run whose client is gone."""
-    wanted = parsing.parse(models.AttachInputs, call.given)
+    wanted = call.read(models.AttachInputs)
     here, given = wiring.recalled(call.environ, wanted.name)
     if "run" not in given:  # what `provision` was given is kept in the same place
         raise errors.ConfigurationError(
@@ -282,7 +306,7 @@ def _journey(call: Call, world: World, here: Context, *, inputs: RunInputs, reco
 
 def keep_(call: Call) -> int:
     """Keep a machine."""
-    inputs, here = parsing.parse(models.KeepInputs, call.given), wiring.continued(call.environ)
+    inputs, here = call.read(models.KeepInputs), wiring.continued(call.environ)
     wanted = inputs.machine or _last(call)
     scheme = wanted.partition("://")[0] if "://" in wanted else inputs.backend
     with wiring.world(call.environ, here, backend=scheme, cloud=_cloud(inputs), talk=call.job) as world:
@@ -298,17 +322,21 @@ def _last(call: Call) -> str:
 
 def list_(call: Call) -> int:
     """Name the machines of this repository that exist now."""
-    inputs, here = parsing.parse(models.ListInputs, call.given), wiring.continued(call.environ)
+    asked, here = call.read(models.ListInputs), wiring.continued(call.environ)
+    # Where the last run leased is not where all machines are.
+    inputs = asked.model_copy(update={"backend": registry.EVERY}) if asked.backend == "auto" else asked
+    if not here.on_github:
+        call.job.log(f"leased from {wiring.directory(call.environ)}:")  # each directory has its own machines
     _tell_unseen(call, here, inputs)
     with wiring.world(call.environ, here, backend=inputs.backend, cloud=_cloud(inputs), talk=call.job) as world:
-        machines = world.machines.list_owned(Owner(repository_id=here.repository_id))
+        machines = list(world.machines.list_owned(Owner(repository_id=here.repository_id)))
         call.job.stream("".join(f"{line}\n" for line in terminal.machines(machines, now=world.clock.now())))
     return 0
 
 
 def ssh_(call: Call) -> int:
     """Open a shell on a leased machine, or run a command there; the exit code is the command's."""
-    inputs = parsing.parse(models.SshInputs, call.given)
+    inputs = call.read(models.SshInputs)
     here, files, slot = wiring.leased(call.environ, inputs.machine, slot=inputs.slot)
     machine = ssh.leased(files, slot)
     with wiring.doors(call.environ, here, machine) as (machines, shell):
@@ -319,7 +347,7 @@ def ssh_(call: Call) -> int:
 
 def secrets_(call: Call) -> int:
     """Make keys, seal a value, or see what is sealed in a file."""
-    inputs = parsing.parse(SecretsInputs, call.given)
+    inputs = call.read(SecretsInputs)
     match inputs.action:
         case "keygen":
             private, file = sealed_box.new_private_key(), inputs.key_file or KEY_FILE
@@ -337,7 +365,7 @@ def secrets_(call: Call) -> int:
 
 def accelerators_(call: Call) -> int:
     """Show the catalogue."""
-    inputs = parsing.parse(models.AcceleratorsInputs, call.given)
+    inputs = call.read(models.AcceleratorsInputs)
     rows = accelerators.rows(zone=inputs.zone)
     call.job.stream(catalogue.document(rows) if inputs.json_ else catalogue.table(rows))
     return 0
@@ -345,7 +373,7 @@ def accelerators_(call: Call) -> int:
 
 def doctor_(call: Call) -> int:
     """Say what is wrong with workflows, and what mends it: 1 when there is something."""
-    inputs = parsing.parse(DoctorInputs, call.given)
+    inputs = call.read(DoctorInputs)
     found = [each for path, content in workflow_files.read(inputs.files) for each in examine.examine(path, content)]
     call.job.stream(findings.document(found) if inputs.json_ else findings.text(found))
     return 1 if found else 0

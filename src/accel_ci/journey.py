@@ -44,7 +44,11 @@ def run(world: World, record: RunRecord, key: RunKey, *, plan: Plan) -> RunRecor
         failure = error
     finally:
         unverified = to_the_end(lambda: _cleaned(world, key))
-    finished = to_the_end(lambda: _reported(world, records.find(world.files, key.slot) or record, plan))
+    finished = record
+    try:
+        finished = to_the_end(lambda: _reported(world, records.find(world.files, key.slot) or record, plan))
+    except errors.ComputerError as error:  # a full disk must not hide what may still live
+        failure = error if failure is None or isinstance(failure, errors.CloudError) else failure
     if isinstance(failure, errors.ConfigurationError) and finished.machine is None:
         raise failure  # without sign-in, say, cleanup could not look either: the first mistake is the one to mend
     if unverified is not None:

@@ -29,7 +29,13 @@ NOT_FOR_STRANGERS = {"machine-account", "sudo"}
 def begun(here: Context, inputs: ProvisionInputs, permission: Grant | None, *, now: float) -> RunRecord:
     """The record of a run at its very beginning."""
     spec = inputs.spec()
-    target = Target(backend=spec.backend, accelerator=spec.accelerator, zones=list(spec.zones), spot=spec.spot)
+    target = Target(
+        backend=spec.backend,
+        accelerator=spec.accelerator,
+        zones=list(spec.zones),
+        spot=spec.spot,
+        sudo=spec.options.get("sudo") == "true",
+    )
     return RunRecord(
         accel_ci=__version__,
         identity=_identity(here, permission, slot=inputs.slot),
@@ -69,6 +75,7 @@ def _identity(here: Context, permission: Grant | None, *, slot: str) -> Identity
         event=here.event,
         actor=here.actor,
         sha=permission.sha if permission else here.sha,
+        base_sha=permission.base_sha if permission else "",
         trust=(permission.trust if permission else grant.Trust.TRUSTED).value,
         ref=here.ref,
         pull_request=here.pull_request,
@@ -88,20 +95,35 @@ def order(inputs: ProvisionInputs, record: RunRecord) -> Order:
 
 
 def source(here: Context, record: RunRecord, *, wanted: str, directory: str) -> Source:
-    """The record's commit, or the directory as it is; the latter never under a stranger's grant.
+    """The record's commit, its merge into the base, or the directory as it is; the last never under a stranger's grant.
 
-    `auto` means the commit in a GitHub Actions job and the directory elsewhere.
+    `auto` means the commit in a GitHub Actions job and the directory elsewhere. Without a pull request nothing is merged.
     """
     if wanted == "auto":
         wanted = "commit" if here.on_github else "workspace"
-    if wanted == "commit":
+    if wanted in ("commit", "merge"):
+        if not record.identity.sha:
+            raise errors.ConfigurationError(
+                "outside GitHub Actions a run has no commit to send",
+                what_to_do="leave `source` out, and the directory is sent as it is now",
+            )
         repository = f"{here.server_url}/{here.repository}" if here.on_github else directory
-        return CommitSource(repository=repository, sha=record.identity.sha)
+        base = _base(record) if wanted == "merge" else ""
+        return CommitSource(repository=repository, sha=record.identity.sha, base=base)
     if record.identity.trust != grant.Trust.TRUSTED.value:
         raise errors.ConfigurationError(
             "the workspace may not be sent for a stranger's commit", what_to_do="leave `source` out: the commit is sent"
         )
     return WorkspaceSource(directory=directory)
+
+
+def _base(record: RunRecord) -> str:
+    """What gate pinned: no event of a moment later, and no ref that moves, decides what is merged."""
+    if record.identity.pull_request is not None and not record.identity.base_sha:
+        raise errors.ConfigurationError(
+            "the grant names no base to merge into", what_to_do="pass the gate's output `grant` to provision unchanged"
+        )
+    return record.identity.base_sha
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,11 +141,9 @@ def secrets(here: Context, record: RunRecord, given: Mapping[str, str], *, now: 
     """
     if given and record.identity.trust != grant.Trust.TRUSTED.value:
         return Secrets(kept_back=f"{', '.join(sorted(given))}: not handed over, this is a stranger's commit")
-    wrong = [name for name in given if not re.fullmatch(sealed.NAME, name) or name.upper().startswith("ACCEL_CI")]
-    values, elsewhere = sealed.opened(given, here, now=now, open_=open_) if not wrong else ({}, [])
-    mistakes = [Mistake(name[:100], "is not a name that tests can have") for name in sorted(wrong)]
-    mistakes += [Mistake(name, problem) for name, value in values.items() if (problem := _unhidden(value))]
-    if mistakes:
+    mistakes = unfit(given)
+    values, elsewhere = sealed.opened(given, here, now=now, open_=open_) if not mistakes else ({}, [])
+    if mistakes := mistakes or unfit(values):
         raise errors.ConfigurationError(
             f"{len(mistakes)} of the secrets cannot be handed over",
             what_to_do="see docs/secrets.md",
@@ -133,12 +153,29 @@ def secrets(here: Context, record: RunRecord, given: Mapping[str, str], *, now: 
     return Secrets(values=values, kept_back=kept if elsewhere else "")
 
 
-def _unhidden(value: str) -> str:
+def unfit(given: Mapping[str, str]) -> list[Mistake]:
+    """What is wrong with secrets as they are, by name: those that can be no variable or cannot be hidden.
+
+    What is in a sealed box is not looked at.
+    """
+    return [
+        Mistake(name[:100], *problem) for name, value in sorted(given.items()) if (problem := _problem(name, value))
+    ]
+
+
+def _problem(name: str, value: str) -> tuple[str, str] | None:
+    if not re.fullmatch(sealed.NAME, name) or name.upper().startswith("ACCEL_CI"):
+        return "is not a name that tests can have", "letters, digits and `_`, and not `ACCEL_CI` in front"
+    # A variable holds no zero byte, and what travels to the machine is UTF-8.
+    if re.search("[\0\ud800-\udfff]", value):
+        return "holds a zero byte, or bytes that are no UTF-8", "hand it over in base64"
     try:
-        redaction.Redactor([value.encode()])
+        if not sealed.is_sealed(value):
+            redaction.Redactor([value.encode()])
     except errors.ConfigurationError:
-        return f"is shorter than {redaction.SHORTEST} characters, so hiding it would hide ordinary text"
-    return ""
+        why = f"is shorter than {redaction.SHORTEST} characters, so hiding it would hide ordinary text"
+        return why, "hand over a longer one, or what is no secret in `env`"
+    return None
 
 
 def plan(here: Context, inputs: RunInputs, record: RunRecord, *, directory: str, handed: Secrets) -> Plan:
@@ -175,4 +212,5 @@ def policy(inputs: GateInputs) -> Policy:
         until_push=inputs.label_lasts == "until-push",
         quiet_s=float(inputs.quiet_period),
         max_running=inputs.max_running,
+        max_per_day=inputs.max_per_day,
     )

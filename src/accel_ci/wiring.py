@@ -26,6 +26,7 @@ from accel_ci.adapters.github_calls import Calls
 from accel_ci.adapters.github_rest import GitHubRest
 from accel_ci.adapters.google_sign_in import GoogleSignIn
 from accel_ci.adapters.history_dir import HistoryDirectory
+from accel_ci.adapters.lanes_threads import ThreadLanes
 from accel_ci.adapters.registry import Site
 from accel_ci.adapters.supervised import SupervisedRemote
 from accel_ci.adapters.system_clock import SystemClock
@@ -100,7 +101,7 @@ def place(environ: Mapping[str, str]) -> Place:
     return Place(state=state, runs=f"{temp}/accel-ci/runs" if _on_github(environ) and temp else f"{state}/runs")
 
 
-def job(environ: Mapping[str, str]) -> Job:
+def job(environ: Mapping[str, str]) -> ActionsJob | TerminalJob:
     """The job that we run in."""
     if _on_github(environ):
         return ActionsJob(
@@ -151,6 +152,7 @@ def world(
             history=kept.history(),
             clock=SystemClock(),
             entropy=SystemEntropy(),
+            lanes=ThreadLanes(),
             github=_github(environ, here),
             credentials=site.sign_in,
         )
@@ -210,7 +212,7 @@ def here(environ: Mapping[str, str]) -> Context:
     if _on_github(environ):
         return context.of_github(environ, event(environ))
     now, token = SystemClock().now(), SystemEntropy().token()
-    return context.of_terminal(directory=os.getcwd(), user=getpass.getuser(), now=now, token=token)
+    return context.of_terminal(directory=directory(environ), user=_user(), now=now, token=token)
 
 
 def event(environ: Mapping[str, str]) -> dict[str, Any]:
@@ -292,7 +294,22 @@ def copy_page(files: Files, slot: str, *, to: str) -> str:
 
 def directory(environ: Mapping[str, str]) -> str:
     """The directory whose code is tested when it is sent as it is."""
-    return environ.get("GITHUB_WORKSPACE", "") if _on_github(environ) else os.getcwd()
+    if _on_github(environ):
+        return environ.get("GITHUB_WORKSPACE", "")
+    try:
+        return os.getcwd()
+    except OSError as error:
+        raise errors.ConfigurationError(
+            f"the directory that we are in cannot be found: {error.strerror}",
+            what_to_do="go to your project: cd DIRECTORY",
+        ) from error
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):  # a container's number need not have a name
+        return str(os.getuid())
 
 
 def harmless(environ: Mapping[str, str]) -> dict[str, str]:
@@ -305,11 +322,18 @@ def secrets(environ: Mapping[str, str], here: Context, *, read_file: bool) -> di
 
     The file of boxes is read from the commit that the workflow itself comes from: of a pull request that is the base.
     """
-    given = {name.removeprefix(SECRET): value for name, value in environ.items() if name.startswith(SECRET)}
-    file = environ.get(SECRETS_FILE, "")
+    given, file = handed(environ), environ.get(SECRETS_FILE, "")
     if file and here.on_github and read_file:
         sources = GitSources(harmless(environ), extra_header=_authorization(environ))
-        given = sealed.boxes(sources.text(f"{here.server_url}/{here.repository}", here.sha, file)) | given
+        text = sources.text(f"{here.server_url}/{here.repository}", here.sha, file)
+        given = sealed.one_each(text, file=file) | given
+    return given
+
+
+def handed(environ: Mapping[str, str]) -> dict[str, str]:
+    """What the environment itself hands over for the tests, by the names that those know."""
+    given = {name.removeprefix(SECRET): value for name, value in environ.items() if name.startswith(SECRET)}
+    # GitHub gives "" for a secret that the repository does not have, or that this event may not see.
     return {name: value for name, value in given.items() if name and value}
 
 

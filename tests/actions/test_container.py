@@ -80,7 +80,7 @@ def test_it_becomes_the_program(tmp_path: Path) -> None:
     ) as process:
         pid, words, seen = json.loads(process.communicate(timeout=30)[0])
     assert (pid, words) == (process.pid, ["run"])
-    inputs = parsing.parse(models.RunInputs, parsing.from_json(seen["ACCEL_CI_INPUTS"]))
+    inputs = parsing.parse(models.RunInputs, parsing.from_json(seen["ACCEL_CI_INPUTS"])[0])
     assert (inputs.accelerator, inputs.run) == ("v6e-1", "pytest")
     assert (seen["GITHUB_TOKEN"], seen["ACCEL_CI_MATRIX"]) == ("secret", "null")
     assert seen["ACCEL_CI_TEMP_OUTSIDE"] == "/home/runner/work/_temp"
@@ -94,7 +94,7 @@ def test_cleanup_gets_what_it_needs_and_no_token(tmp_path: Path) -> None:
     with started("cleanup", tmp_path, variables | {"INPUT_MATRIX": '{"a": 1}'}) as process:
         _, words, seen = json.loads(process.communicate(timeout=30)[0])
     assert words == ["cleanup"]
-    inputs = parsing.parse(models.CleanupInputs, parsing.from_json(seen["ACCEL_CI_INPUTS"]))
+    inputs = parsing.parse(models.CleanupInputs, parsing.from_json(seen["ACCEL_CI_INPUTS"])[0])
     assert (inputs.backend, inputs.workload_identity_provider) == ("tpu", provider)
     assert seen["ACCEL_CI_MATRIX"] == '{"a": 1}'
     assert "secret" not in json.dumps(seen)

@@ -168,7 +168,7 @@ def test_the_program_is_the_steps_own_process(run: Run) -> None:
 def test_the_program_understands_what_arrives(run: Run, verb: str) -> None:
     """What the runner hands on holds every input as a text, and is read without a mistake."""
     model = models.ACTIONS[verb]
-    arrived = parsing.from_json(run.seen[verb]["ACCEL_CI_INPUTS"])
+    arrived, _ = parsing.from_json(run.seen[verb]["ACCEL_CI_INPUTS"])
     assert list(arrived) == sorted(entry.name for entry in declaration.inputs(model))
     written = {name: "true" if value is True else str(value) for name, value in GIVEN[verb].items()}
     written = {name: value.replace("${{ github.event_name }}", "push") for name, value in written.items()}

@@ -272,6 +272,30 @@ def test_a_pip_configuration_file_cannot_forbid_it(runner: Runner, tmp_path: pat
     assert done.returncode == 0, done.stderr
 
 
+def test_a_users_pip_configuration_cannot_add_a_library(runner: Runner, tmp_path: pathlib.Path) -> None:
+    """An earlier job can leave a pip.conf that demands a package more, with its hash: it is refused by name, and gone."""
+    (runner.tools / "uv").unlink()
+    more, home = tmp_path / "more.txt", tmp_path / "home"
+    more.write_text(runner.publish("json", "raise SystemExit('instead of the standard library')\n"))
+    (home / ".config" / "pip").mkdir(parents=True)
+    (home / ".config" / "pip" / "pip.conf").write_text(f"[install]\nrequirement = {more}\n")
+    done = runner.set_up(HOME=str(home))
+    assert done.returncode == 3 and "more than requirements/runtime.txt names: json" in done.stderr
+    assert runner.made() == [] and not runner.launcher.exists()
+
+
+def test_an_installer_that_brings_more_is_refused(runner: Runner) -> None:
+    """Whatever led it there: what the lock does not name is not put beside our code. Spellings of a name are one."""
+    lock = runner.publish("pinned", "VERSION = 1\n").replace("pinned==", "Pin.Ned==")
+    runner.write("requirements/runtime.txt", lock)
+    brings = 'mkdir -p "$target/{0}-1.0.dist-info"'
+    find = 'for word; do [ "$last" = --target ] && target=$word; last=$word; done'
+    script(runner.tools / "uv", f"{find}; {brings.format('pin_ned')}; {brings.format('evil')}")
+    (runner.tools / "mkdir").symlink_to(shutil.which("mkdir") or "mkdir")
+    done = runner.set_up()
+    assert done.returncode == 3 and "names: evil. A" in done.stderr
+
+
 def test_the_working_directory_cannot_slip_code_in(runner: Runner) -> None:
     """Modules that lie in the workspace under names that we import are never loaded, in set-up or afterwards."""
     for name in ("json", "pip", "pinned", "hashlib", "accel_ci", "sitecustomize", "usercustomize"):

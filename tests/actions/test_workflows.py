@@ -25,6 +25,7 @@ TYPES: dict[bool, tuple[str, type]] = {True: ("boolean", bool), False: ("string"
 STANDS_FOR = {
     "needs.gate.outputs.grant": "{}", "vars.WORKLOAD_IDENTITY_PROVIDER": "", "vars.SERVICE_ACCOUNT": "",
     "inputs.accelerator": "v6e-1", "inputs.timeout": "20m", "inputs.run": "x", "inputs.paths": "x", "inputs.spot": "true",
+    "vars.ACCEL_CI_MAX_RUNNING || 0": "0", "vars.ACCEL_CI_MAX_PER_DAY || 0": "0",
     "inputs.check": "x", "inputs.label": "x", "matrix.accelerator": "v6e-1", "matrix.shard": "1",
 }  # fmt: skip
 
@@ -49,7 +50,7 @@ def spelled(given: dict[str, Any]) -> dict[str, str]:
     """Inputs with each expression replaced by something that it may stand for."""
     texts = {name: value if isinstance(value, str) else str(value).lower() for name, value in given.items()}
     return {
-        name: re.sub(r"\$\{\{ (\S+) \}\}", lambda found: STANDS_FOR.get(found[1], ""), text)
+        name: re.sub(r"\$\{\{ (.+?) \}\}", lambda found: STANDS_FOR.get(found[1], ""), text)
         for name, text in texts.items()
     }
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import html
 import io
+import json
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,7 @@ from hypothesis import strategies as st
 
 from accel_ci.adapters import actions_job
 from accel_ci.adapters.actions_job import ActionsJob
+from accel_ci.formats import output
 from tests.fakes.clock import FakeClock
 from tests.fakes.entropy import FakeEntropy
 from tests.formats import runner_parser
@@ -104,11 +107,11 @@ def test_a_log_line_that_quotes_hostile_text_fires_nothing(step: Step, line: str
 @given(st.text(max_size=30), st.text(max_size=60), st.sampled_from(["notice", "warning", "error"]))
 @settings(deadline=None)
 def test_an_annotation_is_read_as_it_was_meant(title: str, text: str, kind: str) -> None:
-    """Whatever the title and text hold, the runner reads one annotation with this very text and a title of one line."""
+    """Whatever the title and text hold, the runner reads one annotation with what can be seen, and a title of one line."""
     step = Step(Path())
     getattr(step.job, kind)(title, text)
     (command,) = step.commands()
-    assert (command.name, command.data) == (kind, text.encode("utf-8", "replace").decode())
+    assert (command.name, command.data) == (kind, output.visible(text))
     assert "\n" not in command.properties.get("title", "")
 
 
@@ -129,12 +132,31 @@ def test_a_group_is_folded_and_timed(step: Step) -> None:
     assert step.runner.shown == ["inner", "inner: 12 s", "setup: 12 s"]
 
 
-@pytest.mark.parametrize("secret", ["hunter2", "two\nlines: 100%", "::error::x"])
+@pytest.mark.parametrize("secret", ["hunter2", "lines: 100%", "::error::x", "abc"])
 def test_a_mask_reaches_the_runner_exactly(step: Step, secret: str) -> None:
     """The runner is told the very value, also when remote output came before."""
     step.job.stream("remote\n")
     step.job.mask(secret)
     assert step.commands()[-1] == Command("add-mask", {}, secret)
+
+
+def test_of_a_secret_of_many_lines_the_long_ones_are_masked(step: Step) -> None:
+    """The runner would hide each line, the { of a JSON key as well, and with it every { of the log."""
+    step.job.mask('{\n  "private_key": "abc",\n  "id": 7\n}\n')
+    assert step.commands() == [Command("add-mask", {}, '"private_key": "abc",'), Command("add-mask", {}, '"id": 7')]
+
+
+def test_what_we_say_ourselves_shows_no_secret_in_any_spelling(step: Step) -> None:
+    """Also what the runner would not hide: an error that quotes a secret as Python or a shell spells it."""
+    secret = """it's "100%" <true>"""
+    step.job.mask(secret)
+    for text in (secret, repr(secret), json.dumps(secret), html.escape(secret), secret.encode().hex()):
+        step.job.log(f"log {text}")
+        step.job.error(f"title {text}", f"text {text}")
+        with step.job.group(f"group {text}"):
+            step.job.status(f"status {text}")
+    said = step.out.getvalue().split("\n", 1)[1]
+    assert said.count("***") >= 25 and not any(part in said for part in ("100%", "&lt;true", "69742773"))
 
 
 def test_an_empty_mask_is_not_sent(step: Step) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import resource
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from accel_ci.adapters.files_dir import FilesDirectory
-from accel_ci.domain.errors import AccelError
+from accel_ci.domain.errors import AccelError, ComputerError
 
 
 @pytest.fixture
@@ -138,3 +140,32 @@ def test_folders_are_no_documents(root: Path) -> None:
     assert files.size("a") == 0
     assert files.read("a/b/c") is None
     assert files.read("a/b") == b"1"
+
+
+@pytest.fixture
+def full_disk() -> Iterator[None]:
+    """No file may grow: what a full disk is to a process, without one."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, before[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@pytest.mark.usefixtures("full_disk")
+def test_a_full_disk_is_told_as_one(root: Path) -> None:
+    """With the place and what mends it; nothing half-written is left."""
+    files = FilesDirectory(str(root))
+    for write in (files.write, files.append):
+        with pytest.raises(ComputerError, match="File too large: .*/record.json") as told:
+            write("main/record.json", b"1")
+        assert "make room" in told.value.what_to_do
+    files.remove("main/record.json")
+    assert list((root / "main").iterdir()) == []
+
+
+def test_our_own_mistakes_are_not_the_computers(root: Path) -> None:
+    """A directory where a document belongs is no full disk: it is told as it is."""
+    (root / "main/record.json").mkdir(parents=True)
+    with pytest.raises(IsADirectoryError):
+        FilesDirectory(str(root)).write("main/record.json", b"1")
+    assert ComputerError.of(OSError(errno.EISDIR, "Is a directory")) is None

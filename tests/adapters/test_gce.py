@@ -23,7 +23,8 @@ from accel_ci.domain.errors import (
 )
 from accel_ci.domain.lease import Lease
 from accel_ci.domain.machine import Candidate, State
-from tests.adapters.gce_world import HANDLE, KEY, LEASE, ON_DEMAND, PUBLIC_KEY, SPOT, TTL_S, ZONE, GceWorld, spec, world
+from tests.adapters.gce_world import HANDLE, KEY, LEASE, ON_DEMAND, SPOT, TTL_S, ZONE, GceWorld, spec, world
+from tests.adapters.google_world import PUBLIC_KEY
 from tests.servers.gce_over_http import HEALTH, WELL, refusal
 from tests.servers.tpu_over_http import HOST_KEY, Answer, Document
 
@@ -312,7 +313,7 @@ def test_capacity_is_told_by_the_operation(
         world.ready()
     assert failure["code"] in error.value.what_happened and error.value.what_to_do
     assert getattr(error.value, "everywhere", False) == everywhere
-    assert world.machines.find(KEY, (ZONE,)) == []
+    assert list(world.machines.find(KEY, (ZONE,))) == []
 
 
 @pytest.mark.parametrize(
@@ -418,7 +419,7 @@ def test_listing_asks_for_labels_and_for_names(world: GceWorld) -> None:
         f'name eq "{KEY.run_prefix}.*"',
     ]
     world.cloud.requests.clear()
-    world.machines.list_owned(lease.Owner(repository_id=4711))
+    list(world.machines.list_owned(lease.Owner(repository_id=4711)))
     assert len(world.cloud.requests) == 1
 
 
@@ -434,10 +435,10 @@ def test_long_listings_are_read_to_their_end(world: GceWorld) -> None:
 def test_a_partial_listing_proves_nothing(world: GceWorld) -> None:
     """A zone that did not answer makes the listing an error; one without instances does not."""
     world.ready()
-    assert len(world.machines.list_owned(lease.of_run(KEY))) == 1
+    assert len(list(world.machines.list_owned(lease.of_run(KEY)))) == 1
     world.cloud.unreachable["zones/us-east4-a"] = "UNREACHABLE"
     with pytest.raises(TransientError, match="us-east4-a"):
-        world.machines.list_owned(lease.of_run(KEY))
+        list(world.machines.list_owned(lease.of_run(KEY)))
 
 
 def test_found_in_every_zone_of_the_catalogue(world: GceWorld) -> None:
@@ -455,7 +456,7 @@ def test_a_closed_zone_holds_nothing(world: GceWorld) -> None:
     """A region that the project may not use says 403: nothing can be there, so cleanup is not blind for it."""
     closed = refusal(403, "forbidden", "Permission denied on 'locations/me-central2-a' (or it may not exist).")
     world.cloud.next("GET .*/zones/me-central2-a/instances", Answer(*closed))
-    assert world.machines.find(KEY, ()) == []
+    assert list(world.machines.find(KEY, ())) == []
     world.cloud.next("POST .*/instances", Answer(*closed))
     with pytest.raises(NoCapacityError, match="me-central2"):
         world.begin()
@@ -465,7 +466,7 @@ def test_a_strangers_machine_of_our_name_is_not_found(world: GceWorld) -> None:
     """The key's label decides when there is one."""
     world.ready()
     world.cloud.instance(KEY.name)["labels"]["accel-ci-key"] = "0123456789abcdef"
-    assert world.machines.find(KEY, (ZONE,)) == []
+    assert list(world.machines.find(KEY, (ZONE,))) == []
 
 
 def test_keep_until_is_not_promised_beyond_the_limit(world: GceWorld) -> None:

@@ -90,8 +90,8 @@ def test_the_role_holds_what_is_used_and_nothing_else(world: GceWorld) -> None:
     """Every method of the backend is used once; the permissions of its calls are those of the page, one by one."""
     with _watched():
         world.ready(spec("l4-1", tags="ci"))
-        world.machines.find(KEY, (ZONE,))
-        world.machines.list_owned(lease.of_run(KEY))
+        list(world.machines.find(KEY, (ZONE,)))
+        list(world.machines.list_owned(lease.of_run(KEY)))
         world.machines.annotate(HANDLE, "accel-ci-note", "x")
         world.machines.console_tail(HANDLE)
         world.machines.release(HANDLE)

@@ -41,6 +41,13 @@ def test_a_lost_answer_leaves_one_comment(setting: Wired, status: int) -> None:
     assert _asked(setting)["POST"] == 1
 
 
+def test_a_moved_file_is_a_change_in_both_places(setting: Wired) -> None:
+    """A path filter also sees what was moved out of its paths."""
+    pull = setting.state.pull(5)
+    pull.files, pull.moved = ["docs/kernel.py", "README.md"], {"docs/kernel.py": "src/kernel.py"}
+    assert list(setting.github.changed_files(5)) == ["docs/kernel.py", "src/kernel.py", "README.md"]
+
+
 def test_plain_pygithub_leaves_two(setting: Wired) -> None:
     """What the adapter is for: PyGithub with its own retries repeats the POST, and there are two comments."""
     import github

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import resource
 from pathlib import Path
 
 import pytest
@@ -67,3 +68,15 @@ def test_the_private_key_is_ours_alone(tmp_path: Path) -> None:
             sealed_box.keep(PRIVATE, str(taken))
         assert PRIVATE not in str(error.value)
     assert not (tmp_path / "elsewhere").exists()
+
+
+def test_half_a_key_is_no_key(tmp_path: Path) -> None:
+    """Where the disk is full nothing is left that the next keygen would keep for a key."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, before[1]))
+    try:
+        with pytest.raises(ConfigurationError, match="File too large"):
+            sealed_box.keep(PRIVATE, str(tmp_path / "key"))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert list(tmp_path.iterdir()) == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import replace
 
@@ -19,8 +20,9 @@ from accel_ci.domain.errors import (
 )
 from accel_ci.domain.lease import Lease
 from accel_ci.domain.machine import Candidate, MachineSpec, State
-from tests.adapters.tpu_world import KEY, LEASE, NODE, PUBLIC_KEY, QUEUED, SPEC, SPOT, ZONE, TpuWorld, world
-from tests.servers.tpu_over_http import HOST_KEY, Answer, refusal
+from tests.adapters.google_world import PUBLIC_KEY
+from tests.adapters.tpu_world import KEY, LEASE, NODE, QUEUED, SPEC, SPOT, ZONE, TpuWorld, world
+from tests.servers.tpu_over_http import HEALTH, HOST_KEY, Answer, refusal
 
 __all__ = ["world"]
 STOCKOUT = {"code": 8, "message": 'There is no more capacity in the zone "us-central1-b"; you can try another zone'}
@@ -111,7 +113,7 @@ def test_a_worker_that_has_not_booted_holds_the_slice_back(world: TpuWorld) -> N
     workers = [[told, booted], [told, booted], [told], [told, booted]]
     attributes = [{"queryPath": "", "queryValue": {"items": items}} for items in workers]
     world.cloud.next("getGuestAttributes", Answer(200, {"guestAttributes": attributes}))
-    assert world.machines.poll(creation).stage == "3 of 4 worker(s) booted"
+    assert world.machines.poll(creation).stage == "3 of 4 worker(s) booted, booting"
     assert world.wait(creation).name == KEY.name
 
 
@@ -119,7 +121,8 @@ def test_a_worker_that_has_not_booted_holds_the_slice_back(world: TpuWorld) -> N
 def test_a_worker_says_whether_it_is_confined(world: TpuWorld, said: str, unconfined: bool) -> None:
     """What boot.sh told of the test user stands in the worker; an image that told nothing is taken as it is."""
     creation = world.begin()
-    pairs = (("hostkeys", "ssh-ed25519", HOST_KEY), ("accel-ci", "stage", "ready"), ("accel-ci", "confined", said))
+    ready = (("hostkeys", "ssh-ed25519", HOST_KEY), ("accel-ci", "stage", "ready"))
+    pairs = (*ready, ("accel-ci", "health", json.dumps(HEALTH)), ("accel-ci", "confined", said))
     told = [{"namespace": space, "key": key, "value": value} for space, key, value in pairs if value]
     attributes = [{"queryPath": "", "queryValue": {"items": told}}]
     world.cloud.next("getGuestAttributes", Answer(200, {"guestAttributes": attributes}))
@@ -246,7 +249,7 @@ def test_the_way_through_the_queue(world: TpuWorld) -> None:
     world.cloud.provide(KEY.name)
     machine = world.wait(creation)
     assert machine.spot and len(machine.workers) == 1
-    assert len(world.machines.list_owned(lease.of_run(KEY))) == 1
+    assert len(list(world.machines.list_owned(lease.of_run(KEY)))) == 1
 
 
 FAILED = {"state": "FAILED", "failedData": {"error": {"code": 8, "message": "no more capacity"}}}
@@ -320,7 +323,7 @@ def test_a_listing_of_many_pages(world: TpuWorld) -> None:
         for name, labels in ((key.name, Lease(key=key, expires_at=1).labels()), ("other", {"team": "research"})):
             world.cloud.nodes[f"{place}/nodes/{name}"] = {"name": f"{place}/nodes/{name}", "labels": labels}
     world.cloud.nodes = {name.replace("123456", "my-project"): node for name, node in world.cloud.nodes.items()}
-    found = world.machines.list_owned(lease.of_run(KEY))
+    found = list(world.machines.list_owned(lease.of_run(KEY)))
     assert {machine.zone for machine in found} == set(accelerators.zones("tpu")[:5]) and len(found) == 5
     assert all(machine.handle.startswith("tpu://my-project/") for machine in found)
     assert len(world.asked("GET /nodes")) == 5 and len(world.asked("GET /queuedResources")) == 1
@@ -330,7 +333,7 @@ def test_a_silent_zone_makes_a_listing_worthless(world: TpuWorld) -> None:
     """What a zone holds that did not answer is not known: the listing is asked for again, not believed."""
     world.cloud.unreachable = ["projects/my-project/locations/us-east5-b"]
     with pytest.raises(TransientError, match="us-east5-b"):
-        world.machines.list_owned(lease.of_run(KEY))
+        list(world.machines.list_owned(lease.of_run(KEY)))
 
 
 def test_found_by_name_where_a_listing_is_behind(world: TpuWorld) -> None:
@@ -439,10 +442,10 @@ def test_no_project_is_said(world: TpuWorld) -> None:
     """Without a project anywhere the mistake is named; one that the user gives comes before the environment's."""
     environment = {name: value for name, value in world.environment.items() if name != "CLOUDSDK_CORE_PROJECT"}
     with pytest.raises(ConfigurationError, match="project"):
-        TpuMachines(environment).list_owned(lease.of_run(KEY))
+        list(TpuMachines(environment).list_owned(lease.of_run(KEY)))
     given = TpuMachines(world.environment, project="given-project")
     assert given.begin_create(SPEC, LEASE, SPOT, public_key="").handle.startswith("tpu://given-project/")
-    given.list_owned(lease.of_run(KEY))
+    list(given.list_owned(lease.of_run(KEY)))
     assert {request.path.split("/")[3] for request in world.cloud.requests} == {"given-project"}
 
 

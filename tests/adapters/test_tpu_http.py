@@ -91,7 +91,7 @@ def test_nobody_is_there(world: TpuWorld) -> None:
     """An endpoint that does not answer is something to wait out."""
     environment = {**world.environment, "CLOUDSDK_API_ENDPOINT_OVERRIDES_TPU": "http://127.0.0.1:9/"}
     with pytest.raises(TransientError, match="no answer"):
-        type(world.machines)(environment).list_owned(lease.of_run(KEY))
+        list(type(world.machines)(environment).list_owned(lease.of_run(KEY)))
 
 
 def test_a_bad_answer_in_the_middle_of_a_creation(world: TpuWorld) -> None:
@@ -158,8 +158,8 @@ def test_one_bad_zone_of_many(world: TpuWorld) -> None:
     silent = accelerators.zones("tpu")[-1]
     world.cloud.next(f"GET .*/{silent}/nodes/", *[UNAVAILABLE] * 3)
     with pytest.raises(TransientError):
-        world.machines.find(KEY, ())
-    assert world.machines.find(KEY, ()) == []
+        list(world.machines.find(KEY, ()))
+    assert list(world.machines.find(KEY, ())) == []
     world.ready()
     world.cloud.next(f"GET .*/{silent}/nodes/", *[UNAVAILABLE] * 3)
     assert [machine.zone for machine in world.machines.find(KEY, ())] == [ZONE]
@@ -171,14 +171,14 @@ def test_an_empty_token_file(world: TpuWorld, tmp_path_factory: pytest.TempPathF
     empty.write_text("")
     environment = {**world.environment, "CLOUDSDK_AUTH_ACCESS_TOKEN_FILE": str(empty)}
     with pytest.raises(AccessError, match="token file is empty"):
-        type(world.machines)(environment).list_owned(lease.of_run(KEY))
+        list(type(world.machines)(environment).list_owned(lease.of_run(KEY)))
 
 
 def test_an_expired_token(world: TpuWorld) -> None:
     """401 is an access error with what to do, after the file was read anew."""
     world.cloud.next("GET .*/nodes$", *[Answer(*refusal(401, "UNAUTHENTICATED", "invalid credentials"))] * 9)
     with pytest.raises(AccessError, match="invalid credentials") as error:
-        world.machines.list_owned(lease.of_run(KEY))
+        list(world.machines.list_owned(lease.of_run(KEY)))
     assert error.value.what_to_do
 
 

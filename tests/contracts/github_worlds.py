@@ -43,6 +43,9 @@ class Setting(Protocol):
     def push(self, branch: str, sha: str, *, actor: str, at: float) -> None:
         """Somebody pushed a branch of the repository."""
 
+    def change(self, path: str, sha: str) -> None:
+        """A commit of the default branch changed the file."""
+
     def review(self, number: int, author: str, sha: str, *, state: str) -> None:
         """Somebody reviewed a commit."""
 
@@ -83,6 +86,9 @@ class Faked:
 
     def push(self, branch: str, sha: str, *, actor: str, at: float) -> None:
         self.github.pushes[branch] = Push(sha=sha, at=at, actor=actor)
+
+    def change(self, path: str, sha: str) -> None:
+        self.github.changes[path] = sha
 
     def review(self, number: int, author: str, sha: str, *, state: str) -> None:
         approved = self.github.approvals.setdefault((number, sha), [])
@@ -136,6 +142,9 @@ class Wired:
 
     def push(self, branch: str, sha: str, *, actor: str, at: float) -> None:
         self.state.push(branch, sha, actor=actor, at=at)
+
+    def change(self, path: str, sha: str) -> None:
+        self.state.changes[path] = sha
 
     def review(self, number: int, author: str, sha: str, *, state: str) -> None:
         self.state.review(number, author, sha, state=state)

@@ -120,10 +120,10 @@ def test_listing_lag(clock: FakeClock) -> None:
     """A young machine is hidden from the listing, and found by its name."""
     machines = FakeMachines(clock, listing_lag_s=60)
     _begin(machines, clock)
-    assert machines.list_owned(OWNER) == []
+    assert list(machines.list_owned(OWNER)) == []
     assert [machine.name for machine in machines.find(KEY, ())] == [KEY.name]
     clock.advance(60)
-    assert len(machines.list_owned(OWNER)) == 1
+    assert len(list(machines.list_owned(OWNER))) == 1
 
 
 def test_failing_calls(clock: FakeClock) -> None:

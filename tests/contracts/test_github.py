@@ -105,6 +105,16 @@ def test_a_marker_is_not_found_in_the_middle_of_a_text(setting: Setting) -> None
     assert setting.comments(5) == ["<!-- accel-ci gate -->\nquoted", "refused"]
 
 
+def test_a_comment_is_taken_back(setting: Setting) -> None:
+    """Only the one with the marker is gone; taking it back again is fine."""
+    setting.pull(5, fork=False, labels=(), files=())
+    for marker in ("gate", "report"):
+        setting.github.put_comment(5, marker, marker)
+    for _ in range(2):
+        setting.github.remove_comment(5, "gate")
+    assert setting.comments(5) == ["report"]
+
+
 def test_one_open_issue_per_marker(setting: Setting) -> None:
     """An open issue is found again; after it is closed a new one is made."""
     first = setting.github.open_issue("nightly", "It fails", "because")
@@ -176,6 +186,13 @@ def test_the_newest_push_of_a_branch(setting: Setting) -> None:
     setting.push("other", "e" * 40, actor="bob", at=NOW - 1)
     assert setting.github.last_push("speed") == Push(sha=SHA, at=NOW - 100, actor="ada")
     assert setting.github.last_push("feature/#1 x") is None
+
+
+def test_the_commit_that_last_changed_a_file(setting: Setting) -> None:
+    """It is the default branch's; a file that is not there has none."""
+    setting.change(".github/workflows/tpu.yml", SHA)
+    assert setting.github.last_change(".github/workflows/tpu.yml") == SHA
+    assert setting.github.last_change(".github/workflows/other.yml") == ""
 
 
 def test_who_approved_the_commit(setting: Setting) -> None:

@@ -116,15 +116,15 @@ def test_whole_life(backend: Backend) -> None:
     assert [found.handle for found in backend.machines.list_owned(lease.of_run(KEY))] == [machine.handle]
     assert not backend.machines.released(machine.handle)
     _end(backend, machine.handle)
-    assert backend.machines.find(KEY, (machine.zone,)) == []
-    assert backend.machines.list_owned(lease.of_run(KEY)) == []
+    assert list(backend.machines.find(KEY, (machine.zone,))) == []
+    assert list(backend.machines.list_owned(lease.of_run(KEY))) == []
 
 
 def test_found_by_name_in_every_zone(backend: Backend) -> None:
     """No zone at all means every zone; another key's name finds nothing."""
     _made(backend, KEY)
     assert [found.name for found in backend.machines.find(KEY, ())] == [KEY.name]
-    assert backend.machines.find(SIBLING, ()) == []
+    assert list(backend.machines.find(SIBLING, ())) == []
 
 
 @pytest.mark.parametrize("backend", zoned, indirect=True)
@@ -133,7 +133,7 @@ def test_found_in_its_zone_only(backend: Backend) -> None:
     here, there = (candidate.zone for candidate in backend.machines.candidates(backend.spec)[:2])
     _made(backend, KEY)
     assert [found.zone for found in backend.machines.find(KEY, (here, there))] == [here]
-    assert backend.machines.find(KEY, (there,)) == []
+    assert list(backend.machines.find(KEY, (there,))) == []
 
 
 def test_creation_is_idempotent(backend: Backend) -> None:
@@ -141,7 +141,7 @@ def test_creation_is_idempotent(backend: Backend) -> None:
     wanted = _lease(backend, KEY)
     first, again = _ready(backend, wanted), _ready(backend, wanted)
     assert first == again
-    assert len(backend.machines.list_owned(Owner(repository_id=REPOSITORY))) == 1
+    assert len(list(backend.machines.list_owned(Owner(repository_id=REPOSITORY)))) == 1
 
 
 def test_no_adoption_of_another_lease(backend: Backend) -> None:

@@ -81,7 +81,7 @@ def test_only_regular_files_of_bounded_size_are_read(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.yml")
     assert dict(workflow_files.read([str(tmp_path)]))[str(tmp_path / "pipe.yml")] == b""
     (tmp_path / "link.yml").symlink_to("/etc/passwd")
-    with pytest.raises(ConfigurationError, match=r"link\.yml cannot be read"):
+    with pytest.raises(ConfigurationError, match=r"link\.yml cannot be read: links are not followed"):
         workflow_files.read([str(tmp_path)])
 
 
@@ -116,3 +116,10 @@ def test_the_page_has_every_rule() -> None:
     page = (ROOT / "docs/doctor.md").read_text(encoding="utf-8")
     assert page == findings.guide()
     assert [line[3:] for line in page.splitlines() if line.startswith("## ")] == [rule.name for rule in examine.RULES]
+
+
+def test_a_directory_with_a_workflows_name_is_passed_over(repository: Path) -> None:
+    """GitHub reads files only; the directory's own name leads to no error of ours."""
+    (repository / ".github/workflows/old.yml").mkdir()
+    assert doctor(repository).returncode == 1
+    assert "old.yml" not in doctor(repository).stdout

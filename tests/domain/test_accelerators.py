@@ -209,10 +209,38 @@ def test_a_wrong_type_leads_to_a_right_one(accelerator: str, hint: str) -> None:
     assert mistake == f"accelerator: `{accelerator}` is not a type of backend `tpu` ({hint})"
 
 
-def test_a_type_like_no_other_lists_them_all() -> None:
-    """Nothing near: every type of the backend is named."""
+def test_a_type_like_no_other_lists_what_there_is() -> None:
+    """Nothing near: the first twelve types of the backend are named, and how many there are beside them."""
     (mistake,) = _mistakes("gaudi-8")
-    assert all(name in mistake for name in accelerators.types("tpu"))
+    assert all(name in mistake for name in TYPES[:12]) and TYPES[12] not in mistake
+    assert mistake.endswith(f" and {len(TYPES) - 12} more)")
+
+
+def test_zones_of_a_wrong_type_are_judged_too() -> None:
+    """A type that the backend does not have tells nothing of zones: one that nobody knows is a mistake all the same."""
+    wrong, zone = _mistakes("v6e-9", zones=("us-centrl1-b", "us-south1-a"))
+    assert wrong.startswith("accelerator: `v6e-9`")
+    assert zone.startswith("zones: `us-centrl1-b` is not known (did you mean `us-central1-b`? the nearest: ")
+
+
+@pytest.mark.parametrize(
+    ("accelerator", "hint"),
+    [
+        ("l4-3", "one of l4-1, l4-2, l4-4, l4-8"),
+        ("v5e-8", "did you mean `v5litepod-8`?"),
+        ("mi300-8", "see `accel-ci accelerators`"),
+    ],
+)
+def test_a_type_that_nobody_has(accelerator: str, hint: str) -> None:
+    """It is told with the types of its family, the one that was meant, or where all are; and so are its zones."""
+    wrong, zone = accelerators.unknown(accelerator, zones=("us-central1-b", "mars-1"))
+    assert str(wrong) == f"accelerator: `{accelerator}` is not known ({hint})"
+    assert str(zone).startswith("zones: `mars-1` is not known (the nearest: ")
+
+
+def test_workers_of_this_computer_are_in_the_name() -> None:
+    """`local-4` has four workers, `local` has one."""
+    assert (accelerators.hosts("local"), accelerators.hosts("local-4")) == (1, 4)
 
 
 def test_a_zone_without_the_type_is_refused() -> None:
@@ -221,6 +249,20 @@ def test_a_zone_without_the_type_is_refused() -> None:
     valid = "one of us-central1-a, us-east5-a, europe-west4-b"
     assert near == f"zones: `us-central1-b` has no v5p-8 (did you mean `us-central1-a`? {valid})"
     assert far == f"zones: `mars-1` has no v5p-8 ({valid})"
+
+
+@pytest.mark.parametrize(
+    ("zone", "nearest"),
+    [
+        ("us-centrl1-b", "us-central1-b, us-central1-a, us-central1-c"),
+        ("us-west2-a", "us-west1-a, us-west4-a, us-west1-b"),
+        ("europe-west4", "europe-west4-a, europe-west4-b, europe-west4-c"),
+    ],
+)
+def test_the_nearest_of_many_zones(zone: str, nearest: str) -> None:
+    """Of 44 zones the three nearest are told, and the command that shows the others."""
+    (told,) = accelerators.mistakes("l4-1", backend="gce", zones=(zone,))
+    assert f"the nearest: {nearest}; see `accel-ci accelerators`, with `--zone` what one zone has" in told.suggestion
 
 
 def test_a_runtime_version_of_another_generation_is_refused() -> None:

@@ -35,9 +35,11 @@ def test_trusted_events_carry_their_own_grant(event: str) -> None:
 
 @pytest.mark.parametrize("event", ["pull_request_target", "pull_request", "issue_comment", "release"])
 def test_other_events_are_refused_plainly(event: str) -> None:
-    """An event that this version cannot decide is a configuration error that names it."""
-    with pytest.raises(errors.ConfigurationError, match=event):
+    """An event that carries no grant is a configuration error that names it, and every event that gate decides."""
+    with pytest.raises(errors.ConfigurationError, match=event) as refused:
         grant.of_event(replace(NIGHTLY, event=event), branches=(), now=1000.0)
+    told = refused.value.what_to_do
+    assert all(name in told for name in ("pull_request_target", "issue_comment", *grant.TRUSTED_EVENTS))
 
 
 def test_branches_narrow_the_grant() -> None:
@@ -47,6 +49,15 @@ def test_branches_narrow_the_grant() -> None:
     assert grant.of_event(deep, branches=("release/**",), now=0.0).sha == NIGHTLY.sha
     with pytest.raises(errors.ConfigurationError, match="may not use an accelerator"):
         grant.of_event(deep, branches=("release/*",), now=0.0)
+
+
+def test_a_merge_queue_is_judged_by_the_branch_that_it_merges_into() -> None:
+    """The queue's own branch matches no pattern that anybody would write."""
+    queue = replace(NIGHTLY, event="merge_group", ref=f"refs/heads/gh-readonly-queue/main/pr-5-{'a' * 40}")
+    assert grant.of_event(queue, branches=("main",), now=0.0, branch="refs/heads/main").sha == NIGHTLY.sha
+    for branch in ("refs/heads/old", ""):
+        with pytest.raises(errors.ConfigurationError, match="may not use an accelerator"):
+            grant.of_event(queue, branches=("main",), now=0.0, branch=branch)
 
 
 def test_a_grant_survives_to_later_attempts_of_its_run() -> None:

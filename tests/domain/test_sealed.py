@@ -100,7 +100,41 @@ def test_boxes_are_found_in_any_text() -> None:
         D={sealed.MARK}RERE==
     """
     found = {"A": "QUFB", "B": "QkJC", "D": "RERE=="}
-    assert sealed.boxes(text) == {name: sealed.MARK + content for name, content in found.items()}
+    assert sealed.boxes(text) == [(name, sealed.MARK + content) for name, content in found.items()]
+
+
+def test_a_name_has_one_box_in_a_file() -> None:
+    """A second line at the file's end would silently win; one that is commented out does not count."""
+    twice = f"A={sealed.MARK}QUFB\nB={sealed.MARK}QkJC\nA={sealed.MARK}RVZJTA==\n"
+    assert [name for name, _ in sealed.boxes(twice)] == ["A", "B", "A"]
+    with pytest.raises(ConfigurationError) as error:
+        sealed.one_each(twice, file="boxes")
+    assert [str(mistake) for mistake in error.value.mistakes] == ["A: is sealed more than once"]
+    old = f"# A={sealed.MARK}T0xE\nA={sealed.MARK}QUFB # A={sealed.MARK}T0xE\n"
+    assert sealed.one_each(old, file="boxes") == {"A": f"{sealed.MARK}QUFB"}
+
+
+@pytest.mark.parametrize("event", ["pull_request_target", "issue_comment"])
+def test_a_pull_request_is_on_no_branch(event: str) -> None:
+    """Its ref is the base branch's, its code is not: what is sealed for a branch stays out, what names the event comes."""
+    here = replace(HERE, event=event, ref="refs/heads/main", pull_request=5)
+    for contexts, included in (
+        ((f"{event}@main", "*@main", "*@**"), False),
+        ((event,), True),
+        (("*",), True),
+        ((), True),
+    ):
+        values, _ = opened(here, HF_TOKEN=boxed(INSIDE.model_copy(update={"contexts": contexts})))
+        assert ("HF_TOKEN" in values) is included
+
+
+@pytest.mark.parametrize("end", [-1, -(10**18), 253_402_300_800, 10**30])
+def test_an_end_that_no_calendar_holds_is_refused(end: int) -> None:
+    """Whoever has the public key can write any number there: a refusal that names the box, and no crash."""
+    strange = INSIDE.model_copy(update={"not_after": end})
+    with pytest.raises(ConfigurationError) as error:
+        opened(HF_TOKEN=boxed(strange))
+    assert "does not know" in str(error.value.mistakes[0])
 
 
 def test_all_mistakes_at_once_and_no_value() -> None:

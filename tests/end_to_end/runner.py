@@ -25,6 +25,7 @@ SCRIPTS = Path(sys.executable).parent
 FACES = ("gate", "provision", "run-remote", "collect", "cleanup", "report", "reap-queued")
 SHIPPED = ("src", "requirements", "actions", *FACES)
 TOKEN = "a-token-of-the-job"
+WORKFLOW = ".github/workflows/test.yml"
 LIMIT_S = 120
 ALWAYS: dict[str, Any] = {"if": "always()"}
 
@@ -36,11 +37,17 @@ class Runner:
     base: Path
 
     def run(
-        self, jobs: dict[str, Any], *, event: str = "push", payload: dict[str, Any] | None = None, **variables: str
+        self,
+        jobs: dict[str, Any],
+        *,
+        event: str = "push",
+        payload: dict[str, Any] | None = None,
+        unmasked: bool = False,
+        **variables: str,
     ) -> subprocess.CompletedProcess[str]:
         """The whole run of these jobs on an event, by default a push of the repository's newest commit."""
         workflow = yaml.safe_dump({"on": event, "jobs": jobs})
-        return self.act(workflow, event=event, payload=payload, **variables)
+        return self.act(workflow, event=event, payload=payload, unmasked=unmasked, **variables)
 
     def example(
         self, name: str, *, payload: dict[str, Any] | None = None, **variables: str
@@ -51,13 +58,19 @@ class Runner:
         return self.act(workflow, event=next(iter(events)), payload=payload, **variables)
 
     def act(
-        self, workflow: str, *, event: str, payload: dict[str, Any] | None = None, **variables: str
+        self,
+        workflow: str,
+        *,
+        event: str,
+        payload: dict[str, Any] | None = None,
+        unmasked: bool = False,
+        **variables: str,
     ) -> subprocess.CompletedProcess[str]:
-        """The whole run of a workflow's text."""
+        """The whole run of a workflow's text. `unmasked`: the runner hides no secret that we would have shown."""
         work = Path(tempfile.mkdtemp(prefix="work-", dir=self.base))
         git(self.base, "clone", "-q", str(self.repository), str(work))
-        (work / ".github/workflows").mkdir(parents=True)
-        (work / ".github/workflows/test.yml").write_text(workflow)
+        (work / WORKFLOW).parent.mkdir(parents=True)
+        (work / WORKFLOW).write_text(workflow)
         (work / "event.json").write_text(json.dumps(payload or {}))
         server = self.base / "server"
         command = [
@@ -68,8 +81,10 @@ class Runner:
             *uploads.mapped(self.base, server=str(server)),
             *("--env", f"GITHUB_SERVER_URL={server}", "--env", "GITHUB_REPOSITORY=org/hello"),
             *("--env", "GITHUB_RUN_ID=77", "--env", "GITHUB_REPOSITORY_ID=4711"),
+            *("--env", f"GITHUB_WORKFLOW_REF=org/hello/{WORKFLOW}@refs/heads/main"),
             *(word for name, value in variables.items() for word in ("--env", f"{name}={value}")),
             *(("--secret", f"GITHUB_TOKEN={TOKEN}") if "GITHUB_API_URL" in variables else ()),
+            *(("--insecure-secrets",) if unmasked else ()),
         ]
         try:
             return subprocess.run(

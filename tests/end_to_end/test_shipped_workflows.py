@@ -51,6 +51,7 @@ def github() -> Iterator[Wired]:
     """The simulated GitHub; whatever goes over the wire is held against GitHub's description at the end."""
     with github_worlds.wired() as opened:
         opened.state.collaborators["Codertocat"] = "write"
+        opened.state.changes[runners.WORKFLOW] = "f" * 40
         yield opened
 
 

@@ -23,6 +23,7 @@ class FakeGitHub:
     files: dict[int, list[str]] = field(default_factory=dict)
     labels: dict[int, set[str]] = field(default_factory=dict)
     pushes: dict[str, Push] = field(default_factory=dict)
+    changes: dict[str, str] = field(default_factory=dict)
     approvals: dict[tuple[int, str], list[str]] = field(default_factory=dict)
     reactions: dict[int, list[Reaction]] = field(default_factory=dict)
     all_checks: list[Check] = field(default_factory=list)
@@ -54,6 +55,10 @@ class FakeGitHub:
         self._asked("last_push")
         return self.pushes.get(branch)
 
+    def last_change(self, path: str) -> str:
+        self._asked("last_change")
+        return self.changes.get(path, "")
+
     def approvers(self, number: int, sha: str) -> list[str]:
         self._asked("approvers")
         return self.approvals.get((number, sha), [])
@@ -84,6 +89,11 @@ class FakeGitHub:
         self._writes("put_comment")
         assert len(body) < 65_500, len(body)
         self.comments.setdefault(number, {})[marker] = body
+
+    def remove_comment(self, number: int, marker: str) -> None:
+        self._asked("remove_comment")
+        if self.comments.get(number, {}).pop(marker, None):
+            self.written.append("remove_comment")
 
     def open_issue(self, marker: str, title: str, body: str) -> Issue:
         self._writes("open_issue")

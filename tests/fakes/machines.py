@@ -116,7 +116,7 @@ class FakeMachines:
         """Somebody removes every label of the machine."""
         self._entries[handle].machine = replace(self._entries[handle].machine, labels={})
 
-    def capabilities(self) -> Capabilities:
+    def capabilities(self, handle: str = "") -> Capabilities:
         """As the constructor was told."""
         return Capabilities(native_lifetime_limit=self._native, zones=True, max_lateness_s=0.0)
 
@@ -191,6 +191,14 @@ class FakeMachines:
     def release_command(self, handle: str) -> str:
         """A command of no cloud."""
         return f"fake-cloud delete {handle}"
+
+    def handles(self, key: RunKey, zones: Sequence[str]) -> Sequence[str]:
+        """One for each zone."""
+        return [f"fake://{zone}/{key.name}" for zone in zones or self._zones]
+
+    def search_commands(self, owner: Owner) -> Sequence[str]:
+        """A command of no cloud."""
+        return [f"fake-cloud delete --run {owner.run_id}"]
 
     def annotate(self, handle: str, name: str, value: str) -> None:
         """Set the label."""

@@ -9,10 +9,11 @@ from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from accel_ci.domain.doors import Tried
 from accel_ci.domain.errors import CloudError, ConnectionLostError
 from accel_ci.domain.machine import Machine
 from accel_ci.domain.verdict import EndRecord, Reason
-from accel_ci.domain.workload import Caps, Fetched, Package, Phase
+from accel_ci.domain.workload import Caps, Fetched, Package, Phase, Unpacked
 from accel_ci.ports.clock import Clock
 from accel_ci.ports.remote import Base, Beat, Ended, Event, Lost, Output, Quiet
 from tests.fakes.clock import FakeClock
@@ -23,9 +24,10 @@ from tests.fakes.files import FakeFiles
 class Script:
     """What a phase does on a worker; without arguments it says nothing and exits 0.
 
-    The attachment breaks once after `lose_after` bytes; after `dies_after` bytes the worker is never heard of again.
-    `never_ends` goes on until it is stopped, or its limit or lease is over. `lasts_s` passes before the end is there.
-    `record` replaces the end record; with `no_record` the machine ends without one. `workers` overrides single workers.
+    The attachment breaks once after `lose_after` bytes, with `last_words`; after `dies_after` bytes the worker is never
+    heard of again. `never_ends` goes on until it is stopped, or its limit or lease is over. `lasts_s` passes before the end
+    is there. `record` replaces the end record; with `no_record` the machine ends without one. `workers` overrides single
+    workers.
     """
 
     output: bytes | Sequence[bytes] = b""
@@ -37,6 +39,7 @@ class Script:
     lasts_s: float = 0.0
     never_ends: bool = False
     lose_after: int | None = None
+    last_words: str = "connection reset"
     dies_after: int | None = None
     record: EndRecord | None = None
     no_record: bool = False
@@ -68,6 +71,7 @@ class FakeRemote:
 
     `scripts` maps a phase's name to its Script (an unknown one exits 0). `files` and `results` are what `get` finds on
     every worker below source and results, `worker_files` adds single workers' own. They land on disk, or in `lands_in`.
+    `doors` are open on every worker, name -> how; `unpacked` is told of a package beside its commits.
     Workers in `unreachable` raise ConnectionLostError or are Lost; a test may change that set at any time.
     """
 
@@ -92,17 +96,22 @@ class FakeRemote:
         self.packages: dict[tuple[str, int], Package] = {}
         self.started: dict[tuple[str, int, str], Started] = {}
         self._prepared: set[tuple[str, int]] = set()
+        self.doors: dict[str, str] = {}
+        self.unpacked = Unpacked()
         self._clock = clock or FakeClock()
         self._lands_in = lands_in
         self._public_key = public_key
 
-    def prepare(self, machine: Machine) -> None:
+    def prepare(self, machine: Machine) -> list[Tried]:
         """See ports.remote.Remote."""
         self.calls.append(("prepare", machine.name))
         self._reach(machine)
         self._prepared.update((machine.name, worker.index) for worker in machine.workers)
+        if machine.is_this_computer:
+            return []
+        return [Tried(worker=each.index, names=("root", "sudo"), open=dict(self.doors)) for each in machine.workers]
 
-    def put(self, machine: Machine, package: Package) -> None:
+    def put(self, machine: Machine, package: Package) -> Unpacked:
         """See ports.remote.Remote."""
         self.calls.append(("put", package))
         self._reach(machine)
@@ -110,6 +119,8 @@ class FakeRemote:
             there = self.packages.setdefault((machine.name, worker.index), package)
             if there.sha != package.sha:
                 raise CloudError(f"worker {worker.name} refuses: it has another source")
+        merge = "e" * 40 if package.base and not self.unpacked.obstacle else ""
+        return replace(self.unpacked, sha=package.sha or "", base=package.base, merge=merge, tree=merge)
 
     def start(self, machine: Machine, phase: Phase) -> None:
         """See ports.remote.Remote."""
@@ -202,7 +213,7 @@ class FakeRemote:
             yield Lost(worker, "no route to host")
         if position == started.script.lose_after and not started.lost:
             started.lost = True
-            yield Lost(worker, "connection reset")
+            yield Lost(worker, started.script.last_words)
 
     def _end(self, started: Started) -> EndRecord | None:
         """The end record, once there is one; it never changes afterwards."""

@@ -37,5 +37,6 @@ class FakeSources:
             path=into,
             kind="bundle" if isinstance(source, CommitSource) else "tar",
             sha=source.sha if isinstance(source, CommitSource) else None,
+            base=source.base if isinstance(source, CommitSource) else "",
             size_bytes=self._size_bytes,
         )

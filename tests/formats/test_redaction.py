@@ -6,6 +6,7 @@ import base64
 import html
 import json
 import re
+import shlex
 from urllib import parse
 
 import pytest
@@ -18,7 +19,7 @@ from accel_ci.formats.output import Sanitizer
 from accel_ci.formats.redaction import SHORTEST, Redactor
 from tests.formats import hostile_lines
 
-SECRET = 'p/s?&"wörd+<9> \\x'
+SECRET = 'p/s?&"wörd+<9> \\x' + "it's"
 SECRETS = st.text(st.characters(codec="ascii", categories=["L", "N", "P", "S"]), min_size=SHORTEST, max_size=30)
 NOISE = st.lists(
     st.sampled_from([*'a ="', *hostile_lines.JUNK, *hostile_lines.BREAKS]).map(str.encode) | st.binary(max_size=4),
@@ -43,6 +44,17 @@ def forms(secret: str) -> dict[str, str]:
         "json": json.dumps(secret)[1:-1],
         "json in unicode": json.dumps(secret, ensure_ascii=False)[1:-1],
         "html": html.escape(secret),
+        "xml text": html.escape(secret, quote=False),
+        "xml with apostrophes": html.escape(secret).replace("&#x27;", "&apos;"),
+        "xml with numbers": html.escape(secret).replace("&#x27;", "&#39;"),
+        "xml in ascii": html.escape(secret, quote=False).encode("ascii", "xmlcharrefreplace").decode(),
+        "python": repr(secret)[1:-1],
+        "python in ascii": ascii(secret)[1:-1],
+        "python's bytes": repr(raw)[2:-1],
+        "python's shell": shlex.quote(secret).removeprefix("'").removesuffix("'"),
+        "bash -x": secret.replace("'", r"'\''"),
+        "hexadecimal": raw.hex(),
+        "capital hexadecimal": raw.hex().upper(),
         "base64": base64.b64encode(raw).decode().rstrip("="),
         "url-safe base64": base64.urlsafe_b64encode(raw).decode().rstrip("="),
     }
@@ -51,7 +63,7 @@ def forms(secret: str) -> dict[str, str]:
 @pytest.mark.parametrize("size", [1, 4, 1000])
 @pytest.mark.parametrize("form", list(forms(SECRET)))
 def test_a_secret_is_hidden_in_every_spelling_and_over_chunk_borders(form: str, size: int) -> None:
-    """Programs print secrets as they are, URL-, JSON-, HTML-escaped and in base64: none of these gets through."""
+    """Programs print secrets as they are, as URLs, JSON, HTML, XML, Python, shells spell them: nothing gets through."""
     line = f"token={forms(SECRET)[form]} end\n".encode()
     assert sanitize(line, [SECRET.encode()], size=size) == "token=*** end\n"
 
@@ -69,6 +81,26 @@ def test_base64_of_more_than_the_secret_hides_it_too(user: str) -> None:
 def test_base64_of_the_secret_alone_is_hidden_to_its_end(secret: bytes) -> None:
     """Whatever the length, no character that encodes a part of the secret is left."""
     assert sanitize(base64.b64encode(secret), [secret]).replace("=", "") == "***\n"
+
+
+@pytest.mark.parametrize("width", [64, 76])
+@pytest.mark.parametrize("size", [100, 101, 102])
+def test_wrapped_base64_is_hidden_line_by_line(size: int, width: int) -> None:
+    """`base64` and `openssl base64` break long lines: each is hidden, but for a last one of less than 6 characters."""
+    secret = bytes(33 + index * 7 % 90 for index in range(size))
+    whole = base64.b64encode(secret).decode()
+    wrapped = "".join(f"{whole[start : start + width]}\n" for start in range(0, len(whole), width))
+    shown = sanitize(wrapped.encode(), [secret]).split("\n")
+    assert shown[0] == "***" and all(len(line.strip("*=")) < SHORTEST for line in shown)
+
+
+@pytest.mark.parametrize("between", ["\u200d", "\ufeff", "\0", "\x1b[K", "\x1b]0;t\x07", "\x1b[31m", "\u2060\x7f"])
+def test_what_cleaning_would_put_together_is_hidden(between: str) -> None:
+    """A page shows text without what cannot be seen: a secret that is one only then is found, and hidden."""
+    redactor = Redactor([b"hunter2-x"])
+    text = f"a hun{between}ter2-x b"
+    assert redactor.finds(text) and redactor.hidden(text) == "a *** b"
+    assert not redactor.finds("a hunter b") and redactor.hidden("a\0b") == "ab" and Redactor().hidden("a\0b") == "a\0b"
 
 
 def test_a_secret_is_hidden_between_colours_and_control_characters() -> None:
@@ -145,7 +177,8 @@ LONG = b"a rather long secret"
 
 @given(
     st.lists(
-        st.sampled_from([LONG, b"before ", b"a rather long", b" secre", b"\n", b"t", b"YSByYXRoZXIg"]), max_size=12
+        st.sampled_from([LONG, b"before ", b"a rather long", b" secre", b"\n", b"t", b"YSByYXRoZXIg", b"\x1b[1m"]),
+        max_size=12,
     ),
     st.data(),
 )
@@ -158,8 +191,10 @@ def test_masked_bytes_do_not_depend_on_the_chunks(parts: list[bytes], data: st.D
     masker, once = redaction.Masker([LONG]), redaction.Masker([LONG])
     masked = b"".join([*map(masker.feed, chunks), masker.flush()])
     assert masked == once.feed(whole) + once.flush()
-    assert len(masked) == len(whole) and LONG not in masked
-    assert masked.count(b"*") == len(LONG) * whole.count(LONG)
+    bare = whole.replace(b"\x1b[1m", b"")
+    assert len(masked) == len(whole) and LONG not in masked.replace(b"\x1b[1m", b"")
+    covered = masked.count(b"*") - len(LONG) * bare.count(LONG)
+    assert covered % 4 == 0 and 0 <= covered <= len(whole) - len(bare)  # whole sequences, and nothing else
 
 
 def test_masks_hide_every_spelling_and_each_line() -> None:
@@ -168,6 +203,23 @@ def test_masks_hide_every_spelling_and_each_line() -> None:
     text = b"x first line of it y\n%s\n" % base64.b64encode(b"first line of it\nsecond line of it")
     masked = masker.feed(text) + masker.flush()
     assert masked.startswith(b"x **************** y\n****") and b"line" not in masked and len(masked) == len(text)
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 5, 8, 1000])
+def test_a_secret_between_colours_is_masked(size: int) -> None:
+    """What `grep --color` puts into a secret is covered with it, wherever a chunk ends; the length stays."""
+    log = b"ok \x1b[1mhun\x1b[m\x1b[Kter2\0-x\x1b[m and hunter2-x\n"
+    masker = redaction.Masker([b"hunter2-x"])
+    masked = b"".join(masker.feed(log[start : start + size]) for start in range(0, len(log), size)) + masker.flush()
+    assert masked == b"ok \x1b[1m" + b"*" * 16 + b"\x1b[m and *********\n"
+
+
+def test_a_job_is_told_what_to_hide() -> None:
+    """Long lines come back, once each; what is too short to hide is left alone, and nothing is raised."""
+    masks = redaction.Masks()
+    assert masks.add("first line\n{\n  second line\nfirst line\n}\n") == ["first line", "second line"]
+    assert masks.add("short") == [] and masks.add("caf\udce9-secret") == ["caf\udce9-secret"]
+    assert masks.hidden("a first line, {short} second line") == "a ***, {short} ***"
 
 
 def test_without_secrets_bytes_pass_at_once() -> None:

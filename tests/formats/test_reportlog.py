@@ -144,11 +144,19 @@ def test_lone_surrogates_cannot_break_what_is_written_later() -> None:
     assert (report.cases[0].name, report.cases[0].message) == ("?", "?")
 
 
-@pytest.mark.parametrize("seconds", [-1, 1e300, "1", None, True, [], float("inf"), float("nan")])
+@pytest.mark.parametrize("seconds", [-1, 1e300, 10**4000, "1", None, True, [], float("inf"), float("nan")])
 def test_durations_that_make_no_sense_are_none(seconds: object) -> None:
     """A forged duration cannot spoil sums."""
     report = _parse(START, {**_case("a"), "duration_s": seconds}, END)
     assert report.cases[0].duration_s == 0.0
+
+
+def test_numbers_of_thousands_of_digits_end_no_reading() -> None:
+    """JSON's integers have any length, and Python prints none beyond 4,300 digits: they count as very many."""
+    giant = 10**4299
+    report = _parse(START, _case("a"), {**END, "lost": giant, "unrun": giant, "counts": {"passed": giant}})
+    assert report.incomplete == "1000000000 test events were lost"
+    assert len("".join(report.warnings)) < 300
 
 
 def test_limits_bound_what_is_read() -> None:

@@ -22,6 +22,10 @@ def refused(*words: str) -> ConfigurationError:
     return caught.value
 
 
+def told(command: Command) -> list[str]:
+    return [str(mistake) for mistake in command.mistakes]
+
+
 def test_options_become_inputs() -> None:
     """Options carry the names of the inputs, and their texts unread."""
     command = read("provision", "--accelerator", "v6e-1", "--zones", "us-central1-b", "--boot-timeout=5m")
@@ -52,7 +56,8 @@ def test_a_single_word_with_blanks_is_shell_text() -> None:
 
 def test_the_command_is_given_once() -> None:
     """A command in both places is a mistake; nothing after `--` is no command."""
-    assert str(refused("run", "--run", "a", "--", "b")) == "the command is given twice"
+    twice = read("run", "--run", "a", "--", "b")
+    assert told(twice) == ["run: is given twice (give `--run` or the words after `--`)"]
     assert read("run", "--").given == {}
 
 
@@ -66,6 +71,12 @@ def test_booleans_are_switches() -> None:
     """A boolean is switched on by its name and off by `no-`."""
     assert read("provision", "--spot").given == {"spot": "true"}
     assert read("provision", "--no-spot").given == {"spot": "false"}
+
+
+def test_booleans_may_be_written_like_inputs() -> None:
+    """`--spot=false` says what `spot: false` says; a word that is neither true nor false is for parse to tell."""
+    assert read("provision", "--spot=false").given == {"spot": "false"}
+    assert read("run", "--spot=maybe", "--", "x").given == {"spot": "maybe", "run": "x"}
 
 
 def test_unknown_options_are_told_with_the_other_mistakes() -> None:
@@ -84,11 +95,12 @@ def test_options_are_not_abbreviated() -> None:
 
 def test_words_outside_options() -> None:
     """A command without `--` in front of it is told what is missing."""
-    error = refused("run", "--backend", "local", "pytest", "-q")
-    assert (str(error), error.what_to_do) == (
-        "`pytest` belongs to no option",
-        "put the command to run after `--`",
-    )
+    assert told(read("run", "--backend", "local", "pytest", "-q")) == [
+        "run: `pytest` belongs to no option (put the command to run after `--`)"
+    ]
+    assert told(read("cleanup", "now")) == ["command line: `now` belongs to no option (see `accel-ci cleanup --help`)"]
+    # What stands behind a wrong option may be its value, and a secret.
+    assert told(read("run", "--password", "hunter2")) == []
 
 
 def test_a_run_is_named_without_an_option() -> None:
@@ -104,10 +116,19 @@ def test_verbs_are_known() -> None:
     assert "VERB" in str(refused())
 
 
-def test_a_missing_value_is_a_mistake_of_the_command_line() -> None:
-    """What argparse cannot read ends as our own error, not as a process that leaves."""
-    error = refused("run", "--timeout")
-    assert str(error) == "the command line cannot be read: argument --timeout: expected one argument"
+def test_missing_values_are_told_with_all_other_mistakes() -> None:
+    """An option at the end, or in front of another one, lacks its value; reading goes on behind it."""
+    command = read("run", "--timeout", "--zones", "a-1", "--zones", "--spot", "--setup")
+    assert told(command) == [
+        f"{name}: has no value (write `--{name}` and the value behind it)" for name in ("zones", "setup", "timeout")
+    ]
+    assert command.given == {"spot": "true"}
+
+
+def test_what_argparse_cannot_read_is_our_own_error() -> None:
+    """It ends as a mistake of the command line, not as a process that leaves."""
+    error = refused("run", "--no-spot=yes")
+    assert str(error).startswith("the command line cannot be read: argument --spot/--no-spot: ignored")
     assert (error.exit_code, error.what_to_do) == (2, "see `accel-ci run --help`")
 
 

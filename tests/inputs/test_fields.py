@@ -118,7 +118,29 @@ def test_the_wrong_word_of_a_list_is_named() -> None:
 
 def test_a_list_has_an_end() -> None:
     """A list longer than its limit is refused."""
-    assert refused(Words(ZONE, most=2), "a,b,c").problem == "names 3 zones, more than 2"
+    error = refused(Words(ZONE, most=2), "a,b,c")
+    assert (error.problem, error.suggestion) == ("names 3 zones", "at most 2")
+
+
+@pytest.mark.parametrize(
+    ("syntax", "text", "parts"),
+    [
+        (Words(ZONE), "A 1, b-2, C 3, D 4", ["A 1", "C 3", "D 4"]),
+        (Settings("a=b"), "a=b, c, a=d, =", ["c", "a", "="]),
+        (Environment(), "A=1\nB\n# why\nA=2\nC", [None, None, None]),
+    ],
+)
+def test_every_wrong_piece_is_named(syntax: Syntax, text: str, parts: list[str | None]) -> None:
+    """Of a text with several wrong pieces all are told, in their order, each with what to do."""
+    error = refused(syntax, text)
+    assert [each.part for each in (error, *error.others)] == parts
+    assert all(each.suggestion for each in (error, *error.others))
+
+
+def test_a_file_given_by_mistake_is_no_flood() -> None:
+    """Ten wrong pieces are told, and how many more there are."""
+    error = refused(Environment(), "\n".join(["word"] * 5000))
+    assert len(error.others) == 10 and error.others[-1].problem == "has 4990 more pieces like these"
 
 
 @pytest.mark.parametrize("path", ["results", "results/**", "a b/c", "./x", "a..b/c", ".github", "x/..y", "[ab]*/?"])

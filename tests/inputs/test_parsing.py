@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from accel_ci.domain.errors import ConfigurationError, Family
+from accel_ci.domain.errors import ConfigurationError, Family, Mistake
 from accel_ci.inputs import declaration, models, parsing
 from accel_ci.inputs.declaration import Inputs
 from accel_ci.inputs.models import (
@@ -41,7 +41,7 @@ def test_all_mistakes_are_told_at_once() -> None:
             "backend": "tpuu",
             "spot": "maybe",
             "ttl": "5m",
-            "service-account": "ci@my-project.iam.gserviceaccount.com",
+            "service-account": "ci@p.iam.gserviceaccount.com",
         },
     )
     assert found == [
@@ -50,8 +50,8 @@ def test_all_mistakes_are_told_at_once() -> None:
         f"accelerator: is required ({ProvisionInputs.model_fields['accelerator'].description})",
         "backend: `tpuu` is not a choice here (did you mean `tpu`?)",
         "spot: `maybe` is neither true nor false (write `true` or `false`)",
-        "service-account: `ci@my-project.iam.gserviceaccount.com` needs `workload-identity-provider` beside it",
-        "ttl: `5m` leaves no time after `boot-timeout`, 10m",
+        "service-account: `ci@p.iam.gserviceaccount.com` needs `workload-identity-provider` beside it (see docs/sign-in.md)",
+        "ttl: `5m` leaves no time after `boot-timeout`, 10m (write a longer one, such as `45m`)",
     ]
 
 
@@ -91,7 +91,7 @@ def test_names_are_written_with_dashes(name: str) -> None:
 
 def test_an_unknown_name_that_resembles_nothing() -> None:
     """Where no name is near, all of them are listed; the unknown one is shown cut."""
-    known = "label, paths, branches, drafts, label-lasts, skip-words, quiet-period, max-running, check"
+    known = "label, paths, branches, drafts, label-lasts, skip-words, quiet-period, max-running, max-per-day, check"
     assert mistakes(GateInputs, {"x" * 80: "", "limit": "1h"}) == [
         f"{'x' * 39}…: is not an input here (the inputs are: {known})",
         "limit: is not an input here (it is an input of `reap-queued`)",
@@ -124,7 +124,11 @@ def test_a_journey_outlives_its_parts() -> None:
             {"paths": "x", "max-file-size": "2GiB"},
             "max-file-size: `2GiB` is more than `max-total-size` allows for all files together",
         ),
-        (CleanupInputs, {"for": "tpu", "mode": "run"}, "for: `tpu` names jobs, which `mode: run` does not look at"),
+        (
+            CleanupInputs,
+            {"for": "tpu", "mode": "run"},
+            "for: `tpu` names jobs, which `mode: run` does not look at",
+        ),
         (
             CleanupInputs,
             {"service-account": "ci@p.iam.gserviceaccount.com"},
@@ -133,8 +137,9 @@ def test_a_journey_outlives_its_parts() -> None:
     ],
 )
 def test_what_does_not_go_together(model: type[Inputs], texts: dict[str, str], found: str) -> None:
-    """Inputs that contradict each other are refused, filed under the one to change."""
-    assert mistakes(model, texts) == [found]
+    """Inputs that contradict each other are refused, filed under the one to change, with what to do."""
+    (told,) = mistakes(model, texts)
+    assert told.startswith(f"{found} (") and told.endswith(")")
 
 
 def test_unsafe_values_are_never_shown() -> None:
@@ -167,8 +172,9 @@ def test_inputs_have_a_size() -> None:
 
 
 def test_json_from_github() -> None:
-    """GitHub's `toJSON(inputs)` is an object of texts by name."""
-    assert parsing.from_json('{\n  "run": "a\\nb",\n  "spot": "true"\n}') == {"run": "a\nb", "spot": "true"}
+    """GitHub's `toJSON(inputs)` is an object of texts by name, and of truth values where a workflow declares them."""
+    given, wrong = parsing.from_json('{\n  "run": "a\\nb",\n  "spot": "true",\n  "drafts": false\n}')
+    assert (given, wrong) == ({"run": "a\nb", "spot": "true", "drafts": "false"}, [])
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "null", '"x"', "1", "[" * 100_000, '{"a": "b"} x', "\ufeff{}"])
@@ -180,11 +186,43 @@ def test_what_is_no_json_object(text: str) -> None:
 
 
 def test_json_values_are_texts() -> None:
-    """Values that are not texts are all named, and not shown."""
+    """Values that are not texts are all named, and not shown; the texts beside them are read."""
+    given, wrong = parsing.from_json(json.dumps({"run": "x", "env": {"A": SECRET}, "ttl": 30, "zones": None}))
+    assert (given, [mistake.name for mistake in wrong]) == ({"run": "x"}, ["env", "ttl", "zones"])
+    assert SECRET not in "".join(map(str, wrong))
+
+
+def test_mistakes_of_others_are_told_with_ours() -> None:
+    """What was found before and what the catalogue knows come in the same report; no input is told twice, or as lacking."""
+    found = [Mistake("run", "has no value", "write it")]
+
+    def look(values: Mapping[str, object]) -> list[Mistake]:
+        assert "timeout" not in values and values["zones"] == ("us-central1-b",)
+        return [Mistake("accelerator", "is not known", "see"), Mistake("timeout", "is silly", "mend it")]
+
+    given = {"accelerator": "v6e-9", "zones": "us-central1-b", "timeout": "5"}
     with pytest.raises(ConfigurationError) as caught:
-        parsing.from_json(json.dumps({"run": "x", "spot": True, "env": {"A": SECRET}, "ttl": 30, "zones": None}))
-    assert [mistake.name for mistake in caught.value.mistakes] == ["spot", "env", "ttl", "zones"]
-    assert SECRET not in str(caught.value) + "".join(map(str, caught.value.mistakes))
+        parsing.parse(JourneyInputs, given, found=found, look=look)
+    assert [str(mistake) for mistake in caught.value.mistakes] == [
+        "run: has no value (write it)",
+        "timeout: `5` is not a duration (say the unit: `5m` or `5s`)",
+        "accelerator: is not known (see)",
+    ]
+    assert (
+        caught.value.what_to_do == "see docs/reference/run.md for all inputs, and `accel-ci accelerators` for machines"
+    )
+
+
+def test_what_later_steps_are_given_is_judged_ahead() -> None:
+    """Wrong values are told; what is not known or lacks may be changed on the way, and is left to those steps."""
+    parsing.ahead(JourneyInputs, {"accelerator": "v6e-8", "mine": "x", "run": ""}, look=lambda values: ())
+    with pytest.raises(ConfigurationError) as caught:
+        parsing.ahead(
+            JourneyInputs,
+            {"accelerator": "v6e-8", "mine": "x", "paths": "/etc, ../x"},
+            look=lambda values: [Mistake("zones", "not given"), Mistake("accelerator", "is gone")],
+        )
+    assert [mistake.name for mistake in caught.value.mistakes] == ["paths", "paths", "accelerator"]
 
 
 def refusal(work: Callable[[], object]) -> ConfigurationError | None:
@@ -211,4 +249,4 @@ def test_nothing_but_a_configuration_error_comes_of_wrong_inputs(model: type[Inp
 def test_any_text_can_come_as_json(text: str) -> None:
     """Whatever comes instead of GitHub's JSON, the answer is texts by name or a configuration error."""
     refused = refusal(lambda: parsing.from_json(text))
-    assert refused or all(isinstance(value, str) for value in parsing.from_json(text).values())
+    assert refused or all(isinstance(value, str) for value in parsing.from_json(text)[0].values())

@@ -26,6 +26,8 @@ GIT = {
     "GIT_COMMITTER_EMAIL": "a@example.org",
 }
 
+WHOLE = {"submodules": 0, "lfs": 0}
+
 
 class Repository:
     """A git repository with two commits, a tag on the first, and a file that is executable."""
@@ -70,10 +72,12 @@ def repository(tmp_path: pathlib.Path) -> Repository:
     return Repository(tmp_path / "repository")
 
 
-def unpack(root: WorkerRoot, package: bytes, sha: str = "", kind: str = "bundle", **options: Any) -> dict[str, Any]:
+def unpack(
+    root: WorkerRoot, package: bytes, sha: str = "", kind: str = "bundle", base: str = "", **options: Any
+) -> dict[str, Any]:
     """The courier's answer, which agrees with its exit code; it leaves no scratch space behind."""
     before = set(root.path.glob(".unpack-*/"))
-    arguments = ["--kind", kind, *(["--sha", sha] if sha else [])]
+    arguments = ["--kind", kind, *(["--sha", sha] if sha else []), *(["--base", base] if base else [])]
     done = root.call("courier.py", "unpack", *arguments, data=package, **options)
     answer: dict[str, Any] = json.loads(done.stdout)
     assert done.returncode == (0 if answer["ok"] else 1), done
@@ -94,7 +98,7 @@ def in_source(root: WorkerRoot, *arguments: str) -> str:
 
 def test_a_bundle_becomes_the_checked_out_commit(any_root: WorkerRoot, repository: Repository) -> None:
     """On every Python: the SHA is checked out, clean, with its history, tags, executable bits and links."""
-    assert unpack(any_root, repository.bundle(), repository.sha) == {"ok": True, "sha": repository.sha}
+    assert unpack(any_root, repository.bundle(), repository.sha) == {"ok": True, "sha": repository.sha, **WHOLE}
     assert in_source(any_root, "rev-parse", "HEAD") == repository.sha
     assert in_source(any_root, "describe") == f"v1.2-1-g{repository.sha[:7]}"
     assert in_source(any_root, "log", "--format=%s") == "two\none"
@@ -122,7 +126,7 @@ def test_a_bundle_may_come_again(root: WorkerRoot, repository: Repository) -> No
     package = repository.bundle()
     assert unpack(root, package, repository.sha)["ok"]
     source(root, "built").write_text("by setup")
-    assert unpack(root, package, repository.sha) == {"ok": True, "sha": repository.sha}
+    assert unpack(root, package, repository.sha) == {"ok": True, "sha": repository.sha, **WHOLE}
     assert source(root, "built").read_text() == "by setup"
 
 
@@ -309,6 +313,7 @@ EVIL: dict[str, tuple[Member, ...]] = {
 def test_an_archive_that_leads_outside_is_refused(root: WorkerRoot, case: str) -> None:
     """Not one file of it is kept, inside or outside; what was there before stays."""
     source(root, "before").write_text("x")
+    root.call("courier.py", "--help")  # Python keeps what it compiled
     before = sorted(root.path.parent.rglob("*"))
     answer = unpack(root, tar(("good", FILE, 0o644, b"x"), *EVIL[case]), kind="tar")
     assert not answer["ok"] and answer["error"]

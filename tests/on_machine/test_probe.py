@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import threading
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -36,6 +37,7 @@ class Machine:
     code: int = 0
     devices: list[str] = field(default_factory=list)
     modules: str = ""
+    patience_s: float = 0.0
 
     def probe(self, *arguments: str) -> tuple[int, dict[str, Any]]:
         """Exit code and document of the probe."""
@@ -51,6 +53,7 @@ class Machine:
             (self.directory / "dev" / device).parent.mkdir(parents=True, exist_ok=True)
             (self.directory / "dev" / device).touch()
         environment = {"PATH": f"{programs}:/usr/bin:/bin", "ACCEL_CI_DEV": str(self.directory / "dev")}
+        environment["ACCEL_CI_PATIENCE_S"] = str(self.patience_s)
         environment |= {"PYTHONPATH": self.modules} if self.modules else {}
         command = [sys.executable, "-sS", str(PROBE), *arguments]
         done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=60)
@@ -137,17 +140,35 @@ def test_what_the_kernel_saw(machine: Machine, line: str, problem: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "devices", [["vfio/0", "vfio/1", "vfio/2", "vfio/3", "vfio/vfio"], ["accel0", "accel1", "accel2", "accel3"]]
+    ("driver", "devices"),
+    [
+        ("vfio", ["vfio/0", "vfio/1", "vfio/2", "vfio/3", "vfio/vfio"]),
+        ("accel", ["accel0", "accel1", "accel2", "accel3"]),
+        ("accel", ["accel0", "accel1", "accel2", "accel3", "vfio/7"]),
+    ],
 )
-def test_tpu_devices(machine: Machine, devices: list[str]) -> None:
-    """A VFIO group or an accel device for each chip; the VFIO control device is none."""
+def test_tpu_devices(machine: Machine, driver: str, devices: list[str]) -> None:
+    """A VFIO group or an accel device for each chip; the VFIO control device is none, nor are groups beside accel devices."""
     machine.devices = devices
-    assert machine.probe("tpu", "4") == (0, {"devices": 4, "name": "TPU", "problems": []})
+    assert machine.probe("tpu", "4") == (0, {"devices": 4, "name": "TPU", "driver": driver, "problems": []})
+
+
+def test_a_device_that_comes_late(machine: Machine, tmp_path: Path) -> None:
+    """The devices of a TPU come up while the machine boots: they are waited for."""
+    machine.patience_s = 30.0
+    (tmp_path / "dev").mkdir()
+    late = threading.Timer(0.3, (tmp_path / "dev" / "accel0").touch)
+    late.start()
+    assert machine.probe("tpu", "1")[0] == 0
+    late.join()
 
 
 def test_no_tpu(machine: Machine) -> None:
     """A TPU machine without devices is not well."""
-    assert machine.probe("tpu", "1") == (1, {"devices": 0, "name": "TPU", "problems": ["0 of 1 tpu(s) found"]})
+    assert machine.probe("tpu", "1") == (
+        1,
+        {"devices": 0, "name": "TPU", "driver": "", "problems": ["0 of 1 tpu(s) found"]},
+    )
 
 
 def test_a_framework_that_is_not_there(machine: Machine) -> None:

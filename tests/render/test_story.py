@@ -141,10 +141,13 @@ def test_the_command_that_repeats_the_run_says_the_same(run: str) -> None:
         "a\nb",
         "\\",
         "&lt;",
+        "fixed by GH-26",
+        "gh-1",
+        f"see {samples.SHA}",
     ],
 )
 def test_only_plain_words_are_flat(text: str) -> None:
-    """Whatever a renderer could take for markup is not plain."""
+    """Whatever a renderer could take for markup is not plain, nor what GitHub makes a reference of without any sign."""
     assert not story.flat(text)
     assert story.flat("exit code 0, but 2 tests failed: it's 99.5% (w1)")
 

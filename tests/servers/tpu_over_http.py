@@ -17,6 +17,7 @@ from urllib.parse import parse_qs, urlsplit
 
 Document = dict[str, Any]
 HOST_KEY = "AAAAC3NzaC1lZDI1NTE5AAAAIHostKeyOfWorker"
+HEALTH = {"devices": 4, "name": "TPU", "driver": "vfio", "problems": []}
 HOSTS = {"v5p-16": 2, "v6e-16": 4}
 METADATA = "type.googleapis.com/google.cloud.tpu.v2.OperationMetadata"
 _PATH = re.compile(r"/v2/projects/([^/]+)/locations/([^/]+)/(nodes|queuedResources|operations)(?:/([^/:]+))?(:\w+)?")
@@ -56,13 +57,15 @@ class Cloud:
     """The state, free to be changed by a test.
 
     Operations are over after `polls` looks; creations in a zone of `failures` end with that error; `queue` false: requests
-    wait until `provide`; `told` false: workers have told nothing yet. `boot` starts a node's hosts and says where they are.
+    wait until `provide`; `told` false: workers have told nothing yet; `health` is what each worker's probe found, one
+    entry for all or one each. `boot` starts a node's hosts and says where they are.
     """
 
     polls: int = 0
     page: int = 100
     failures: dict[str, Document] = field(default_factory=dict)
     told: bool = True
+    health: list[Document] = field(default_factory=lambda: [HEALTH])
     boot: Callable[[Document], list[Host]] = lambda node: [
         Host(f"127.0.0.{2 + n}", 8470, f"ssh-ed25519 {HOST_KEY}{n}")
         for n in range(HOSTS.get(node["acceleratorType"], 1))
@@ -224,8 +227,9 @@ class Cloud:
             [
                 {"namespace": "hostkeys", "key": host.key.split()[0], "value": host.key.split()[1]},
                 {"namespace": "accel-ci", "key": "stage", "value": "ready"},
+                {"namespace": "accel-ci", "key": "health", "value": json.dumps(self.health[n % len(self.health)])},
             ]
-            for host in self.hosts.get(node["name"], ())
+            for n, host in enumerate(self.hosts.get(node["name"], ()))
         ]
         return 200, {"guestAttributes": [{"queryPath": "", "queryValue": {"items": items}} for items in told]}
 

@@ -38,11 +38,17 @@ SHIPPED = sorted(
 )
 
 
-@pytest.mark.judge("node")
-def test_threat_01_code_of_the_pull_request_on_the_runner(runner: Runner) -> None:
-    """In a real runner a fork's label runs the commit, while no file of it lies on the runner and the log has no token."""
-    (runner.repository / f"{PLANTED}.py").write_text("raise SystemExit('run on the runner')\n")
-    (runner.repository / "conftest.py").write_text("print('conftest of the pull request')\n")
+LOOK = "echo BEGIN; find . ! -path './.git/*'; find . -name '*.pack' -o -path './.git/objects/??/*'; echo END"
+TAKE = "git init -q . && git fetch -q $GITHUB_SERVER_URL/org/hello HEAD && git checkout -q FETCH_HEAD"
+
+
+def _a_forks_label(runner: Runner, *, bug: str) -> tuple[str, str]:
+    """What lies in the testing job's workspace at its end, and everything that the runner and we said, unmasked.
+
+    `bug` is what the job does in between, as an action with a hole would.
+    """
+    for name, text in {PLANTED: "raise SystemExit('run on the runner')", "conftest": "print('of the request')"}.items():
+        (runner.repository / f"{name}.py").write_text(f"{text}\n")
     runners.git(runner.repository, "add", "-A")
     runners.git(runner.repository, "commit", "-qm", PLANTED)
     with github_worlds.wired() as github:
@@ -52,21 +58,34 @@ def test_threat_01_code_of_the_pull_request_on_the_runner(runner: Runner) -> Non
         event["pull_request"]["head"]["sha"] = runner.sha
         github.state.add_pull(event["number"], head_sha=runner.sha, fork=True)
         github.state.review(event["number"], "Codertocat", runner.sha)
-        jobs = runners.composed("test -e planted-by-the-pull-request.py")
-        jobs["tpu"]["steps"].append(
-            {"if": "always()", "run": "find . -not -path './.git/*' -type f; ls -A $RUNNER_TEMP"}
-        )
+        jobs = runners.composed(f"test -e {PLANTED}.py")
+        jobs["tpu"]["steps"][2:2] = [{"run": bug}] if bug else []
+        jobs["tpu"]["steps"].append({"if": "always()", "run": LOOK, "shell": "bash"})
         jobs["gate"]["steps"][0]["with"] = {}
-        done = runner.run(jobs, event="pull_request_target", payload=event, GITHUB_API_URL=github.address)
-    assert runners.results(done)["tpu"] == "success", done.stdout[-4000:]
-    said = "\n".join(json.loads(line).get("msg", "") for line in done.stdout.splitlines() if line.startswith("{"))
-    assert TOKEN not in said + done.stderr
-    listed = said[said.rindex("find . -not") :]
-    assert PLANTED not in listed.replace("find . -not", "")
+        given = {"GITHUB_API_URL": github.address}
+        done = runner.run(jobs, event="pull_request_target", payload=event, unmasked=True, **given)
+    assert runners.results(done)["tpu"] == "success", runners.told(done)
+    lines = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
+    said = "\n".join(str(line.get("msg", "")).rstrip() for line in lines)
+    return said.partition("\nBEGIN\n")[2].partition("\nEND\n")[0], done.stdout + done.stderr
+
+
+@pytest.mark.judge("node")
+def test_threat_01_code_of_the_pull_request_on_the_runner(runner: Runner) -> None:
+    """In a real runner a fork's label runs the commit, while no file of it lies on the runner and the log has no token."""
+    found, said = _a_forks_label(runner, bug="")
+    assert found == "." and TOKEN not in said
     (kept,) = runner.kept()
     assert kept.identity.trust == "fork"
     homes = (runner.base / "home", runner.base / "cache", runner.base / "accel-ci")
     assert [path for home in homes for path in home.rglob(f"{PLANTED}*")] == []
+
+
+@pytest.mark.judge("node")
+def test_threat_01_would_be_seen(runner: Runner) -> None:
+    """A step that checks the commit out, and one that prints the token, are both found by the same look."""
+    found, said = _a_forks_label(runner, bug=f"{TAKE}; echo ${{{{ github.token }}}}")
+    assert f"./{PLANTED}.py" in found and TOKEN in said
 
 
 def test_threat_14_a_pull_request_that_speaks_for_the_branch() -> None:

@@ -41,6 +41,15 @@ def test_a_file_whose_name_holds_a_secret_is_refused() -> None:
     assert "s3cret" not in fakes.job.text + record.model_dump_json()
 
 
+@pytest.mark.parametrize("name", ["out/s3cret\u200d-value", "out/*** s3cret\x1b[m-value", "***/s3\0cret-value.bin"])
+def test_a_secret_that_only_a_reader_would_see_in_a_name_is_found(name: str) -> None:
+    """Names are cleaned when they are shown: what cleaning puts together is refused as well, stars or not."""
+    fakes = Fakes(files={name: b"x"})
+    record = _collect(fakes, "**", secrets=["s3cret-value"])
+    assert record.artifacts[0].refused == "its name holds a secret" and not fakes.files.names("main/artifacts")
+    assert "s3cret-value" not in fakes.job.text + record.model_dump_json()
+
+
 def test_what_is_beyond_the_caps_is_refused_and_said() -> None:
     """A file that is too large has no bytes here, and its reason."""
     record = _collect(Fakes(files=FILES), "results/**", caps=Caps(file_bytes=10))

@@ -220,6 +220,17 @@ def test_a_pushs_message_can_skip() -> None:
     assert gate.gate(fakes.world, pushed, event=description.event("push"), policy=POLICY) is not None
 
 
+def test_a_merge_queue_runs_for_its_branch() -> None:
+    """`branches: main` lets the queue of main run, and the queue of another branch not."""
+    fakes = _fakes()
+    queue = replace(HERE, event="merge_group", sha="d" * 40, ref="refs/heads/gh-readonly-queue/main/pr-2-x")
+    policy = replace(POLICY, branches=("main",))
+    event = description.event("merge_group.checks_requested")
+    assert gate.gate(fakes.world, queue, event=event, policy=policy) is not None
+    with pytest.raises(errors.ConfigurationError, match="branch 'old'"):
+        gate.gate(fakes.world, queue, event=_changed(event, "merge_group.base_ref", "refs/heads/old"), policy=policy)
+
+
 def test_a_label_in_any_shape_is_read_without_a_crash() -> None:
     """Whatever type a member of the event has, reading it ends in Nothing or in a request."""
     for path in ("pull_request", "pull_request.head", "label", "sender", "number", "pull_request.number"):

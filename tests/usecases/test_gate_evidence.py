@@ -273,12 +273,35 @@ def test_cancel_ends_the_runs_of_the_newest_commit() -> None:
 
 
 def test_a_stranger_cancels_nothing() -> None:
-    """`cancel` and `help` of somebody who may not write only get a reaction."""
+    """`cancel` and `help` of somebody who may not write get a reaction, and the one comment that says why."""
     fakes = _fakes()
     _github(fakes).all_checks = [_ours(run=70)]
     for body in ("/accel-ci cancel", "/accel-ci help"):
         assert _comment(fakes, body, who="eve") is None
-    assert _github(fakes).written == ["react", "react"]
+        assert "may not write" in _said(fakes) and "ask a maintainer" in _said(fakes)
+    assert _github(fakes).written == ["react", "put_comment"] * 2
+
+
+@pytest.mark.parametrize("running", [True, False])
+def test_a_cancel_that_ends_nothing_says_why(running: bool) -> None:
+    """Without a run, or without the permission to end it: a thumb down, and what to do in the one comment."""
+    fakes = _fakes()
+    _github(fakes).all_checks = [_ours(run=70)] if running else []
+    _github(fakes).denied["cancel"] = errors.AccessError("no", what_to_do="permissions: {actions: write}")
+    assert _comment(fakes, "/accel-ci cancel") is None
+    assert _github(fakes).reactions[9] == [Reaction.REFUSED]
+    assert ("actions: write" if running else "no run of the newest commit") in _said(fakes)
+
+
+def test_a_grant_takes_an_earlier_refusal_back() -> None:
+    """What is no longer true does not stay on the pull request; that it cannot be removed changes nothing."""
+    fakes = _fakes()
+    assert _comment(fakes, "/accel-ci run") is None and "looked at" in _said(fakes)
+    _github(fakes).denied["remove_comment"] = errors.TransientError("GitHub did not answer")
+    assert _comment(fakes, f"/accel-ci run {HEAD}") is not None
+    assert "an earlier refusal stays" in fakes.job.of_kind("warning")[-1]
+    _github(fakes).denied.clear()
+    assert _comment(fakes, f"/accel-ci run {HEAD}") is not None and _said(fakes) == ""
 
 
 def test_a_reaction_that_fails_changes_nothing() -> None:
@@ -287,14 +310,3 @@ def test_a_reaction_that_fails_changes_nothing() -> None:
     _github(fakes).denied["react"] = errors.AccessError("no", what_to_do="pull-requests: write")
     assert _comment(fakes, f"/accel-ci run {HEAD}") is not None
     assert "pull-requests: write" in fakes.job.of_kind("warning")[0]
-
-
-@pytest.mark.parametrize(("allowed", "granted"), [(0, True), (1, False), (2, False), (3, True)])
-def test_a_cap_on_runs_at_a_time(allowed: int, granted: bool) -> None:
-    """Two other runs of the workflow are going on; our own does not count."""
-    fakes = _fakes()
-    for run, status in ((77, "in_progress"), (78, "queued"), (79, "in_progress"), (80, "completed")):
-        _github(fakes).runs[run] = WorkflowRun(id=run, workflow="t.yml", attempt=1, status=status, url="u")
-    given = _comment(fakes, f"/accel-ci run {HEAD}", policy=replace(POLICY, max_running=allowed))
-    assert (given is not None) is granted
-    assert ("2 runs are going on" in _said(fakes)) is not granted

@@ -10,13 +10,16 @@ import pytest
 from accel_ci import plans
 from accel_ci.adapters import sealed_box
 from accel_ci.domain import sealed
-from accel_ci.domain.errors import ConfigurationError
+from accel_ci.domain.errors import CloudError, ConfigurationError
+from accel_ci.domain.machine import Machine
 from accel_ci.domain.sealed import Sealed
 from accel_ci.domain.verdict import Verdict
+from accel_ci.domain.workload import Package
+from accel_ci.formats import plain_text
 from accel_ci.operations import follow
 from accel_ci.plans import Secrets
 from accel_ci.usecases import provision, report, run_remote
-from tests.fakes.remote import Script
+from tests.fakes.remote import FakeRemote, Script
 from tests.usecases import worlds
 from tests.usecases.worlds import HERE, KEY, WORK, Fakes
 
@@ -81,7 +84,7 @@ def test_names_that_tests_cannot_have(name: str) -> None:
     """What is no variable, or one of ours."""
     with pytest.raises(ConfigurationError) as error:
         handed({name: SECRET})
-    assert str(error.value.mistakes[0]) == f"{name}: is not a name that tests can have"
+    assert str(error.value.mistakes[0]).startswith(f"{name}: is not a name that tests can have (letters")
 
 
 def test_a_secret_that_cannot_be_hidden_is_refused() -> None:
@@ -89,6 +92,14 @@ def test_a_secret_that_cannot_be_hidden_is_refused() -> None:
     with pytest.raises(ConfigurationError) as error:
         handed({"TOKEN": "hush"})
     assert "shorter than 6 characters" in str(error.value.mistakes[0]) and "hush" not in str(error.value.mistakes[0])
+
+
+@pytest.mark.parametrize("value", ["caf\udce9-secret", "zero\0byte-secret"])
+def test_what_no_variable_can_hold_is_refused(value: str) -> None:
+    """Bytes that are no UTF-8, and zero bytes: told by name instead of a crash on the way."""
+    with pytest.raises(ConfigurationError) as error:
+        handed({"TOKEN": value})
+    assert "no UTF-8" in str(error.value.mistakes[0]) and "secret" not in str(error.value.mistakes[0])
 
 
 def test_a_representation_shows_none() -> None:
@@ -151,6 +162,56 @@ def test_reports_show_none() -> None:
     report.report(fakes.world, record)
     assert "test_login" in sinks(fakes) and "401 for ***" in record.model_dump_json()
     assert SECRET not in record.model_dump_json() + fakes.job.text
+
+
+XML = '<testsuite name="{name}" tests="9"><testcase name="t"><failure>{text}</failure></testcase></testsuite>'
+
+
+@pytest.mark.parametrize(
+    "report_",
+    [
+        b"\xff\xfe" + XML.format(name="x", text=SECRET).encode("utf-16-le"),
+        XML.format(name="x", text="".join(f"&#{ord(each)};" for each in SECRET)).encode(),
+        XML.format(name="x", text=f"{SECRET[:9]}<![CDATA[{SECRET[9:]}]]>").encode(),
+        XML.format(name="x", text=f"{SECRET[:9]}\u200d{SECRET[9:]}").encode(),
+        XML.format(name=f"{SECRET[:9]}&#65279;{SECRET[9:]}", text="").encode(),
+    ],
+    ids=["utf-16", "references", "cdata", "joiner", "in a warning"],
+)
+def test_reports_show_none_however_they_write_it(report_: bytes) -> None:
+    """Encodings, character references, sections and invisible characters are undone by reading: the secret stays hidden."""
+    fakes = Fakes({"run": Script(exit_code=1)}, files={"results.xml": report_})
+    provision.provision(fakes.world, worlds.record(), KEY, order=worlds.order())
+    work = replace(WORK, secrets={"TOKEN": SECRET}, report_patterns=("results.xml",))
+    record = run_remote.run_remote(fakes.world, work, slot="")
+    report.report(fakes.world, record)
+    assert record.tests is not None and sum(record.tests.counts.values()) == 1
+    shown = plain_text.clean("\n".join([record.model_dump_json(), fakes.job.text, *fakes.job.summaries]).encode())
+    assert SECRET not in shown
+
+
+class Refusing(FakeRemote):
+    """A machine that answers in words of its own."""
+
+    def put(self, machine: Machine, package: Package) -> None:
+        """Refused."""
+        raise CloudError(f"worker w0 refuses: {SECRET}")
+
+
+def test_errors_that_quote_the_machine_show_none() -> None:
+    """What a machine answers to a call of ours, or last says on a broken connection, may be the tests' own words."""
+    fakes = Fakes({"run": Script(output=b"x", lose_after=1, last_words=f"Permission denied: {SECRET}")})
+    provision.provision(fakes.world, worlds.record(), KEY, order=worlds.order())
+    work = replace(WORK, secrets={"TOKEN": SECRET})
+    run_remote.run_remote(fakes.world, work, slot="")
+    assert "Permission denied: ***" in fakes.job.text and SECRET not in fakes.job.text
+    broken = Fakes()
+    broken.remote = Refusing(clock=broken.clock)
+    provision.provision(broken.world, worlds.record(), KEY, order=worlds.order())
+    with pytest.raises(CloudError):
+        run_remote.run_remote(broken.world, work, slot="")
+    document = broken.files.read("main/record.json")
+    assert document is not None and b"refuses: ***" in document and SECRET.encode() not in document
 
 
 def test_names_of_reports_show_none() -> None:

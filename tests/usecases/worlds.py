@@ -19,6 +19,7 @@ from tests.fakes.files import FakeFiles
 from tests.fakes.github import FakeGitHub
 from tests.fakes.history import FakeHistory
 from tests.fakes.job import FakeJob
+from tests.fakes.lanes import FakeLanes
 from tests.fakes.machines import FakeMachines
 from tests.fakes.remote import FakeRemote
 from tests.fakes.sources import FakeSources
@@ -45,6 +46,7 @@ class Fakes:
         self.sources = FakeSources()
         self.history = FakeHistory()
         self.entropy = FakeEntropy()
+        self.lanes = FakeLanes()
         self.github: FakeGitHub | None = None
         self.credentials: FakeCredentials | None = None
 
@@ -60,6 +62,7 @@ class Fakes:
             history=self.history,
             clock=self.clock,
             entropy=self.entropy,
+            lanes=self.lanes,
             github=self.github,
             credentials=self.credentials,
         )

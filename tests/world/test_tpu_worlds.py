@@ -113,7 +113,7 @@ def test_a_listing_lacks_what_is_young() -> None:
     def body(world: World) -> Any:
         creation = _begun(world, _spec("steps/tpu"))
         zone = creation.handle.split("/")[-2]
-        return len(world.machines.list_owned(lease.of_run(KEY))), len(world.machines.find(KEY, (zone,)))
+        return len(list(world.machines.list_owned(lease.of_run(KEY)))), len(list(world.machines.find(KEY, (zone,))))
 
     assert _lived(body, stage="steps/tpu", listing_lag_s=15.0)[0] == (0, 1)
 

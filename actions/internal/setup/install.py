@@ -156,13 +156,31 @@ def install(lock: str, target: str) -> None:
             # The scratch directory, for the configuration files of a checkout are not ours to follow.
             done = subprocess.run([*command, *options], cwd=scratch, env=variables, stdout=sys.stderr, check=False)
             if done.returncode == 0:
-                return
+                return refuse_more(target, lock)
             tried.append(os.path.basename(command[0]))
     raise SetupError(
         f"The libraries of requirements/{os.path.basename(lock)} could not be installed ({' and '.join(tried)} failed, "
         "see the lines above). Needed is a package index that can be reached, and either uv on the PATH or pip or venv "
         f"for {sys.executable}."
     )
+
+
+def refuse_more(target: str, lock: str) -> None:
+    """SetupError when something was installed that the lock does not name."""
+    with open(lock, encoding="utf-8") as file:
+        named = {plain(name) for name in re.findall(r"^([A-Za-z0-9._-]+)(?:\[[^]]*\])?==", file.read(), re.MULTILINE)}
+    there = {plain(name.partition("-")[0]) for name in os.listdir(target) if name.endswith(".dist-info")}
+    # A pip.conf or uv.toml of the user, which an earlier job may have left, can demand more: with hashes of its own.
+    if more := sorted(there - named):
+        raise SetupError(
+            f"The installer brought more than requirements/{os.path.basename(lock)} names: {', '.join(more)}. A "
+            "configuration file of pip or uv on this runner asks for it: look at `pip config debug`, and take it out."
+        )
+
+
+def plain(name: str) -> str:
+    """A distribution's name in the one spelling that stands for all: https://peps.python.org/pep-0503/#normalized-names"""
+    return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def installers(scratch: str, variables: Mapping[str, str]) -> Iterator[list[str]]:

@@ -9,9 +9,9 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TextIO
 
-from accel_ci.adapters import progress
+from accel_ci.adapters import progress, streams
 from accel_ci.domain.workload import MIB
-from accel_ci.formats import output
+from accel_ci.formats import output, redaction
 from accel_ci.ports.clock import Clock
 from accel_ci.ports.entropy import Entropy
 
@@ -51,12 +51,14 @@ class ActionsJob:
         self._stopped_by = ""
         self._depth = 0
         self._annotations: Counter[str] = Counter()
+        self._masks = redaction.Masks()
         self._pace = progress.Pace()
         self._summary_is_full = False
+        self.unwritten = ""  # why some of the output is lost
 
     def log(self, line: str) -> None:
         """One line of the log."""
-        self._write(f"{output.safe(line)}\n")
+        self._write(f"{self._masks.hidden(output.safe(line))}\n")
 
     def stream(self, text: str) -> None:
         """Remote output, with commands stopped."""
@@ -72,7 +74,7 @@ class ActionsJob:
     @contextmanager
     def group(self, title: str) -> Iterator[None]:
         """A folded group; one inside another is a plain heading, because the runner knows one level only."""
-        started, title = self._clock.now(), output.one_line(title)
+        started, title = self._clock.now(), self._masks.hidden(output.one_line(title))
         if self._depth:
             self.log(title)
         else:
@@ -93,7 +95,7 @@ class ActionsJob:
         if self._pace.due(now):
             self.log(line)
         elif self._debug:
-            self._command("debug", line)
+            self._command("debug", self._masks.hidden(line))
 
     def notice(self, title: str, text: str) -> None:
         """An annotation of the run."""
@@ -108,9 +110,10 @@ class ActionsJob:
         self._annotate("error", title, text)
 
     def mask(self, secret: str) -> None:
-        """The runner hides the value, each of its lines and their usual encodings."""
-        if secret.strip():
-            self._command("add-mask", secret)
+        """The runner hides each long line of the value and its usual encodings, and so do we in what we say ourselves."""
+        # The runner would hide each line of a text of several, so that one with a bare { makes every log unreadable.
+        for line in self._masks.add(secret) or filter(None, [secret.strip()]):
+            self._command("add-mask", line)
 
     def output(self, name: str, value: str) -> None:
         """An output of the step, in the file that the runner reads after it; a path as the steps outside know it."""
@@ -133,6 +136,7 @@ class ActionsJob:
             file.write(content)
 
     def _annotate(self, kind: str, title: str, text: str) -> None:
+        title, text = (self._masks.hidden(output.visible(each)) for each in (title, text))
         self._annotations[kind] += 1
         if self._annotations[kind] > ANNOTATIONS:
             self.log(f"{kind}: {title}: {text}")
@@ -145,5 +149,4 @@ class ActionsJob:
         self._write(f"{resume}{output.command(name, properties or {}, message)}\n")
 
     def _write(self, text: str) -> None:
-        self._out.write(text)
-        self._out.flush()
+        self.unwritten = streams.put(self._out, text) or self.unwritten

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
 from dataclasses import replace
+from queue import SimpleQueue
 
+from accel_ci.adapters.daemon_threads import DaemonThreads
 from accel_ci.domain import accelerators, errors
+from accel_ci.domain.errors import AccelError
 from accel_ci.domain.lease import Lease, Owner
 from accel_ci.domain.machine import Candidate, Capabilities, Creation, Machine, MachineSpec
 from accel_ci.domain.runkey import RunKey
@@ -18,8 +22,10 @@ class EveryBackend:
     def __init__(self, backends: Mapping[str, Machines]) -> None:
         self._backends = backends
 
-    def capabilities(self) -> Capabilities:
-        """What all of them can do."""
+    def capabilities(self, handle: str = "") -> Capabilities:
+        """What the handle's backend can do; without one, what all of them can."""
+        if handle:
+            return self._of(handle).capabilities()
         each = [backend.capabilities() for backend in self._backends.values()]
         return Capabilities(
             native_lifetime_limit=all(one.native_lifetime_limit for one in each),
@@ -50,10 +56,12 @@ class EveryBackend:
     def poll(self, creation: Creation) -> Creation:
         return self._of(creation.handle).poll(creation)
 
-    def find(self, key: RunKey, zones: Sequence[str]) -> list[Machine]:
-        return self._gathered(lambda backend: backend.find(key, zones))
+    def find(self, key: RunKey, zones: Sequence[str]) -> Iterator[Machine]:
+        """All are asked at once. A key has one machine at most: where it is found, another cloud's silence is no matter."""
+        return self._gathered(lambda backend: backend.find(key, zones), enough=1)
 
-    def list_owned(self, owner: Owner) -> list[Machine]:
+    def list_owned(self, owner: Owner) -> Iterator[Machine]:
+        """All are asked at once."""
         return self._gathered(lambda backend: backend.list_owned(owner))
 
     def release(self, handle: str) -> None:
@@ -65,6 +73,12 @@ class EveryBackend:
     def release_command(self, handle: str) -> str:
         return self._of(handle).release_command(handle)
 
+    def handles(self, key: RunKey, zones: Sequence[str]) -> Sequence[str]:
+        return [handle for backend in self._backends.values() for handle in backend.handles(key, zones)]
+
+    def search_commands(self, owner: Owner) -> Sequence[str]:
+        return [command for backend in self._backends.values() for command in backend.search_commands(owner)]
+
     def annotate(self, handle: str, name: str, value: str) -> None:
         self._of(handle).annotate(handle, name, value)
 
@@ -74,22 +88,35 @@ class EveryBackend:
     def interruption(self, handle: str) -> str:
         return self._of(handle).interruption(handle)
 
-    def _gathered(self, look: Callable[[Machines], list[Machine]]) -> list[Machine]:
-        """What all backends have. Whoever may not even look into one cloud leased nothing there: that cloud is left out.
+    def _gathered(
+        self, look: Callable[[Machines], Iterable[Machine]], *, enough: float = float("inf")
+    ) -> Iterator[Machine]:
+        """What the backends have, as they tell. Whoever may not even look into one cloud leased nothing there: that cloud
 
-        AccessError when no cloud lets us look.
+        is left out. AccessError when no cloud lets us look; what else went wrong comes last, unless `enough` were found.
         """
-        found: list[Machine] = []
-        closed: list[errors.AccessError] = []
+        told = SimpleQueue[Machine | Future[None]]()
+        threads, closed, silent = DaemonThreads(len(self._backends)), list[AccelError](), list[BaseException]()
         for backend in self._backends.values():
-            try:
-                found += look(backend)
-            except errors.AccessError as error:
+            threads.submit(_tell, look, backend, told).add_done_callback(told.put)
+        found, waiting = 0, len(self._backends)
+        while waiting:
+            answer = told.get()
+            if isinstance(answer, Machine):
+                found += 1
+                yield answer
+                continue
+            waiting -= 1
+            error = answer.exception()
+            if isinstance(error, errors.AccessError):
                 closed.append(error)
+            elif error is not None:
+                silent.append(error)
         # A backend without zones is this computer: that it may be looked at says nothing about the clouds.
         if closed and len(closed) == sum(each.capabilities().zones for each in self._backends.values()):
             raise closed[0]
-        return found
+        if silent and found < enough:
+            raise silent[0]
 
     def _of(self, handle: str) -> Machines:
         scheme = handle.partition("://")[0]
@@ -98,3 +125,10 @@ class EveryBackend:
                 f"nothing here can work on {handle!r}", what_to_do=f"set `backend` to {scheme}, and sign in to it"
             )
         return self._backends[scheme]
+
+
+def _tell(
+    look: Callable[[Machines], Iterable[Machine]], backend: Machines, told: SimpleQueue[Machine | Future[None]]
+) -> None:
+    for machine in look(backend):
+        told.put(machine)

@@ -7,9 +7,10 @@ import re
 import stat
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from accel_ci.domain.errors import AccelError
+from accel_ci.domain.errors import AccelError, ComputerError
 
 _NAME = re.compile(r"(?!(.*/)?\.{1,2}(/|\Z))[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)*")
 _TEMPORARY = "~"  # no name has it, so that no listing shows a half-written document
@@ -19,9 +20,10 @@ class FilesDirectory:
     """Documents below `root`, which is made private (0700); files are 0600, and links are never followed."""
 
     def __init__(self, root: str) -> None:
-        os.makedirs(root, mode=0o700, exist_ok=True)
-        # It may have been there before, with whatever mode it was given.
-        os.chmod(root, 0o700)
+        with _explained(root):
+            os.makedirs(root, mode=0o700, exist_ok=True)
+            # It may have been there before, with whatever mode it was given.
+            os.chmod(root, 0o700)
         # Resolved once: what is checked below compares resolved paths.
         self._root = Path(os.path.realpath(root))
 
@@ -30,27 +32,20 @@ class FilesDirectory:
         path = self._path(name)
         if not _is_document(path):
             return None
-        with open(path, "rb", opener=_open) as file:
+        with _explained(path), open(path, "rb", opener=_open) as file:
             return file.read()
 
     def write(self, name: str, content: bytes) -> None:
         """Replace the document; once we return it survives a crash of this computer."""
         path = self._place(name)
-        descriptor, temporary = tempfile.mkstemp(prefix=_TEMPORARY, dir=path.parent)
-        try:
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(temporary, path)  # whatever lies there, a link included, is replaced and not followed
-        except BaseException:
-            os.unlink(temporary)
-            raise
-        _sync(path.parent)
+        with _explained(path):
+            _replace(path, content)
+            _sync(path.parent)
 
     def append(self, name: str, content: bytes) -> None:
         """Add to the end of the document."""
-        with open(self._place(name), "ab", opener=_open) as file:
+        path = self._place(name)
+        with _explained(path), open(path, "ab", opener=_open) as file:
             file.write(content)
 
     def size(self, name: str) -> int:
@@ -87,8 +82,33 @@ class FilesDirectory:
 
     def _place(self, name: str) -> Path:
         path = self._path(name)
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with _explained(path):
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         return path
+
+
+@contextmanager
+def _explained(path: str | Path) -> Iterator[None]:
+    """What people can mend is told as such, and where."""
+    try:
+        yield
+    except OSError as error:
+        if known := ComputerError.of(error, str(path)):
+            raise known from error
+        raise
+
+
+def _replace(path: Path, content: bytes) -> None:
+    descriptor, temporary = tempfile.mkstemp(prefix=_TEMPORARY, dir=path.parent)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)  # whatever lies there, a link included, is replaced and not followed
+    except BaseException:
+        os.unlink(temporary)
+        raise
 
 
 def _is_document(path: Path) -> bool:

@@ -7,24 +7,21 @@ from __future__ import annotations
 
 import shlex
 import time
-import uuid
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Executor, ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor
 
-from accel_ci.adapters import gce_errors, gce_instances, gce_options, google_machines
+from accel_ci.adapters import gce_errors, gce_instances, gce_options, google_by_hand, google_hosts, google_machines
+from accel_ci.adapters.daemon_threads import DaemonThreads
 from accel_ci.adapters.gce_api import GceApi
 from accel_ci.adapters.gce_instances import Place
 from accel_ci.adapters.google_sign_in import GoogleSignIn
 from accel_ci.domain import accelerators
 from accel_ci.domain import lease as leases
-from accel_ci.domain.errors import BootError, CloudError, ConfigurationError, TransientError
+from accel_ci.domain.errors import BootError, CloudError, ConfigurationError
 from accel_ci.domain.lease import Lease, Owner
 from accel_ci.domain.machine import Candidate, Capabilities, Creation, Machine, MachineSpec, State
 from accel_ci.domain.runkey import RunKey
 from accel_ci.render import units
-
-ANNOTATION_S = 10.0
-ANNOTATION_PAUSE_S = 0.1
 
 
 class GceMachines:
@@ -37,7 +34,7 @@ class GceMachines:
         project: str = "",
         sign_in: GoogleSignIn | None = None,
         api: GceApi | None = None,
-        threads: Callable[[int], Executor] = ThreadPoolExecutor,
+        threads: Callable[[int], Executor] = DaemonThreads,
         now: Callable[[], float] = time.time,
     ) -> None:
         self._api = api or GceApi(cloud, project=project, sign_in=sign_in)
@@ -45,7 +42,7 @@ class GceMachines:
         self._now = now
         self._asked: dict[str, str] = {}
 
-    def capabilities(self) -> Capabilities:
+    def capabilities(self, handle: str = "") -> Capabilities:
         """A lifetime limit that the cloud keeps, at most 30 s late, and that nobody can move while the machine runs."""
         return Capabilities(native_lifetime_limit=True, zones=True, extendable=False, multi_worker=False)
 
@@ -65,9 +62,7 @@ class GceMachines:
         options = gce_options.checked(spec)
         place = Place(self._api.project, candidate.zone, lease.key.name)
         instance = gce_instances.body(spec, options, lease, candidate, public_key=public_key, now=self._now())
-        # Google remembers ids for an hour: another lease of a name that is free again has to have another one.
-        request_id = str(uuid.uuid5(lease.key.request_id(candidate.zone), str(lease.expires_at)))
-        operation = self._api.insert(place, instance, request_id=request_id)
+        operation = self._api.insert(place, instance, request_id=google_machines.request_id(lease, candidate.zone))
         if operation is None:
             self._check_adoption(place, lease)
         self._asked[place.handle] = operation or ""
@@ -88,36 +83,42 @@ class GceMachines:
         stage = gce_instances.unreachable(worker, attributes)
         if stage or worker is None:
             return Creation(handle=creation.handle, stage=stage)
-        hardware = gce_instances.hardware(place, instance, attributes)
+        hardware = google_hosts.hardware(place.handle, gce_instances.given(instance), [attributes])
         ready = gce_instances.machine(place, instance, (worker,), hardware)
         return Creation(handle=creation.handle, stage="ready", machine=ready)
 
-    def find(self, key: RunKey, zones: Sequence[str]) -> list[Machine]:
+    def find(self, key: RunKey, zones: Sequence[str]) -> Iterator[Machine]:
         """The machines of this key, asked for by name in each zone; in all zones of the catalogue when none is named.
 
         A key has one machine at most: once it is found, a zone that did not answer is no matter.
         """
-        project = self._api.project
-        places = [Place(project, zone, key.name) for zone in zones or accelerators.zones(gce_options.BACKEND)]
         self._api.connect()
-        ours, silent = google_machines.looked_up(key, places, look=self._seen, threads=self._threads)
-        if not zones:  # a zone of the catalogue that the project does not have holds no machine
-            silent = [error for error in silent if not isinstance(error, ConfigurationError)]
-        if silent and not ours:
-            raise silent[0]
-        return ours or ([] if zones else self._named(key))
+        known = 0
+        for machine in google_machines.found(
+            key,
+            self._places(key, zones),
+            look=self._seen,
+            threads=self._threads,
+            # A zone of the catalogue that the project does not have holds no machine.
+            empty=lambda error: not zones and isinstance(error, ConfigurationError),
+        ):
+            known += 1
+            yield machine
+        if not known and not zones:
+            yield from self._named(key)
 
-    def list_owned(self, owner: Owner) -> list[Machine]:
+    def list_owned(self, owner: Owner) -> Iterator[Machine]:
         """The owner's instances in every state, by label; by name too where the owner has a prefix; in all zones."""
         expressions = [f"labels.accel-ci-repository={owner.repository_id}"]
         if owner.run_prefix:  # labels may be lost
             # Asked for apart: a filter with a regular expression may have no other field in it.
             expressions.append(f'name eq "{owner.run_prefix}.*"')
-        machines: dict[str, Machine] = {}
+        known = set[str]()
         for expression in expressions:
             for machine in self._listed(expression):
-                machines[machine.handle] = machine
-        return [each for _, each in sorted(machines.items()) if owner.owns(each.name, each.labels)]
+                if machine.handle not in known and owner.owns(machine.name, machine.labels):
+                    known.add(machine.handle)
+                    yield machine
 
     def release(self, handle: str) -> None:
         """Delete the instance in whatever state it is."""
@@ -132,6 +133,14 @@ class GceMachines:
         place = gce_instances.of_handle(handle)
         where = [place.name, f"--zone={place.zone}", f"--project={place.project}", "--quiet"]
         return shlex.join(["gcloud", "compute", "instances", "delete", *where])
+
+    def handles(self, key: RunKey, zones: Sequence[str]) -> Sequence[str]:
+        """One in each zone."""
+        return [place.handle for place in self._places(key, zones)]
+
+    def search_commands(self, owner: Owner) -> Sequence[str]:
+        """gcloud's listing by label, and its end of what that shows."""
+        return google_by_hand.instances(owner, project=self._api.project)
 
     def annotate(self, handle: str, name: str, value: str) -> None:
         """Set the label and see that it was taken; CloudError when there is no instance that could bear it.
@@ -150,7 +159,7 @@ class GceMachines:
             )
         labels = {**instance.labels, name: value}
         operation = self._api.set_labels(place, labels, fingerprint=instance.label_fingerprint)
-        self._await(place, operation or "")
+        google_machines.await_annotation(lambda: self._labelling(place, operation or ""), handle=handle)
 
     def console_tail(self, handle: str) -> str:
         """The end of the serial console, at most 32 KiB."""
@@ -168,11 +177,13 @@ class GceMachines:
         """Zones that the catalogue does not know are looked at in one listing."""
         return [each for each in self._listed(f"name={key.name}") if each.name == key.name]
 
-    def _listed(self, expression: str) -> list[Machine]:
-        project = self._api.project
-        return [
-            gce_instances.machine(gce_instances.place_of(project, each), each) for each in self._api.listed(expression)
-        ]
+    def _listed(self, expression: str) -> Iterator[Machine]:
+        for each in self._api.listed(expression):
+            yield gce_instances.machine(gce_instances.place_of(self._api.project, each), each)
+
+    def _places(self, key: RunKey, zones: Sequence[str]) -> list[Place]:
+        everywhere = zones or accelerators.zones(gce_options.BACKEND)
+        return [Place(self._api.project, zone, key.name) for zone in everywhere]
 
     def _seen(self, place: Place) -> Machine | None:
         instance = self._api.instance(place)
@@ -215,14 +226,11 @@ class GceMachines:
             return gce_errors.of_operation(refusal)
         return BootError(f"{place.handle} ended before it was used", what_to_do="run it again")
 
-    def _await(self, place: Place, operation: str) -> None:
-        deadline = time.monotonic() + ANNOTATION_S
-        while operation:
-            done = self._api.operation(place, operation)
-            if done is None or done.status.name == "DONE":
-                if done is not None and (refusal := gce_errors.of_failed(done)):
-                    raise gce_errors.classed(refusal)
-                return
-            if time.monotonic() >= deadline:
-                raise TransientError(f"the label of {place.handle} was not set in {ANNOTATION_S:.0f} s")
-            time.sleep(ANNOTATION_PAUSE_S)
+    def _labelling(self, place: Place, operation: str) -> bool:
+        """True while the operation runs; the error that it ended with, if any."""
+        done = self._api.operation(place, operation) if operation else None
+        if done is None:
+            return False
+        if refusal := gce_errors.of_failed(done):
+            raise gce_errors.classed(refusal)
+        return bool(done.status.name != "DONE")

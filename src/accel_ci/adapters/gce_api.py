@@ -10,40 +10,25 @@ from typing import Any, TypeVar
 from accel_ci.adapters import gce_errors, gce_library, google_calls, google_sign_in
 from accel_ci.adapters.gce_errors import Refusal
 from accel_ci.adapters.gce_instances import Attributes, Place
-from accel_ci.adapters.google_sign_in import GoogleSignIn
-from accel_ci.domain.errors import AccelError, ConfigurationError, TransientError
+from accel_ci.adapters.google_calls import PAGES, READ_S, WRITE_S, GoogleApi
+from accel_ci.domain.errors import AccelError, TransientError
 from accel_ci.formats import output
 
 Answer = TypeVar("Answer")
 
 ENDPOINT = "CLOUDSDK_API_ENDPOINT_OVERRIDES_COMPUTE"
-# Google's own default is to wait for ten minutes; a cancelled job has 285 s for everything.
-READ_S = 10.0
-WRITE_S = 30.0
-PAGES = 1000
-# A negative start counts from the end, as of 2022: older output is dropped by Google beyond 1 MB.
 # As much as a page of the log bears; a negative start counts from the end.
 CONSOLE_BYTES = 32 * 1024
 # Compute Engine says this of every zone without an instance.
 NOTHING_HERE = "NO_RESULTS_ON_PAGE"
 
 
-class GceApi:
+class GceApi(GoogleApi):
     """One project's instances. What does not exist is None; every other refusal is raised as one of domain.errors.
 
     What may be repeated without harm is asked three times at most. That includes creation, whose request id makes a
     second request the first one.
     """
-
-    def __init__(self, cloud: Mapping[str, str], *, project: str = "", sign_in: GoogleSignIn | None = None) -> None:
-        self._cloud = cloud
-        self._project = project
-        self._sign_in = sign_in or GoogleSignIn(cloud)
-
-    @cached_property
-    def project(self) -> str:
-        """The project that pays: the user's, else the one of the credentials; ConfigurationError without any."""
-        return self._project or google_sign_in.project(self._signed_in[1])
 
     def connect(self) -> None:
         """Make the clients now, for threads would race for them."""
@@ -65,16 +50,10 @@ class GceApi:
         try:
             kind = getattr(gce_library.load(), of)
         except ModuleNotFoundError as error:
-            raise ConfigurationError(
-                "the library for Compute Engine is not installed", what_to_do="pip install 'accel-ci[gce]'"
-            ) from error
+            raise google_sign_in.no_library("gce") from error
         # gcloud's override names the version too, Google's library adds it to every path.
         endpoint = re.sub(r"/(compute/v1/?)?$", "", self._cloud.get(ENDPOINT, ""))
         return kind(credentials=credentials, client_options={"api_endpoint": endpoint} if endpoint else None)
-
-    @cached_property
-    def _signed_in(self) -> tuple[Any, str]:
-        return self._sign_in.credentials()
 
     def insert(self, place: Place, instance: Mapping[str, Any], *, request_id: str) -> str | None:
         """The name of the operation that makes the instance; None when another request took the name."""
@@ -86,7 +65,6 @@ class GceApi:
             "request_id": request_id,
         }
         made = self._asked(
-            # insert_unary, not insert: the latter waits for the operation and hides its errors' codes.
             # `insert` would wrap the operation in a future that polls by itself, in its own time.
             lambda: self.instances.insert_unary(request=request, retry=None, timeout=WRITE_S),
             unless=lambda said: said.status == 409 and said.code in ("alreadyExists", "ALREADY_EXISTS"),
@@ -104,7 +82,6 @@ class GceApi:
         """The instance as it is now."""
         return self._found(lambda: self.instances.get(request=place.named, retry=None, timeout=READ_S))
 
-    # operations.get, never .wait: that holds the connection for two minutes and is the first to break.
     # Not the API's `wait`: it holds the connection for up to two minutes, and a signal would have to wait as well.
     def operation(self, place: Place, name: str) -> Any:
         """The zone's operation of that name; None when the API has forgotten it."""
@@ -120,8 +97,8 @@ class GceApi:
         return [each for each in (listed.items if listed is not None else ()) if each.target_link.endswith(end)]
 
     def listed(self, expression: str) -> Iterator[Any]:
-        """Every instance of the project, in any zone, that fits the filter. A zone that did not answer: TransientError."""
-        token = ""
+        """Every instance of the project, in any zone, that fits the filter. At the end TransientError for silent zones."""
+        token, silent = "", list[str]()
         for _ in range(PAGES):
             request = {"project": self.project, "filter": expression, "page_token": token}
             page = google_calls.repeated(
@@ -130,11 +107,16 @@ class GceApi:
                 )
             )
             assert page is not None
-            yield from _complete(page)
+            silent += _silent(page)
+            for _, found in page.items.items():
+                yield from found.instances
             token = page.next_page_token
             if not token:
-                return
-        raise TransientError(f"a listing of more than {PAGES} pages")
+                break
+        else:
+            raise TransientError(f"a listing of more than {PAGES} pages")
+        if silent:  # said last: what the other zones have is true all the same, and can be ended
+            raise TransientError(f"parts of Compute Engine did not answer: {output.one_line(', '.join(silent), 300)}")
 
     def attributes(self, place: Place) -> Attributes:
         """What the machine told about itself: value by (namespace, key)."""
@@ -174,14 +156,9 @@ def _nothing(said: Refusal) -> bool:
     return said.status == 404 or gce_errors.in_closed_zone(said)
 
 
-def _complete(page: Any) -> Iterator[Any]:
-    """The page's instances; TransientError when a part of the cloud did not answer, for then it proves nothing."""
+def _silent(page: Any) -> list[str]:
+    """The parts of the cloud that did not answer; without them a listing proves nothing."""
     silent = list(page.unreachables)
-    for scope, found in page.items.items():
-        if found.warning.code not in ("", NOTHING_HERE):
-            silent.append(f"{scope}: {found.warning.code}")
-        yield from found.instances
-    if page.warning.code not in ("", NOTHING_HERE):
-        silent.append(page.warning.code)
-    if silent:
-        raise TransientError(f"parts of Compute Engine did not answer: {output.one_line(', '.join(silent), 300)}")
+    warned = [(scope, found.warning.code) for scope, found in page.items.items()]
+    silent += [f"{scope}: {code}" for scope, code in warned if code not in ("", NOTHING_HERE)]
+    return silent if page.warning.code in ("", NOTHING_HERE) else [*silent, page.warning.code]

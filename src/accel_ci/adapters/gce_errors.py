@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from accel_ci.adapters import google_refusals
 from accel_ci.domain.errors import (
     AccelError,
     AccessError,
-    BootError,
     CloudError,
     ConfigurationError,
     NoCapacityError,
     QuotaError,
     TransientError,
 )
-from accel_ci.formats import output
 
-MESSAGE_CHARACTERS = 500
 CLOSED = r"denied on 'locations/[^/']+'|constraint.*resourceLocations|location\b.*(not found|unauthorized)"
 
 
@@ -45,16 +42,16 @@ class _Rule(NamedTuple):
 # The first rule that fits "code message details" decides. Sources: the REST reference, and the threads named in the facts
 # about the API: nethermind's gcp-runner, SkyPilot, dstack.
 _RULES = (
-    _Rule(r"RATE_EXCEEDED|rateLimitExceeded|RATE_LIMIT|per minute", TransientError, "wait a minute"),
+    _Rule(r"RATE_EXCEEDED|rateLimitExceeded|RATE_LIMIT|per minute", TransientError, google_refusals.WAIT),
     _Rule(
         r"RESOURCE_POOL_EXHAUSTED|resource_availability|insufficientCapacity|stockout|not have enough resources",
         NoCapacityError,
-        "name more zones, or `spot: false`",
+        google_refusals.ANOTHER_ZONE,
     ),
-    _Rule(r"was preempted|being preempted|PREEMPTED", NoCapacityError, "try another zone, or `spot: false`"),
-    _Rule(r"quotaExceeded|QUOTA_EXCEEDED|\bquota\b.*exceeded", QuotaError, "ask for more quota, or name other regions"),
-    _Rule(r"reservation", NoCapacityError, "try another zone, or `spot: true`"),
-    _Rule(CLOSED, NoCapacityError, "the zone is not open to this project: name others"),
+    _Rule(r"was preempted|being preempted|PREEMPTED", NoCapacityError, google_refusals.NOT_TAKEN_AWAY),
+    _Rule(r"quotaExceeded|QUOTA_EXCEEDED|\bquota\b.*exceeded", QuotaError, google_refusals.MORE_QUOTA),
+    _Rule(r"reservation", NoCapacityError, google_refusals.UNRESERVED),
+    _Rule(CLOSED, NoCapacityError, google_refusals.CLOSED_ZONE),
     _Rule(
         r"accessNotConfigured|SERVICE_DISABLED|has not been used in project|is disabled",
         AccessError,
@@ -73,7 +70,7 @@ _RULES = (
     _Rule(r"notReady|NOT_READY|resourceInUse|IN_USE_BY_ANOTHER", TransientError, "ask again in a few seconds"),
     _Rule(r"^(invalid|required|badRequest|INVALID|UNSUPPORTED|notFound|RESOURCE_NOT_FOUND|conditionNotMet)",
           ConfigurationError, "see docs/google-cloud.md for what can be set"),
-    _Rule(r"backendError|internalError|INTERNAL|UNAVAILABLE|TIMEOUT|CANCELLED", TransientError, "run it again"),
+    _Rule(r"backendError|internalError|INTERNAL|UNAVAILABLE|TIMEOUT|CANCELLED", TransientError, google_refusals.AGAIN),
 )  # fmt: skip
 # GPUS_ALL_REGIONS: another region would meet the same limit.
 _EVERYWHERE = re.compile(r"ALL_REGIONS|\bglobally\b", re.IGNORECASE)
@@ -86,7 +83,7 @@ def classed(refusal: Refusal) -> AccelError:
         if re.search(rule.text, text, re.IGNORECASE):
             return _error(rule, refusal)
     if refusal.status >= 500 or refusal.status in (408, 429):
-        return TransientError(_said(refusal), what_to_do="run it again")
+        return TransientError(_said(refusal), what_to_do=google_refusals.AGAIN)
     return CloudError(_said(refusal))
 
 
@@ -97,16 +94,12 @@ def in_closed_zone(refusal: Refusal) -> bool:
 
 def of_operation(refusal: Refusal) -> AccelError:
     """The error for an operation that ended badly: it is over for certain, so what would be transient is a failed boot."""
-    error = classed(refusal)
-    # To ask for a finished operation again cannot change its end; another place can.
-    if isinstance(error, TransientError) or type(error) is CloudError:
-        return BootError(error.what_happened, what_to_do=error.what_to_do)
-    return error
+    return google_refusals.for_good(classed(refusal))
 
 
 def of_call(error: Any) -> Refusal:
     """What a google.api_core GoogleAPICallError says: the reason is in the body, not in its class."""
-    document = _document(error)
+    document = google_refusals.document(error)
     first = next((each for each in document.get("errors") or () if isinstance(each, dict)), {})
     status = int(error.code or 0)
     # Google's older APIs put the word for it into errors[0].reason, the newer ones into status.
@@ -136,18 +129,10 @@ def _error(rule: _Rule, refusal: Refusal) -> AccelError:
     return rule.kind(_said(refusal), what_to_do=rule.fix)
 
 
-def _document(error: Any) -> Mapping[str, Any]:
-    try:
-        document = error.response.json()["error"]
-    except (AttributeError, ValueError, KeyError, TypeError):
-        return {}
-    return document if isinstance(document, dict) else {}
-
-
 def _reasons(details: Any) -> str:
     found = [detail for detail in details or () if isinstance(detail, dict)]
     return " ".join(str(detail.get("reason", "")) for detail in found)
 
 
 def _said(refusal: Refusal) -> str:
-    return f"{output.one_line(refusal.code, 80)}: {output.one_line(refusal.message, MESSAGE_CHARACTERS)}"
+    return google_refusals.said(refusal.code, refusal.message)

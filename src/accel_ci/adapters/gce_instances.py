@@ -7,28 +7,22 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
+from accel_ci.adapters import google_hosts
 from accel_ci.adapters.gce_options import BACKEND, GceOptions
-from accel_ci.domain import capacity, errors
-from accel_ci.domain.errors import BootError, NoCapacityError, UnhealthyError
+from accel_ci.adapters.google_machines import GooglePlace
+from accel_ci.domain import capacity
+from accel_ci.domain.errors import BootError, NoCapacityError
 from accel_ci.domain.lease import Lease
 from accel_ci.domain.machine import Candidate, Machine, MachineSpec, State, Worker
 from accel_ci.domain.machine_types import Kind
-from accel_ci.formats import health, output
+from accel_ci.formats import output
 
-BOOT_SCRIPT = Path(__file__).parents[1] / "on_machine" / "boot.sh"
-PROBE = Path(__file__).parents[1] / "on_machine" / "probe.py"
-USER = "accel-ci"
-CLOUD = "https://www.googleapis.com/auth/cloud-platform"
-BOOTED = "ready"
-EXPECTED = "accel-ci-expects"
 ORDERED = "accel-ci-accelerator"  # a label could not hold the + of n1-standard-8+t4-1
 # docs.cloud.google.com/compute/docs/instances/limit-vm-runtime; flex-start: seven days.
 SHORTEST_S, LONGEST_S, FLEX_LONGEST_S = 30, 120 * 24 * 3600, 7 * 24 * 3600
 
-_HANDLE = re.compile(r"gce://([a-z0-9.:-]{1,100})/([a-z0-9-]{1,63})/([a-z][a-z0-9-]{0,62})")
 _STATES = {
     "RUNNING": State.READY,
     **dict.fromkeys(("PROVISIONING", "STAGING", "REPAIRING"), State.CREATING),
@@ -42,21 +36,14 @@ _INTERRUPTIONS = (
     (re.compile("terminat|runDuration|expire|delete|stop", re.IGNORECASE), "lifetime limit reached"),
 )
 
-Attributes = Mapping[tuple[str, str], str]
+Attributes = google_hosts.Attributes
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Place(GooglePlace):
     """Where an instance is, or would be."""
 
-    project: str
-    zone: str
-    name: str
-
-    @property
-    def handle(self) -> str:
-        """gce://<project>/<zone>/<name>."""
-        return f"{BACKEND}://{self.project}/{self.zone}/{self.name}"
+    SCHEME: ClassVar[str] = BACKEND
 
     @property
     def named(self) -> dict[str, str]:
@@ -66,12 +53,7 @@ class Place:
 
 def of_handle(handle: str) -> Place:
     """The place of a handle; ConfigurationError for any other text."""
-    match = _HANDLE.fullmatch(handle)
-    if match is None:
-        raise errors.ConfigurationError(
-            f"not a handle of Compute Engine: {handle!r}", what_to_do="use gce://<project>/<zone>/<name>"
-        )
-    return Place(*match.groups())
+    return Place.of(handle)
 
 
 def place_of(project: str, instance: Any) -> Place:
@@ -95,7 +77,7 @@ def body(
         "metadata": {"items": [{"key": k, "value": v} for k, v in _metadata(spec, options, public_key).items()]},
         "disks": [_disk(options, lease, zone=candidate.zone)],
         "network_interfaces": [_network(options, zone=candidate.zone)],
-        "service_accounts": [{"email": account, "scopes": [CLOUD]}] if account else [],
+        "service_accounts": [{"email": account, "scopes": [google_hosts.CLOUD_SCOPE]}] if account else [],
         "scheduling": _scheduling(options, candidate, limit_s=lease.expires_at - now),
         "shielded_instance_config": {
             "enable_secure_boot": options.secure_boot,
@@ -117,25 +99,13 @@ def body(
 
 def _metadata(spec: MachineSpec, options: GceOptions, public_key: str) -> dict[str, str]:
     shape = options.shape
+    expected = google_hosts.probe(shape.kind, shape.chips, options.health)
     return {
-        "enable-guest-attributes": "TRUE",
-        "block-project-ssh-keys": "TRUE",
-        "enable-oslogin": "FALSE",
-        "startup-script": BOOT_SCRIPT.read_text(encoding="utf-8"),
+        **google_hosts.metadata(public_key=public_key, sudo=options.sudo, expected=expected),
         ORDERED: spec.accelerator,
-        **({"ssh-keys": f"{USER}:{public_key}"} if public_key else {}),
-        **({"accel-ci-sudo": "TRUE"} if options.sudo else {}),
         # Deep Learning images install the driver when they are told to.
         **({"install-nvidia-driver": "True"} if shape.kind is Kind.GPU else {}),
-        **(_probe(options) if options.health != "off" else {}),
     }
-
-
-def _probe(options: GceOptions) -> dict[str, str]:
-    """What boot.sh asks until the driver answers, and what it is to find."""
-    framework = [options.health] if options.health in ("jax", "torch") else []
-    expected = " ".join([options.shape.kind.value, str(options.shape.chips), *framework])
-    return {EXPECTED: expected, "accel-ci-probe": PROBE.read_text(encoding="utf-8")}
 
 
 def _disk(options: GceOptions, lease: Lease, *, zone: str) -> dict[str, Any]:
@@ -190,12 +160,11 @@ def machine(
     place: Place, instance: Any, workers: tuple[Worker, ...] = (), hardware: Mapping[str, str] | None = None
 ) -> Machine:
     """The instance as a machine."""
-    ordered = next((item.value for item in instance.metadata.items if item.key == ORDERED), "")
     return Machine(
         handle=place.handle,
         name=place.name,
         zone=place.zone,
-        accelerator=ordered or instance.machine_type.rpartition("/")[2],
+        accelerator=given(instance).get(ORDERED) or instance.machine_type.rpartition("/")[2],
         spot=instance.scheduling.provisioning_model == "SPOT",
         state=_STATES.get(instance.status, State.FAILED),
         workers=workers,
@@ -233,40 +202,27 @@ def worker(instance: Any, attributes: Attributes) -> Worker | None:
         return None
     outside = next((each.nat_i_p for each in interface.access_configs), "")
     address = outside if interface.access_configs else interface.network_i_p
-    keys = tuple(f"{kind} {key}" for (namespace, kind), key in attributes.items() if namespace == "hostkeys")
     return Worker(
         index=0,
         address=address,
-        user=USER,
-        host_keys=keys,
+        user=google_hosts.USER,
+        host_keys=google_hosts.host_keys(attributes),
         inner_address=interface.network_i_p,
-        unconfined=attributes.get(("accel-ci", "confined")) == "no",
+        unconfined=google_hosts.unconfined(attributes),
     )
 
 
 def unreachable(found: Worker | None, attributes: Attributes) -> str:
     """What the worker waits for before it can be trusted and used; "" when all is there. BootError when boot.sh failed."""
-    if failure := attributes.get(("accel-ci", "error")):
-        raise BootError(f"the machine says: {output.one_line(failure, 300)}", what_to_do="see the console's last lines")
+    booting = google_hosts.booting(attributes)
     if found is None or not found.address:
         return "waiting for an address"
-    stage = attributes.get(("accel-ci", "stage"), "")
-    if stage != BOOTED:
-        return f"booting: {output.one_line(stage, 40)}" if stage else "booting"
-    return "" if found.host_keys else "waiting for the host keys"
+    return booting or ("" if found.host_keys else "waiting for the host keys")
 
 
-def hardware(place: Place, instance: Any, attributes: Attributes) -> Mapping[str, str]:
-    """What the probe found, {} where none was sent. UnhealthyError when the accelerators are not well."""
-    if not any(item.key == EXPECTED for item in instance.metadata.items):
-        return {}
-    told = health.read(attributes.get(("accel-ci", "health"), ""))
-    if told.problems:
-        raise UnhealthyError(
-            f"{place.handle} is not well: {'; '.join(told.problems)}",
-            what_to_do="run it again: another machine is taken",
-        )
-    return told.facts
+def given(instance: Any) -> dict[str, str]:
+    """The instance's metadata, value by key."""
+    return {item.key: item.value for item in instance.metadata.items}
 
 
 def interruption(operations: list[Any]) -> str:

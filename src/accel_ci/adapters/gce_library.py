@@ -12,6 +12,8 @@ import threading
 from dataclasses import dataclass
 from typing import Any
 
+from accel_ci.adapters import google_calls
+
 PACKAGE = "google.cloud.compute_v1"
 # Two threads that both imported would see each other's half-made modules.
 _LOCK = threading.Lock()
@@ -40,11 +42,8 @@ def begin() -> None:
 
 
 def installed() -> bool:
-    """True when the library is there; nothing of it is imported by asking."""
-    try:
-        return importlib.util.find_spec(PACKAGE) is not None
-    except ModuleNotFoundError:
-        return False
+    """True when the library is there."""
+    return google_calls.installed(PACKAGE)
 
 
 def _try() -> None:

@@ -115,6 +115,8 @@ def _contradictions(spec: MachineSpec, shape: Shape) -> list[Mistake]:
                 "options", f"`image={spec.options['image']}` is for accelerators, {spec.accelerator} has none", "debian"
             )
         )
+    if spec.options.get("health") == "torch" and shape.kind is Kind.TPU:
+        found.append(Mistake("options", "`health=torch` counts GPUs", "devices or jax"))
     if spec.options.get("subnetwork") and len({zone.rpartition("-")[0] for zone in spec.zones}) != 1:
         found.append(Mistake("options", "`subnetwork` is of one region", "name zones of one region in `zones`"))
     return found

@@ -57,7 +57,7 @@ class Calls:
         self._written_at = float("-inf")
         self._requester: Requester | None = None
 
-    def get(self, path: str, *, needs: str, **parameters: Any) -> Any:
+    def get(self, path: str, /, *, needs: str, **parameters: Any) -> Any:
         """The JSON at the path."""
         return self._call("GET", path, needs=needs, parameters=parameters)[1]
 

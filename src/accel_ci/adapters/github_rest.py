@@ -54,7 +54,8 @@ class GitHubRest:
 
     def changed_files(self, number: int) -> Iterator[str]:
         for file in self._calls.pages(f"/pulls/{number}/files", needs=READ_PULLS):
-            yield file["filename"]
+            # A file that was moved out of a place is a change there, too.
+            yield from filter(None, (file["filename"], file.get("previous_filename")))
 
     def last_push(self, branch: str) -> Push | None:
         try:
@@ -67,6 +68,10 @@ class GitHubRest:
             actor = (each["actor"] or {}).get("login", "")
             return Push(sha=each["after"], at=_seconds(each["timestamp"]), actor=actor)
         return None
+
+    def last_change(self, path: str) -> str:
+        found = self._calls.get("/commits", needs=READ_CONTENTS, path=path, per_page=1)
+        return found[0]["sha"] if found else ""
 
     def approvers(self, number: int, sha: str) -> list[str]:
         newest = dict[str, dict[str, Any]]()
@@ -104,15 +109,20 @@ class GitHubRest:
 
     def put_comment(self, number: int, marker: str, body: str) -> None:
         path, text = f"/issues/{number}/comments", _marked(marker, body)
-
-        def ours() -> list[dict[str, Any]]:
-            return self._ours(self._calls.pages(path, needs=PULLS), marker)
-
-        first, *others = self._made(ours, lambda: self._calls.post(path, needs=PULLS, body={"body": text}))
+        first, *others = self._made(
+            lambda: self._comments(number, marker), lambda: self._calls.post(path, needs=PULLS, body={"body": text})
+        )
         if first["body"] != text:
             self._calls.send("PATCH", f"/issues/comments/{first['id']}", needs=PULLS, body={"body": text})
         for other in others:
             self._delete(f"/issues/comments/{other['id']}")
+
+    def remove_comment(self, number: int, marker: str) -> None:
+        for each in self._comments(number, marker):
+            self._delete(f"/issues/comments/{each['id']}")
+
+    def _comments(self, number: int, marker: str) -> list[dict[str, Any]]:
+        return self._ours(self._calls.pages(f"/issues/{number}/comments", needs=PULLS), marker)
 
     def _delete(self, path: str) -> None:
         """Jobs that end at the same time tidy up the same things: what is gone already is as good as deleted."""

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import importlib.util
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import cached_property
 from typing import Any, TypeVar
 
+from accel_ci.adapters import google_sign_in
+from accel_ci.adapters.google_sign_in import GoogleSignIn
 from accel_ci.domain.errors import AccelError, AccessError, TransientError
 from accel_ci.formats import output
 
@@ -13,6 +17,36 @@ Answer = TypeVar("Answer")
 
 TRIES = 3
 PAUSE_S = 0.2
+# The libraries' own defaults are ten minutes, or no end at all; a cancelled job has 285 s for everything.
+READ_S = 10.0
+WRITE_S = 30.0
+PAGES = 1000
+
+
+class GoogleApi:
+    """One project of one identity: what both APIs are asked with. Nothing is asked or imported before it is needed."""
+
+    def __init__(self, cloud: Mapping[str, str], *, project: str = "", sign_in: GoogleSignIn | None = None) -> None:
+        self._cloud = cloud
+        self._project = project
+        self._sign_in = sign_in or GoogleSignIn(cloud)
+
+    @cached_property
+    def project(self) -> str:
+        """The project that pays: the user's, else the one of the credentials; ConfigurationError without any."""
+        return self._project or google_sign_in.project(self._signed_in[1])
+
+    @cached_property
+    def _signed_in(self) -> tuple[Any, str]:
+        return self._sign_in.credentials()
+
+
+def installed(package: str) -> bool:
+    """True when the library is there; nothing of it is imported by asking."""
+    try:
+        return importlib.util.find_spec(package) is not None
+    except ModuleNotFoundError:  # of the package's own parents
+        return False
 
 
 def repeated(ask: Callable[[], Answer]) -> Answer:
@@ -22,7 +56,6 @@ def repeated(ask: Callable[[], Answer]) -> Answer:
             return ask()
         except TransientError:
             # 0.2 s, then 0.8 s: longer waits belong to the callers, whose limits count them.
-            # Longer waits belong to the callers, whose limits count them.
             time.sleep(PAUSE_S * 4**attempt)
     return ask()
 
@@ -46,7 +79,7 @@ def asked(call: Callable[[], Answer], *, refused: Callable[[Any], AccelError | N
             raise unanswered(error, api=api) from error
         raise AccessError(
             f"the credentials for Google Cloud are refused: {output.one_line(str(error), 300)}",
-            what_to_do="sign in again; in a workflow give the job `id-token: write`, see docs/sign-in.md",
+            what_to_do=google_sign_in.HOW_TO_SIGN_IN,
         ) from error
     # Whatever requests raises is an OSError; the rest is how the library trips over answers that are none of Google's.
     except (OSError, GoogleAuthError, ParseError, UnicodeDecodeError, AttributeError) as error:

@@ -25,6 +25,10 @@ TOKEN_FILE = "CLOUDSDK_AUTH_ACCESS_TOKEN_FILE"
 ADC_FILE = "GOOGLE_APPLICATION_CREDENTIALS"
 PROJECTS = ("CLOUDSDK_CORE_PROJECT", "GOOGLE_CLOUD_PROJECT")
 SIGNS = (TOKEN_FILE, *PROJECTS, ADC_FILE, "CLOUDSDK_AUTH_CREDENTIAL_FILE_OVERRIDE")
+HOW_TO_SIGN_IN = (
+    "in a workflow set `workload-identity-provider` and give the job `id-token: write`; "
+    "on your computer gcloud auth application-default login; see docs/sign-in.md"
+)
 OF_PROJECT = ".iam.gserviceaccount.com"
 TOKEN_BYTES = 64 * 1024
 # google-auth counts a token as stale 225 s before its end, so it asks again after 75 s at the latest.
@@ -68,9 +72,7 @@ class GoogleSignIn:
                 return _renewing(self._from_file), self._project
             return self._default()
         except ModuleNotFoundError as error:
-            raise errors.ConfigurationError(
-                "the library for Google Cloud is not installed", what_to_do="pip install 'accel-ci[tpu]'"
-            ) from error
+            raise no_library("gce,tpu") from error
 
     def likely(self) -> bool:
         """True when credentials are to be expected: an identity provider, variables that lead to some, or gcloud's own file."""
@@ -143,6 +145,13 @@ def project(known: str) -> str:
     return known
 
 
+def no_library(extra: str) -> errors.ConfigurationError:
+    """The error for a library of Google's that is not installed; `extra` names ours that bring it."""
+    return errors.ConfigurationError(
+        "the library for Google Cloud is not installed", what_to_do=f"pip install 'accel-ci[{extra}]'"
+    )
+
+
 def _found() -> tuple[Credentials, str]:
     import google.auth
     from google.auth import exceptions
@@ -153,8 +162,7 @@ def _found() -> tuple[Credentials, str]:
     except exceptions.GoogleAuthError as error:
         raise errors.ConfigurationError(
             f"no credentials for Google Cloud: {output.one_line(str(error), 300)}",
-            what_to_do="in a workflow set `workload-identity-provider`, see docs/sign-in.md;"
-            " on your computer gcloud auth application-default login",
+            what_to_do=HOW_TO_SIGN_IN,
         ) from error
     return found, theirs or ""
 

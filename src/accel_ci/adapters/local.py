@@ -32,18 +32,18 @@ class LocalMachines:
     def __init__(self, state: str) -> None:
         self._state = LocalState(state)
 
-    def capabilities(self) -> Capabilities:
+    def capabilities(self, handle: str = "") -> Capabilities:
         """It ends machines by itself, late by the keeper's look, its grace and KILL."""
         return Capabilities(native_lifetime_limit=True, zones=False, max_lateness_s=10.0)
 
     def candidates(self, spec: MachineSpec) -> Sequence[Candidate]:
         """This computer, for nothing."""
-        _check(spec)
+        check(spec)
         return (Candidate(zone=ZONE, spot=False, dollars_per_hour=0.0),)
 
     def begin_create(self, spec: MachineSpec, lease: Lease, candidate: Candidate, *, public_key: str) -> Creation:
         """The creation, over already; TransientError while an earlier machine of that name is ending."""
-        _check(spec)
+        check(spec)
         name, labels = lease.key.name, lease.labels()
         self._state.place(name, spec, labels)
         machine = self._state.machine(name)
@@ -92,6 +92,14 @@ class LocalMachines:
         directory = self._state.directory(self._state.name(handle))
         return shlex.join([sys.executable, str(KEEPER), "end", str(directory)])
 
+    def handles(self, key: RunKey, zones: Sequence[str]) -> Sequence[str]:
+        """The one that it would have here."""
+        return [f"local://{key.name}"]
+
+    def search_commands(self, owner: Owner) -> Sequence[str]:
+        """Our own: what is on this computer can always be looked at from here."""
+        return ["accel-ci cleanup --backend local"]
+
     def annotate(self, handle: str, name: str, value: str) -> None:
         """Set the label; CloudError when the machine is gone."""
         self._state.annotate(self._state.name(handle), name, value)
@@ -126,7 +134,8 @@ class LocalMachines:
         return done.returncode == 0
 
 
-def _check(spec: MachineSpec) -> None:
+def check(spec: MachineSpec) -> None:
+    """ConfigurationError for what this computer is not."""
     if not _ACCELERATOR.fullmatch(spec.accelerator) or not 1 <= spec.workers <= MAX_WORKERS:
         raise ConfigurationError(
             f"this computer has no accelerator {spec.accelerator!r} with {spec.workers} worker(s)",

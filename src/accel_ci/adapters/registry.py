@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
-from accel_ci.adapters import gce_library, tpu_api
+from accel_ci.adapters import gce_library, gce_options, local, tpu_api, tpu_options
 from accel_ci.adapters.every_backend import EveryBackend
 from accel_ci.adapters.gce import GceMachines
 from accel_ci.adapters.google_sign_in import GoogleSignIn
@@ -16,10 +17,12 @@ from accel_ci.adapters.supervised import SupervisedRemote
 from accel_ci.adapters.tpu import TpuMachines
 from accel_ci.domain import accelerators, errors
 from accel_ci.domain.errors import Mistake
+from accel_ci.domain.machine import MachineSpec
 from accel_ci.ports.machines import Machines
 
 LATER = ("gke", "jarvis", "pool")
 EVERY = "every"
+CLOUDS = ("gce", "tpu")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,11 +49,13 @@ class Site:
 class Backend:
     """How to make a backend's machines, the remote that works on them, and whether it can be reached from here at all.
 
-    `ahead` begins in the background what takes long before the first machine can be leased.
+    `check` refuses with a ConfigurationError what it can never lease; it calls nobody. `ahead` begins in the background
+    what takes long before the first machine can be leased.
     """
 
     machines: Callable[[Site], Machines]
     remote: Callable[[Site], SupervisedRemote]
+    check: Callable[[MachineSpec], object] = lambda spec: None
     reachable: Callable[[Site], bool] = lambda site: True
     ahead: Callable[[], None] = lambda: None
 
@@ -63,19 +68,25 @@ BACKENDS: Mapping[str, Backend] = {
     "local": Backend(
         machines=lambda site: LocalMachines(f"{site.state}/local"),
         remote=lambda site: SupervisedRemote(LocalExec(site.environment)),
+        check=local.check,
     ),
     "gce": Backend(
         machines=lambda site: GceMachines(site.cloud, project=site.project, sign_in=site.google),
         remote=_over_ssh,
+        check=gce_options.checked,
         reachable=lambda site: site.google.likely() and gce_library.installed(),
         ahead=gce_library.begin,
     ),
     "tpu": Backend(
         machines=lambda site: TpuMachines(site.cloud, project=site.project, sign_in=site.google),
         remote=_over_ssh,
+        check=tpu_options.checked,
         reachable=lambda site: site.google.likely() and tpu_api.installed(),
     ),
 }
+
+
+HERE = f"use one of {', '.join(BACKENDS)}; {', '.join(LATER)} come in later releases"
 
 
 def backend(name: str, *, accelerator: str) -> Backend:
@@ -92,9 +103,43 @@ def backend(name: str, *, accelerator: str) -> Backend:
     wanted = f"a backend for {accelerator!r}" if name == "auto" else f"backend {name!r}"
     raise errors.ConfigurationError(
         f"{wanted} is not in this version",
-        what_to_do=f"use one of {', '.join(BACKENDS)}; {', '.join(LATER)} come in later releases",
-        mistakes=_misread(accelerator) if name == "auto" and not chosen else (),
+        what_to_do=HERE,
     )
+
+
+def mistakes(values: Mapping[str, Any]) -> list[Mistake]:
+    """What no backend can give of these values of inputs, by field, as far as can be said without a call.
+
+    A field that could not be read is missing, and the others are judged all the same.
+    """
+    name, accelerator = values.get("backend", "auto"), values.get("accelerator", "")
+    later = [Mistake("backend", f"`{name}` is not in this version", HERE)] if name in LATER else []
+    if not values.keys() & {"accelerator", "zones", "options"}:
+        return later
+    spec = MachineSpec(
+        backend=name,
+        accelerator=accelerator,
+        zones=values.get("zones", ()),
+        spot=values.get("spot", True),
+        workers=accelerators.hosts(accelerator),
+        options=values.get("options", {}),
+    )
+    named = [name] if name in BACKENDS else _that_have(accelerator)
+    # As `candidates` of several backends: one that can lease it is enough.
+    refused = min((_refused(BACKENDS[each], spec) for each in named or CLOUDS), key=len)
+    if not (named and accelerator):
+        refused = accelerators.unknown(accelerator, zones=spec.zones) + [
+            mistake for mistake in refused if mistake.name == "options"
+        ]
+    return [*later, *(mistake for mistake in refused if mistake.name in values)]
+
+
+def _refused(backend: Backend, spec: MachineSpec) -> list[Mistake]:
+    try:
+        backend.check(spec)
+    except errors.ConfigurationError as error:
+        return [*error.mistakes] or [Mistake("accelerator", error.what_happened, error.what_to_do)]
+    return []
 
 
 def unreachable(site: Site) -> list[str]:
@@ -116,13 +161,6 @@ def _together(names: Sequence[str]) -> Backend:
         return EveryBackend({name: BACKENDS[name].machines(site) for name in there})
 
     return Backend(machines=machines, remote=_over_ssh, ahead=BACKENDS[names[0]].ahead)
-
-
-def _misread(accelerator: str) -> tuple[Mistake, ...]:
-    """What the user may have meant; nothing when the type is not even similar to one that we know."""
-    near, meant = accelerators.siblings(accelerator), accelerators.nearest(accelerator)
-    hint = f"one of {', '.join(near)}" if near else f"did you mean `{meant}`?" if meant else ""
-    return (Mistake("accelerator", f"`{accelerator}` is not known", hint),) if hint else ()
 
 
 def _everywhere(site: Site) -> Machines:

@@ -14,6 +14,7 @@ from accel_ci.domain.sealed import NotOursError
 
 KEY_BYTES = 32
 KEEP = "keep it: accel-ci secrets keygen makes a new pair, and what was sealed for the old one is lost"
+ELSEWHERE = "name another file in `--key-file`"
 
 
 def new_private_key() -> str:
@@ -51,12 +52,17 @@ def keep(private: str, path: str) -> None:
         # Never over an older key: what was sealed for that one could not be opened any more.
         number = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except OSError as error:
-        raise ConfigurationError(
-            f"the private key cannot be written to {path!r}: {error.strerror}",
-            what_to_do=KEEP if isinstance(error, FileExistsError) else "name another file in `--key-file`",
-        ) from error
-    with open(number, "w") as file:
-        file.write(private + "\n")
+        raise _unkept(path, error, KEEP if isinstance(error, FileExistsError) else ELSEWHERE) from error
+    try:
+        with open(number, "w") as file:
+            file.write(private + "\n")
+    except OSError as error:
+        os.unlink(path)  # half a key would be kept for a whole one
+        raise _unkept(path, error, ELSEWHERE) from error
+
+
+def _unkept(path: str, error: OSError, what_to_do: str) -> ConfigurationError:
+    return ConfigurationError(f"the private key cannot be written to {path!r}: {error.strerror}", what_to_do=what_to_do)
 
 
 def _nacl() -> Any:

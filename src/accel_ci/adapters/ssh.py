@@ -190,7 +190,16 @@ async def _hang_up(connection: Session) -> None:
 
 
 def _keygen(command: list[str]) -> str:
-    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=30, check=False)
+    try:
+        done = subprocess.run(
+            command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=30, check=False
+        )
+    except FileNotFoundError as error:
+        raise ConfigurationError(
+            "OpenSSH is not installed here: there is no ssh-keygen",
+            what_to_do="install ssh and ssh-keygen, such as with `apt-get install openssh-client`",
+        ) from error
     if done.returncode:
-        raise ConfigurationError(f"ssh-keygen failed: {transport.plain(done.stderr.encode())}")
+        why = transport.plain(done.stderr.encode() + done.stdout.encode())
+        raise ConfigurationError(f"ssh-keygen failed: {why}", what_to_do="mend what it names, and run it again")
     return done.stdout

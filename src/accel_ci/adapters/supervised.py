@@ -11,17 +11,18 @@ from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import TypeVar
+from typing import IO, TypeVar
 
-from accel_ci.adapters import attachment, frames, shell, transport
+from accel_ci.adapters import answers, attachment, frames, shell, transport
 from accel_ci.adapters.attachment import Deliver
 from accel_ci.adapters.landing import Landing
 from accel_ci.adapters.loop_thread import LoopThread
 from accel_ci.adapters.transport import Stdin, Transport
 from accel_ci.domain import machine as machines
+from accel_ci.domain.doors import Tried
 from accel_ci.domain.errors import CloudError, ConnectionLostError
 from accel_ci.domain.machine import Machine, Worker
-from accel_ci.domain.workload import Caps, Fetched, Package, Phase
+from accel_ci.domain.workload import Caps, Fetched, Package, Phase, Unpacked
 from accel_ci.ports.remote import Base, Beat, Ended, Event, Lost, Quiet
 from accel_ci.ports.shell import BROKEN
 
@@ -41,7 +42,12 @@ for name, text in json.load(sys.stdin).items():
     with open(name + ".new", "w") as file:
         file.write(text)
     os.replace(name + ".new", name)
-print(json.dumps({"python": sys.executable}))
+told = {"python": sys.executable}
+if "doors" in sys.argv:
+    sys.path.append(os.getcwd())
+    import doors
+    told.update(doors.tried(doors.chosen()))
+print(json.dumps(told))
 """
 ANSWER_BYTES = 64 * 1024
 # With a frame of 256 KiB each this bounds what a slow reader can pile up.
@@ -80,32 +86,41 @@ class SupervisedRemote:
         """Detach from everything and end the transport's connections; nothing of them is left on this computer."""
         self._loop.close(self._transport.close)
 
-    def prepare(self, machine: Machine) -> None:
-        """See ports.remote.Remote."""
+    def prepare(self, machine: Machine) -> list[Tried]:
+        """See ports.remote.Remote. The doors are tried in the same call: they cost no round trip of their own."""
         files = json.dumps(our_files()).encode()
+        argv = (*PYTHON, "-c", INSTALL, *(() if machine.is_this_computer else ("doors",)))
 
-        async def install(worker: Worker) -> None:
-            told = await self._call(machine, worker, (*PYTHON, "-c", INSTALL), data=files, says="python")
+        async def install(worker: Worker) -> Tried | None:
+            told = await self._call(machine, worker, argv, data=files, says="python")
             self._pythons[machine.handle, worker.index] = str(told["python"])
+            try:
+                return None if machine.is_this_computer else answers.doors(told, worker=worker.index)
+            except ValueError as error:
+                raise transport.lost(worker, transport.unacceptable(error)) from error
 
-        self._on_each(machine.workers, install)
+        return [tried for tried in self._on_each(machine.workers, install) if tried]
 
-    def put(self, machine: Machine, package: Package) -> None:
+    def put(self, machine: Machine, package: Package) -> Unpacked:
         """See ports.remote.Remote. Each worker's process reads the file itself: its bytes never pass through ours."""
-        argv = (*COURIER, "unpack", "--kind", package.kind, *(("--sha", package.sha) if package.sha else ()))
+        wanted = (("--sha", package.sha), ("--base", package.base), ("--origin", package.origin))
+        argv = (*COURIER, "unpack", "--kind", package.kind, *(word for pair in wanted if pair[1] for word in pair))
+        limit_s = self._deadlines.transfer_s
+
+        async def unpack(worker: Worker, file: IO[bytes]) -> Unpacked:
+            told = await self._call(machine, worker, argv, stdin=file, limit_s=limit_s, says="ok")
+            try:
+                return answers.unpacked(told, package)
+            except ValueError as error:
+                raise transport.lost(worker, transport.unacceptable(error)) from error
+
         with ExitStack() as files:
-            package_for = {worker.index: files.enter_context(open(package.path, "rb")) for worker in machine.workers}
-            self._on_each(
-                machine.workers,
-                lambda worker: self._call(
-                    machine,
-                    worker,
-                    argv,
-                    stdin=package_for[worker.index],
-                    limit_s=self._deadlines.transfer_s,
-                    says="ok",
-                ),
-            )
+            opened = {worker.index: files.enter_context(open(package.path, "rb")) for worker in machine.workers}
+            first, *others = self._on_each(machine.workers, lambda worker: unpack(worker, opened[worker.index]))
+        if any(each != first for each in others):
+            # Two versions of git that merge differently: no verdict would be one on the same files.
+            raise CloudError("the workers do not have the same files", what_to_do="use one image for all workers")
+        return first
 
     def start(self, machine: Machine, phase: Phase) -> None:
         """See ports.remote.Remote."""

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TextIO
 
-from accel_ci.adapters import progress
+from accel_ci.adapters import progress, streams
 from accel_ci.formats import output, plain_text, redaction
 from accel_ci.ports.clock import Clock
 
@@ -40,7 +40,8 @@ class TerminalJob:
         self._show_outputs = show_outputs
         self._drawn = False
         self._pace = progress.Pace()
-        self._secrets: set[str] = set()
+        self._masks = redaction.Masks()
+        self.unwritten = ""  # why some of the output is lost
 
     def log(self, line: str) -> None:
         """One line of the log."""
@@ -65,7 +66,7 @@ class TerminalJob:
         now = self._clock.now()
         line = output.one_line(progress.line(text, self._pace.elapsed(text, now)))
         if self._live:
-            _put(self._err, ERASE + self._painted(CYAN, self._hidden(line)[: _columns(self._err) - 1]))
+            self._put(self._err, ERASE + self._painted(CYAN, self._masks.hidden(line)[: _columns(self._err) - 1]))
             self._drawn = True
         elif self._pace.due(now):
             self.log(line)
@@ -83,10 +84,8 @@ class TerminalJob:
         self._remark("error", RED, title, text)
 
     def mask(self, secret: str) -> None:
-        """The value, and each long line of it, reads *** from now on."""
-        # Logs come line by line, so that a key of many lines never stands there as a whole.
-        lines = {line.strip() for line in secret.splitlines()}
-        self._secrets |= {line for line in lines if len(line) >= redaction.SHORTEST} | {secret.strip()} - {""}
+        """The value, each long line of it and their usual spellings read *** from now on."""
+        self._masks.add(secret)
 
     def output(self, name: str, value: str) -> None:
         """Nothing, or one line `name=value`."""
@@ -104,18 +103,15 @@ class TerminalJob:
 
     def _write(self, stream: TextIO, text: str) -> None:
         if self._drawn:
-            _put(self._err, ERASE)
+            self._put(self._err, ERASE)
             self._drawn = False
-        _put(stream, self._hidden(text))
+        self._put(stream, self._masks.hidden(text))
+
+    def _put(self, stream: TextIO, text: str) -> None:
+        self.unwritten = streams.put(stream, text) or self.unwritten
 
     def _painted(self, colour: str, text: str) -> str:
         return f"{colour}{text}{PLAIN}" if self._colour_err else text
-
-    def _hidden(self, text: str) -> str:
-        # The longest first: a secret inside of another one would leave the rest of that readable.
-        for secret in sorted(self._secrets, key=len, reverse=True):
-            text = text.replace(secret, redaction.HIDDEN)
-        return text
 
 
 def _put(stream: TextIO, text: str) -> None:

@@ -6,13 +6,20 @@ The API ends no machine by itself: what bounds a lease are cleanup, the job that
 from __future__ import annotations
 
 import shlex
-import time
-import uuid
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Executor, ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass
 
-from accel_ci.adapters import google_machines, tpu_errors, tpu_nodes, tpu_options, tpu_queued
+from accel_ci.adapters import (
+    google_by_hand,
+    google_hosts,
+    google_machines,
+    tpu_errors,
+    tpu_nodes,
+    tpu_options,
+    tpu_queued,
+)
+from accel_ci.adapters.daemon_threads import DaemonThreads
 from accel_ci.adapters.google_sign_in import GoogleSignIn
 from accel_ci.adapters.tpu_api import TpuApi
 from accel_ci.adapters.tpu_nodes import Place
@@ -21,9 +28,6 @@ from accel_ci.domain.errors import AccelError, BootError, CloudError, TransientE
 from accel_ci.domain.lease import Lease, Owner
 from accel_ci.domain.machine import Candidate, Capabilities, Creation, Machine, MachineSpec
 from accel_ci.domain.runkey import RunKey
-
-ANNOTATION_S = 10.0
-ANNOTATION_PAUSE_S = 0.1
 
 
 @dataclass(slots=True)
@@ -44,13 +48,13 @@ class TpuMachines:
         project: str = "",
         sign_in: GoogleSignIn | None = None,
         api: TpuApi | None = None,
-        threads: Callable[[int], Executor] = ThreadPoolExecutor,
+        threads: Callable[[int], Executor] = DaemonThreads,
     ) -> None:
         self._api = api or TpuApi(cloud, project=project, sign_in=sign_in)
         self._threads = threads
         self._asked: dict[str, _Asked] = {}
 
-    def capabilities(self) -> Capabilities:
+    def capabilities(self, handle: str = "") -> Capabilities:
         """No lifetime limit of the cloud's own."""
         return Capabilities(native_lifetime_limit=False, zones=True)
 
@@ -72,8 +76,7 @@ class TpuMachines:
         node = tpu_nodes.body(spec, options, lease, public_key=public_key)
         if options.queued:
             queued = tpu_queued.body(place, node, spot=candidate.spot, wait_s=spec.boot_limit_s)
-            # Google remembers ids for an hour: another lease of a name that is free again has to have another one.
-            request_id = str(uuid.uuid5(lease.key.request_id(candidate.zone), str(lease.expires_at)))
+            request_id = google_machines.request_id(lease, candidate.zone)
             operation = self._api.create_queued(place, queued, request_id=request_id)
         else:
             operation = self._api.create_node(place, node | tpu_nodes.scheduling(spot=candidate.spot))
@@ -96,34 +99,34 @@ class TpuMachines:
             return Creation(handle=creation.handle, stage=stage)
         attributes = self._api.attributes(place)
         workers = tpu_nodes.workers(node, attributes, expected=accelerators.hosts(node.accelerator_type))
-        stage = tpu_nodes.unreachable(workers, attributes)
-        ready = None if stage else tpu_nodes.machine(place, node, workers)
-        return Creation(handle=creation.handle, stage=stage or "ready", machine=ready)
+        if stage := tpu_nodes.unreachable(workers, attributes):
+            return Creation(handle=creation.handle, stage=stage)
+        hardware = google_hosts.hardware(place.handle, node.metadata, attributes)
+        ready = tpu_nodes.machine(place, node, workers, hardware)
+        return Creation(handle=creation.handle, stage="ready", machine=ready)
 
-    def find(self, key: RunKey, zones: Sequence[str]) -> list[Machine]:
+    def find(self, key: RunKey, zones: Sequence[str]) -> Iterator[Machine]:
         """The machines of this key, asked for by name in each zone; in all zones that have any TPU when none is named.
 
         A key has one machine at most: once it is found, a zone that did not answer is no matter.
         """
-        project = self._api.project
-        places = [Place(project, zone, key.name) for zone in zones or accelerators.zones(tpu_options.BACKEND)]
         self._api.connect()
-        ours, silent = google_machines.looked_up(key, places, look=self._seen, threads=self._threads)
-        if silent and not ours:
-            raise silent[0]
-        return ours
+        return google_machines.found(key, self._places(key, zones), look=self._seen, threads=self._threads)
 
-    def list_owned(self, owner: Owner) -> list[Machine]:
+    def list_owned(self, owner: Owner) -> Iterator[Machine]:
         """The owner's nodes in every state, and its queued resources that have no node; in all zones."""
-        project, machines = self._api.project, {}
+        machines: dict[str, Machine] = {}
+        silent: TransientError | None = None
         # Nodes come second and replace what their requests said of them: they know more.
-        for queued in self._api.all_queued():
-            place = tpu_nodes.of_resource(project, queued.name)
-            machines[place.handle] = tpu_queued.machine(place, queued)
-        for node in self._api.nodes():
-            place = tpu_nodes.of_resource(project, node.name)
-            machines[place.handle] = tpu_nodes.machine(place, node)
-        return [each for _, each in sorted(machines.items()) if owner.owns(each.name, each.labels)]
+        for look in (self._listed_queued, self._listed_nodes):
+            try:
+                for each in look():
+                    machines[each.handle] = each
+            except TransientError as error:
+                silent = error
+        yield from (each for _, each in sorted(machines.items()) if owner.owns(each.name, each.labels))
+        if silent is not None:
+            raise silent
 
     def release(self, handle: str) -> None:
         """Delete the queued resource with its node, or the node; both in whatever state they are."""
@@ -143,6 +146,14 @@ class TpuMachines:
         queued = shlex.join(["gcloud", "compute", "tpus", "queued-resources", "delete", *where, "--force"])
         return f"{queued} ; {shlex.join(['gcloud', 'compute', 'tpus', 'tpu-vm', 'delete', *where])}"
 
+    def handles(self, key: RunKey, zones: Sequence[str]) -> Sequence[str]:
+        """One in each zone."""
+        return [place.handle for place in self._places(key, zones)]
+
+    def search_commands(self, owner: Owner) -> Sequence[str]:
+        """gcloud's listings by label, and its end of what they show: queued resources first, for they hold the nodes."""
+        return google_by_hand.tpus(owner, project=self._api.project)
+
     def annotate(self, handle: str, name: str, value: str) -> None:
         """Set the label and see that it was taken; CloudError when there is no node that could bear it."""
         place = tpu_nodes.of_handle(handle)
@@ -151,11 +162,7 @@ class TpuMachines:
         if not operation:
             raise CloudError(f"{handle} has no node: it cannot be annotated", what_to_do="see `accel-ci list`")
         asked = _Asked(operation)
-        deadline = time.monotonic() + ANNOTATION_S
-        while self._operating(asked):
-            if time.monotonic() >= deadline:
-                raise TransientError(f"the label of {handle} was not set in {ANNOTATION_S:.0f} s")
-            time.sleep(ANNOTATION_PAUSE_S)
+        google_machines.await_annotation(lambda: bool(self._operating(asked)), handle=handle)
 
     def console_tail(self, handle: str) -> str:
         """Nothing: the API shows no console."""
@@ -169,6 +176,20 @@ class TpuMachines:
             return tpu_nodes.interruption(node)
         queued = self._api.queued(place)
         return tpu_queued.interruption(queued) if queued is not None else ""
+
+    def _listed_queued(self) -> Iterator[Machine]:
+        for queued in self._api.all_queued():
+            place = tpu_nodes.of_resource(self._api.project, queued.name)
+            yield tpu_queued.machine(place, queued)
+
+    def _listed_nodes(self) -> Iterator[Machine]:
+        for node in self._api.nodes():
+            place = tpu_nodes.of_resource(self._api.project, node.name)
+            yield tpu_nodes.machine(place, node)
+
+    def _places(self, key: RunKey, zones: Sequence[str]) -> list[Place]:
+        everywhere = zones or accelerators.zones(tpu_options.BACKEND)
+        return [Place(self._api.project, zone, key.name) for zone in everywhere]
 
     def _seen(self, place: Place) -> Machine | None:
         node = self._api.node(place)

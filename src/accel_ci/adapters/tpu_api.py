@@ -5,13 +5,12 @@ The library's REST transport: as quick as gRPC for what we do, plain http to a s
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from accel_ci.adapters import google_calls, google_sign_in, tpu_errors, tpu_nodes
-from accel_ci.adapters.google_sign_in import GoogleSignIn
+from accel_ci.adapters.google_calls import PAGES, READ_S, WRITE_S, GoogleApi
 from accel_ci.adapters.tpu_errors import Refusal
 from accel_ci.adapters.tpu_nodes import Attributes, Place
 from accel_ci.domain.errors import AccelError, TransientError
@@ -23,34 +22,22 @@ if TYPE_CHECKING:
 Answer = TypeVar("Answer")
 
 ENDPOINT = "CLOUDSDK_API_ENDPOINT_OVERRIDES_TPU"
-# The library's own default is to wait without end; a cancelled job has 285 s for everything.
-READ_S = 10.0
-WRITE_S = 30.0
-PAGES = 1000
 
 
-class TpuApi:
+class TpuApi(GoogleApi):
     """One project's TPUs. What does not exist is None; every other refusal is raised as one of domain.errors.
 
     What may be repeated without harm is asked three times at most; what makes something, once.
     """
 
-    def __init__(self, cloud: Mapping[str, str], *, project: str = "", sign_in: GoogleSignIn | None = None) -> None:
-        self._cloud = cloud
-        self._project = project
-        self._sign_in = sign_in or GoogleSignIn(cloud)
-
-    @cached_property
-    def project(self) -> str:
-        """The project that pays: the user's, else the one of the credentials; ConfigurationError without any."""
-        return self._project or google_sign_in.project(self._signed_in[1])
-
     @cached_property
     def client(self) -> tpu_v2.TpuClient:
         """Google's client, made when it is first needed: importing it takes a quarter of a second."""
         credentials, _ = self._signed_in
-        from google.cloud import tpu_v2
-
+        try:
+            from google.cloud import tpu_v2
+        except ImportError as error:
+            raise google_sign_in.no_library("tpu") from error
         _know_metadata()
         endpoint = self._cloud.get(ENDPOINT, "").rstrip("/")
         options = {"api_endpoint": endpoint} if endpoint else None
@@ -65,10 +52,6 @@ class TpuApi:
         from google.auth.transport.requests import AuthorizedSession
 
         return AuthorizedSession(self._signed_in[0])  # type: ignore[no-untyped-call]
-
-    @cached_property
-    def _signed_in(self) -> tuple[Any, str]:
-        return self._sign_in.credentials()
 
     def create_node(self, place: Place, node: Mapping[str, Any]) -> str | None:
         """The name of the operation that makes the node; None when one of that name exists."""
@@ -167,8 +150,8 @@ class TpuApi:
         )
 
     def _pages(self, method: Callable[..., Any]) -> Iterator[Any]:
-        """The pages of a listing over all zones. A zone that did not answer makes it worth nothing: TransientError."""
-        token = ""
+        """The pages of a listing over all zones. At the end TransientError for the zones that did not answer."""
+        token, silent = "", list[str]()
         for _ in range(PAGES):
             request = {"parent": f"projects/{self.project}/locations/-", "page_token": token}
             page = google_calls.repeated(
@@ -178,21 +161,20 @@ class TpuApi:
             )
             assert page is not None
             # The call succeeds all the same: who does not look at `unreachable` takes a leak for an empty zone.
-            if page.unreachable:
-                raise TransientError(f"zones did not answer: {output.one_line(', '.join(page.unreachable))}")
+            silent += page.unreachable
             yield page
             token = page.next_page_token
             if not token:
-                return
-        raise TransientError(f"a listing of more than {PAGES} pages")
+                break
+        else:
+            raise TransientError(f"a listing of more than {PAGES} pages")
+        if silent:  # said last: what the other zones have is true all the same, and can be ended
+            raise TransientError(f"zones did not answer: {output.one_line(', '.join(silent))}")
 
 
 def installed() -> bool:
-    """True when the library is there; nothing of it is imported by asking."""
-    try:
-        return importlib.util.find_spec("google.cloud.tpu_v2") is not None
-    except ModuleNotFoundError:
-        return False
+    """True when the library is there."""
+    return google_calls.installed("google.cloud.tpu_v2")
 
 
 def _asked(call: Callable[[], Answer], *, unless: str = "") -> Answer | None:

@@ -7,19 +7,17 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from accel_ci.adapters import google_refusals
 from accel_ci.domain.errors import (
     AccelError,
     AccessError,
-    BootError,
     CloudError,
     ConfigurationError,
     NoCapacityError,
     QuotaError,
     TransientError,
 )
-from accel_ci.formats import output
 
-MESSAGE_CHARACTERS = 500
 CLOSED = r"location\b.*(not found|unauthorized)|denied on 'locations/[^/']+'"
 STATUSES = {
     1: "CANCELLED",
@@ -68,21 +66,14 @@ class _Rule(NamedTuple):
 
 # The first rule that fits decides. Sources: facts about the API, and the threads of SkyPilot, dstack and others named there.
 _RULES = (
-    _Rule("RESOURCE_EXHAUSTED", r"per (minute|second|\d+ seconds)|RATE_LIMIT", TransientError, "wait a minute"),
-    _Rule("", r"in state PREEMPTED|was preempted", NoCapacityError, "try another zone, or `spot: false`"),
-    _Rule(
-        "RESOURCE_EXHAUSTED", r"QuotaFailure|QUOTA_EXCEEDED", QuotaError, "ask for more quota, or name other regions"
-    ),
-    _Rule("RESOURCE_EXHAUSTED FAILED_PRECONDITION", r"reserv", NoCapacityError, "try another zone, or `spot: true`"),
-    _Rule("RESOURCE_EXHAUSTED", r"capacity", NoCapacityError, "name more zones, or `spot: false`"),
-    _Rule("RESOURCE_EXHAUSTED", r"quota", QuotaError, "ask for more quota, or name other regions"),
-    _Rule("RESOURCE_EXHAUSTED", "", NoCapacityError, "name more zones, or `spot: false`"),
-    _Rule(
-        "NOT_FOUND PERMISSION_DENIED INVALID_ARGUMENT",
-        CLOSED,
-        NoCapacityError,
-        "the zone is not open to this project: name others",
-    ),
+    _Rule("RESOURCE_EXHAUSTED", r"per (minute|second|\d+ seconds)|RATE_LIMIT", TransientError, google_refusals.WAIT),
+    _Rule("", r"in state PREEMPTED|was preempted", NoCapacityError, google_refusals.NOT_TAKEN_AWAY),
+    _Rule("RESOURCE_EXHAUSTED", r"QuotaFailure|QUOTA_EXCEEDED", QuotaError, google_refusals.MORE_QUOTA),
+    _Rule("RESOURCE_EXHAUSTED FAILED_PRECONDITION", r"reserv", NoCapacityError, google_refusals.UNRESERVED),
+    _Rule("RESOURCE_EXHAUSTED", r"capacity", NoCapacityError, google_refusals.ANOTHER_ZONE),
+    _Rule("RESOURCE_EXHAUSTED", r"quota", QuotaError, google_refusals.MORE_QUOTA),
+    _Rule("RESOURCE_EXHAUSTED", "", NoCapacityError, google_refusals.ANOTHER_ZONE),
+    _Rule("NOT_FOUND PERMISSION_DENIED INVALID_ARGUMENT", CLOSED, NoCapacityError, google_refusals.CLOSED_ZONE),
     _Rule(
         "PERMISSION_DENIED",
         r"SERVICE_DISABLED|has not been used|is disabled",
@@ -102,7 +93,9 @@ _RULES = (
         "the type and the runtime version may not fit: see `accel-ci accelerators`",
     ),
     _Rule("INVALID_ARGUMENT OUT_OF_RANGE UNIMPLEMENTED", "", ConfigurationError, "see docs/tpu.md for what can be set"),
-    _Rule("UNAVAILABLE DEADLINE_EXCEEDED INTERNAL UNKNOWN ABORTED CANCELLED", "", TransientError, "run it again"),
+    _Rule(
+        "UNAVAILABLE DEADLINE_EXCEEDED INTERNAL UNKNOWN ABORTED CANCELLED", "", TransientError, google_refusals.AGAIN
+    ),
 )
 
 
@@ -122,15 +115,12 @@ def in_closed_zone(refusal: Refusal) -> bool:
 
 def of_operation(refusal: Refusal) -> AccelError:
     """The error for an operation that ended badly: it is over for certain, so what would be transient is a failed boot."""
-    error = classed(refusal)
-    if isinstance(error, TransientError) or type(error) is CloudError:
-        return BootError(error.what_happened, what_to_do=error.what_to_do)
-    return error
+    return google_refusals.for_good(classed(refusal))
 
 
 def of_call(error: Any) -> Refusal:
     """What a google.api_core GoogleAPICallError says. Its class is not enough: 400 and 409 stand for two statuses each."""
-    document = _document(error)
+    document = google_refusals.document(error)
     status = document.get("status") or getattr(error.grpc_status_code, "name", None)
     code = int(error.code or 0)
     known = HTTP.get(code) or ("UNAVAILABLE" if code >= 500 else "UNKNOWN")
@@ -143,18 +133,10 @@ def of_status(status: Mapping[str, Any]) -> Refusal:
     return Refusal(STATUSES.get(code, "UNKNOWN"), str(status.get("message") or ""), _details(details))
 
 
-def _document(error: Any) -> Mapping[str, Any]:
-    try:
-        document = error.response.json()["error"]
-    except (AttributeError, ValueError, KeyError, TypeError):
-        return {}
-    return document if isinstance(document, dict) else {}
-
-
 def _details(details: Iterable[Any]) -> str:
     found = [detail for detail in details or () if isinstance(detail, dict)]
     return " ".join(f"{detail.get('@type', '')} {detail.get('reason', '')}" for detail in found)
 
 
 def _said(refusal: Refusal) -> str:
-    return f"{refusal.status}: {output.one_line(refusal.message, MESSAGE_CHARACTERS)}"
+    return google_refusals.said(refusal.status, refusal.message)

@@ -5,27 +5,24 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
+from accel_ci.adapters import google_hosts
+from accel_ci.adapters.google_machines import GooglePlace
 from accel_ci.adapters.tpu_options import BACKEND, TpuOptions
-from accel_ci.domain import errors
+from accel_ci.domain import accelerators
 from accel_ci.domain.errors import BootError, NoCapacityError
 from accel_ci.domain.lease import Lease
 from accel_ci.domain.machine import Machine, MachineSpec, State, Worker
+from accel_ci.domain.machine_types import Kind
 
 if TYPE_CHECKING:
     from google.cloud import tpu_v2
 
-BOOT_SCRIPT = Path(__file__).parents[1] / "on_machine" / "boot.sh"
-USER = "accel-ci"
 SSH_PORT = 22
 TPU_PORT = 8470  # where a worker's accelerator listens; the API shows it as the port of its network endpoint
-CLOUD = "https://www.googleapis.com/auth/cloud-platform"
 NOTHING = "https://www.googleapis.com/auth/userinfo.email"  # an empty list of scopes would mean all of them
-BOOTED = "ready"
 
-_HANDLE = re.compile(r"tpu://([a-z0-9.:-]{1,100})/([a-z0-9-]{1,63})/([a-z][a-z0-9-]{0,62})")
 _RESOURCE = re.compile(r"projects/[^/]+/locations/([^/]+)/(?:nodes|queuedResources)/([^/]+)")
 _STATES = {
     "READY": State.READY,
@@ -35,21 +32,14 @@ _STATES = {
 TAKEN_AWAY = ("PREEMPTED", "TERMINATED")
 COMING = ("CREATING", "STARTING", "RESTARTING", "REIMAGING", "REPAIRING", "UNKNOWN", "STATE_UNSPECIFIED")
 
-Attributes = Mapping[tuple[str, str], str]
+Attributes = google_hosts.Attributes
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Place(GooglePlace):
     """Where a machine is, or would be: its node and its queued resource, where it has one, bear the same name."""
 
-    project: str
-    zone: str
-    name: str
-
-    @property
-    def handle(self) -> str:
-        """tpu://<project>/<zone>/<name>."""
-        return f"{BACKEND}://{self.project}/{self.zone}/{self.name}"
+    SCHEME: ClassVar[str] = BACKEND
 
     @property
     def parent(self) -> str:
@@ -69,12 +59,7 @@ class Place:
 
 def of_handle(handle: str) -> Place:
     """The place of a handle; ConfigurationError for any other text."""
-    match = _HANDLE.fullmatch(handle)
-    if match is None:
-        raise errors.ConfigurationError(
-            f"not a handle of a TPU: {handle!r}", what_to_do="use tpu://<project>/<zone>/<name>"
-        )
-    return Place(*match.groups())
+    return Place.of(handle)
 
 
 def of_resource(project: str, resource: str) -> Place:
@@ -88,29 +73,18 @@ def body(spec: MachineSpec, options: TpuOptions, lease: Lease, *, public_key: st
 
     Without an account of its own the node would act as the project's default one: its tokens then give access to nothing.
     """
-    metadata = {
-        "enable-guest-attributes": "TRUE",
-        # Whoever may log in on every machine of the project has nothing to do on this one.
-        "block-project-ssh-keys": "TRUE",
-        # With OS Login keys in the metadata count for nothing: the project may have it on for all.
-        "enable-oslogin": "FALSE",
-        "startup-script": BOOT_SCRIPT.read_text(encoding="utf-8"),
-    }
-    if options.sudo:
-        metadata["accel-ci-sudo"] = "TRUE"
-    if public_key:
-        metadata["ssh-keys"] = f"{USER}:{public_key}"
     network = {"network": options.network, "subnetwork": options.subnetwork}
     account = options.machine_account
+    expected = google_hosts.probe(Kind.TPU, accelerators.chips_per_host(spec.accelerator), options.health)
     return {
         "accelerator_type": spec.accelerator,
         "runtime_version": options.runtime,
         # For people who look at the console; 512 characters are the API's limit.
         "description": f"accel-ci: {lease.key.repository}, run {lease.key.run_id}"[:512],
         "labels": lease.labels(),
-        "metadata": metadata,
+        "metadata": google_hosts.metadata(public_key=public_key, sudo=options.sudo, expected=expected),
         "network_config": {"enable_external_ips": options.external_ips} | {k: v for k, v in network.items() if v},
-        "service_account": {"email": account, "scope": [CLOUD]} if account else {"scope": [NOTHING]},
+        "service_account": {"email": account, "scope": [google_hosts.CLOUD_SCOPE]} if account else {"scope": [NOTHING]},
     }
 
 
@@ -119,7 +93,9 @@ def scheduling(*, spot: bool) -> dict[str, Any]:
     return {"scheduling_config": {"spot": True}} if spot else {}
 
 
-def machine(place: Place, node: tpu_v2.Node, workers: Sequence[Worker] = ()) -> Machine:
+def machine(
+    place: Place, node: tpu_v2.Node, workers: Sequence[Worker] = (), hardware: Mapping[str, str] | None = None
+) -> Machine:
     """The node as a machine."""
     return Machine(
         handle=place.handle,
@@ -130,6 +106,7 @@ def machine(place: Place, node: tpu_v2.Node, workers: Sequence[Worker] = ()) -> 
         state=_STATES.get(word(node.state), State.FAILED),
         workers=tuple(workers),
         labels=dict(node.labels),
+        hardware=hardware or {},
     )
 
 
@@ -160,10 +137,10 @@ def workers(node: tpu_v2.Node, attributes: Sequence[Attributes], *, expected: in
             index=index,
             address=endpoint.access_config.external_ip if outside else endpoint.ip_address,
             port=endpoint.port if endpoint.port not in (0, TPU_PORT) else SSH_PORT,
-            user=USER,
-            host_keys=_host_keys(told),
+            user=google_hosts.USER,
+            host_keys=google_hosts.host_keys(told),
             inner_address=endpoint.ip_address,
-            unconfined=told.get(("accel-ci", "confined")) == "no",
+            unconfined=google_hosts.unconfined(told),
         )
         for index, (endpoint, told) in enumerate(zip(node.network_endpoints, known, strict=False))
     ]
@@ -178,8 +155,11 @@ def unreachable(workers: Sequence[Worker], attributes: Sequence[Attributes]) -> 
     unknown = [worker.name for worker in workers if not worker.host_keys]
     if unknown:
         return f"waiting for the host keys of {', '.join(unknown)}"
-    booted = sum(told.get(("accel-ci", "stage")) == BOOTED for told in attributes)
-    return "" if booted == len(workers) else f"{booted} of {len(workers)} worker(s) booted"
+    booting = [stage for told in attributes if (stage := google_hosts.booting(told))]
+    if not booting:
+        return ""
+    # The slowest one is what everybody waits for; which one it is, its stage tells as a rule.
+    return f"{len(workers) - len(booting)} of {len(workers)} worker(s) booted, {booting[0]}"
 
 
 def interruption(node: tpu_v2.Node) -> str:
@@ -195,7 +175,3 @@ def interruption(node: tpu_v2.Node) -> str:
 def word(value: Any) -> str:
     """The name of an enumeration's member, UNKNOWN for one that is newer than the library."""
     return str(getattr(value, "name", "UNKNOWN"))
-
-
-def _host_keys(told: Attributes) -> tuple[str, ...]:
-    return tuple(f"{kind} {key}" for (namespace, kind), key in told.items() if namespace == "hostkeys")

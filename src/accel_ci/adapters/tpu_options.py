@@ -6,6 +6,7 @@ import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from accel_ci.adapters import google_hosts
 from accel_ci.domain import accelerators
 from accel_ci.domain.errors import ConfigurationError, Mistake
 from accel_ci.domain.machine import MachineSpec
@@ -20,6 +21,7 @@ _FORMS: Mapping[str, tuple[str, ...]] = {
     "queued": ("true", "false"),
     "fallback": ("on-demand",),
     "sudo": ("true", "false"),
+    "health": ("devices", "jax", google_hosts.NO_PROBE),
 }
 
 
@@ -35,6 +37,7 @@ class TpuOptions:
     queued: bool = False
     on_demand: bool = False
     sudo: bool = False
+    health: str = "devices"
 
 
 def checked(spec: MachineSpec) -> TpuOptions:
@@ -57,6 +60,7 @@ def checked(spec: MachineSpec) -> TpuOptions:
         queued=given.get("queued") == "true",
         on_demand=not spec.spot or given.get("fallback") == "on-demand",
         sudo=given.get("sudo") == "true",
+        health=given.get("health", "devices"),
     )
 
 

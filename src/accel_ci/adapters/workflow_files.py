@@ -35,7 +35,11 @@ def _files(path: Path) -> Iterator[Path]:
         yield path
     elif path.is_dir():
         inner = path / BELOW
-        yield from (each for each in (inner if inner.is_dir() else path).iterdir() if each.suffix in SUFFIXES)
+        yield from (
+            each
+            for each in (inner if inner.is_dir() else path).iterdir()
+            if each.suffix in SUFFIXES and not each.is_dir()
+        )
 
 
 def _content(path: Path) -> bytes:
@@ -44,6 +48,10 @@ def _content(path: Path) -> bytes:
         # O_NONBLOCK: to open a pipe would wait for a writer for ever.
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as error:
-        raise ConfigurationError(f"{path} cannot be read: {error.strerror}", what_to_do="look at the file") from None
-    with open(descriptor, "rb") as file:
-        return file.read(yaml_tree.MAX_BYTES + 1) if stat.S_ISREG(os.fstat(descriptor).st_mode) else b""
+        why = "links are not followed" if path.is_symlink() else error.strerror
+        raise ConfigurationError(f"{path} cannot be read: {why}", what_to_do="mend it, or name the others") from None
+    try:
+        regular = stat.S_ISREG(os.fstat(descriptor).st_mode)
+        return os.read(descriptor, yaml_tree.MAX_BYTES + 1) if regular else b""
+    finally:
+        os.close(descriptor)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import itertools
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -12,7 +13,9 @@ from accel_ci.domain.errors import Mistake
 from accel_ci.domain.machine import Candidate
 from accel_ci.domain.machine_types import Kind, Shape
 
-GCE, TPU = "gce", "tpu"
+GCE, TPU, LOCAL = "gce", "tpu", "local"
+MOST_LISTED = 12
+FEW_ZONES, NEAREST_ZONES = 4, 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,8 +76,16 @@ def backends_of(accelerator: str) -> tuple[str, ...]:
 
 
 def hosts(accelerator: str) -> int:
-    """On how many hosts such a machine runs; 1 for a type that the catalogue does not know."""
+    """On how many hosts such a machine runs; 1 for a type that the catalogue does not know. `local-4` stands for four."""
+    family, _, count = accelerator.partition("-")
+    if family == LOCAL:
+        return int(count or 1)
     return next((row.hosts for row in rows(accelerator)), 1)
+
+
+def chips_per_host(accelerator: str) -> int:
+    """How many chips each host has; 1 for a type that the catalogue does not know."""
+    return next((row.chips // row.hosts for row in rows(accelerator)), 1)
 
 
 def runtime(accelerator: str) -> str:
@@ -106,9 +117,12 @@ def ordered(found: Iterable[Candidate]) -> list[Candidate]:
 
 
 def mistakes(accelerator: str, *, backend: str, zones: Sequence[str], image: str = "") -> list[Mistake]:
-    """What cannot work about a type, its zones and its runtime version, each with what would; empty when all is well."""
+    """What cannot work about a type, its zones and its runtime version, each with what would; empty when all is well.
+
+    Of a type that the backend does not have, the zones are compared with all that are known.
+    """
     if backend not in backends_of(accelerator):
-        return [_wrong_type(accelerator, backend)]
+        return [_wrong_type(accelerator, backend), *_unknown_zones(zones)]
     there = [row.zone for row in rows(accelerator, backend=backend)]
     if not there and not zones:  # a machine type whose zones the catalogue does not know
         return [Mistake("zones", f"it is not known which zones have {accelerator}", "name some")]
@@ -118,6 +132,13 @@ def mistakes(accelerator: str, *, backend: str, zones: Sequence[str], image: str
         if there and zone not in there
     ]
     return wrong + (_wrong_image(accelerator, image) if backend == TPU else [])
+
+
+def unknown(accelerator: str, *, zones: Sequence[str]) -> list[Mistake]:
+    """What is wrong with a type that no backend has, and with its zones."""
+    near, meant = siblings(accelerator), nearest(accelerator)
+    hint = _listed(near) if near else f"did you mean `{meant}`?" if meant else "see `accel-ci accelerators`"
+    return [Mistake("accelerator", f"`{accelerator}` is not known", hint), *_unknown_zones(zones)]
 
 
 def nearest(accelerator: str) -> str:
@@ -152,6 +173,11 @@ def _wrong_type(accelerator: str, backend: str) -> Mistake:
     return Mistake("accelerator", f"`{accelerator}` is not a type of backend `{backend}`", hint)
 
 
+def _unknown_zones(zones: Sequence[str]) -> list[Mistake]:
+    known = dict.fromkeys(row.zone for row in rows())
+    return [Mistake("zones", f"`{zone}` is not known", _meant(zone, known)) for zone in zones if zone not in known]
+
+
 def _wrong_image(accelerator: str, image: str) -> list[Mistake]:
     made_for_it = runtime(accelerator)
     # Images with TensorFlow inside are many and change monthly; which type takes which is left to the API.
@@ -161,13 +187,24 @@ def _wrong_image(accelerator: str, image: str) -> list[Mistake]:
     return [Mistake("options", problem, f"leave it out, or write `{made_for_it}` or a `tpu-vm-tf-...`")]
 
 
-def _meant(word: str, known: Collection[str]) -> str:
-    near = difflib.get_close_matches(word, known, n=1, cutoff=0.8)
-    return f"did you mean `{near[0]}`? {_listed(known)}" if near else _listed(known)
+def _meant(zone: str, known: Collection[str]) -> str:
+    """The zones that could be meant: all where they are few, else the nearest and where to see the others."""
+    near = sorted(known, key=lambda each: _likeness(zone, each), reverse=True)[:NEAREST_ZONES]
+    asked = f"did you mean `{near[0]}`? " if difflib.get_close_matches(zone, near[:1], cutoff=0.8) else ""
+    if len(known) <= FEW_ZONES:
+        return asked + _listed(known)
+    return f"{asked}the nearest: {', '.join(near)}; see `accel-ci accelerators`, with `--zone` what one zone has"
+
+
+def _likeness(one: str, other: str) -> tuple[int, float]:
+    """A common beginning comes first: zones are named from the continent down."""
+    common = itertools.takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False))
+    return sum(1 for _ in common), difflib.SequenceMatcher(None, one, other).ratio()
 
 
 def _listed(known: Collection[str]) -> str:
-    return f"one of {', '.join(known)}"
+    more = f" and {len(known) - MOST_LISTED} more" if len(known) > MOST_LISTED else ""
+    return f"one of {', '.join([*known][:MOST_LISTED])}{more}"
 
 
 def _of_type(accelerator: str) -> Iterator[Row]:

@@ -19,11 +19,18 @@ class Conclusion(StrEnum):
     SUCCESS = "success"
     FAILURE = "failure"
     TIMED_OUT = "timed_out"
+    ACTION_REQUIRED = "action_required"
     CANCELLED = "cancelled"
 
 
 # A failed test outranks a cloud that failed elsewhere in the matrix: the former is known to be the code's.
-WORST_FIRST = (Conclusion.FAILURE, Conclusion.TIMED_OUT, Conclusion.CANCELLED, Conclusion.SUCCESS)
+WORST_FIRST = (
+    Conclusion.FAILURE,
+    Conclusion.TIMED_OUT,
+    Conclusion.ACTION_REQUIRED,
+    Conclusion.CANCELLED,
+    Conclusion.SUCCESS,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +72,10 @@ def run_of(check: Check) -> int | None:
 
 
 def conclusion(given: Verdict) -> Conclusion:
-    """How a run's check ends: grey and blocking (`cancelled`) when not the code but the infrastructure failed."""
+    """How a run's check ends: grey and blocking (`cancelled`) when not the code but the infrastructure failed.
+
+    Who has to merge is asked to act, in GitHub's own words.
+    """
     return _OF_VERDICTS.get(given, Conclusion.CANCELLED)
 
 
@@ -73,6 +83,7 @@ _OF_VERDICTS = {
     Verdict.PASSED: Conclusion.SUCCESS,
     Verdict.FAILED: Conclusion.FAILURE,
     Verdict.TIMED_OUT: Conclusion.TIMED_OUT,
+    Verdict.CONFLICT: Conclusion.ACTION_REQUIRED,
 }
 
 

@@ -17,7 +17,8 @@ class Context:
     """The run in its CI's own terms. `event` is "" outside GitHub Actions; `sha` "" where no commit is known.
 
     `head_sha` is the pull request's commit when the event was made; `siblings` counts the matrix that the job is in;
-    `call` tells calls of one reusable workflow apart, "" outside of them.
+    `call` tells calls of one reusable workflow apart, "" outside of them; `workflow_file` is the path of the workflow that
+    the event started, "" when that is not one of this repository.
     """
 
     repository: str
@@ -37,6 +38,7 @@ class Context:
     workflow: str = ""
     siblings: int = 1
     call: str = ""
+    workflow_file: str = ""
 
     @property
     def on_github(self) -> bool:
@@ -60,6 +62,7 @@ class Context:
         )
 
 
+CALLED = "ACCEL_CI_CALL"  # what our reusable workflow was called with, as JSON
 REQUIRED = ("GITHUB_REPOSITORY", "GITHUB_RUN_ID", "GITHUB_JOB", "GITHUB_EVENT_NAME")
 
 
@@ -90,6 +93,7 @@ def of_github(environ: Mapping[str, str], event: Mapping[str, Any]) -> Context:
         workflow=environ.get("GITHUB_WORKFLOW", ""),
         siblings=_siblings(environ),
         call=_call(environ),
+        workflow_file=_workflow_file(environ),
     )
 
 
@@ -117,12 +121,19 @@ def _instance(environ: Mapping[str, str]) -> str:
     return json.dumps([matrix, strategy.get("job-index", 0)], sort_keys=True, separators=(",", ":"))
 
 
+def _workflow_file(environ: Mapping[str, str]) -> str:
+    """In a reusable workflow the caller's. An organisation's rules may start a workflow of another repository."""
+    here = f"{environ['GITHUB_REPOSITORY']}/"
+    path = environ.get("GITHUB_WORKFLOW_REF", "").partition("@")[0]
+    return path.removeprefix(here) if path.startswith(here) else ""
+
+
 def _call(environ: Mapping[str, str]) -> str:
     """A digest of what a reusable workflow was called with.
 
     GitHub tells a called job nothing else of its caller: its job id, matrix and strategy are those of the called file.
     """
-    called = environ.get("ACCEL_CI_CALL", "")
+    called = environ.get(CALLED, "")
     return runkey.short_digest(called) if called else ""
 
 

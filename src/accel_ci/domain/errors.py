@@ -2,9 +2,21 @@
 
 from __future__ import annotations
 
+import errno
 from enum import StrEnum
 
 DOCS = "https://github.com/org/accel-ci/blob/main/docs/errors.md"
+
+ROOM = "make room on the disk, or keep our documents on another one: ACCEL_CI_STATE=DIRECTORY; then run it again"
+RIGHTS = "let yourself write there, or keep our documents elsewhere: ACCEL_CI_STATE=DIRECTORY; then run it again"
+HANDLES = "let the process open more files, such as `ulimit -n 1024`, and run it again"
+MENDS = {
+    **dict.fromkeys((errno.ENOSPC, errno.EDQUOT, errno.EFBIG), ROOM),
+    **dict.fromkeys((errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EEXIST, errno.ENAMETOOLONG), RIGHTS),
+    **dict.fromkeys((errno.EMFILE, errno.ENFILE), HANDLES),
+    **dict.fromkeys((errno.ENOMEM, errno.EAGAIN), "end other programs, and run it again"),
+    errno.EIO: "look after the disk, and run it again",
+}
 
 
 class Family(StrEnum):
@@ -132,6 +144,24 @@ class CleanupUnverifiedError(AccelError):
     def __init__(self, what_happened: str, *, commands: tuple[str, ...]) -> None:
         super().__init__(what_happened, what_to_do="Run by hand: " + " ; ".join(commands))
         self.commands = commands
+
+
+class ComputerError(AccelError):
+    """The computer that we run on did not do its part: a full disk, a directory that it may not write (exit 3)."""
+
+    family = Family.CLOUD
+    exit_code = 3
+    title = "this computer"
+    anchor = "this-computer"
+
+    @classmethod
+    def of(cls, error: OSError, place: str = "") -> ComputerError | None:
+        """What people can mend about a failed call of the system; None for anything that may be our own mistake."""
+        what_to_do = MENDS.get(error.errno or 0)
+        if what_to_do is None:
+            return None
+        named = place or error.filename or ""
+        return cls(f"{error.strerror}{f': {named}' if named else ''}", what_to_do=what_to_do)
 
 
 class CancelledError(AccelError):

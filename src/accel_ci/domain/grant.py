@@ -48,14 +48,19 @@ class Grant(BaseModel):
     expires_at: int
 
 
-def of_event(context: Context, *, branches: tuple[str, ...], now: float) -> Grant:
-    """The grant that a trusted event carries in itself; ConfigurationError for an event that gate does not know yet."""
+def of_event(context: Context, *, branches: tuple[str, ...], now: float, branch: str = "") -> Grant:
+    """The grant that a trusted event carries in itself; ConfigurationError for an event that carries none.
+
+    `branch` is the one to be judged by where it is not the event's ref.
+    """
     if context.event not in TRUSTED_EVENTS:
+        # `pull_request` runs the pull request's own workflow: whatever gate said there, its author could change.
         raise errors.ConfigurationError(
-            f"gate cannot decide '{context.event}' events in this version",
-            what_to_do=f"use one of {', '.join(sorted(TRUSTED_EVENTS))}",
+            f"gate cannot decide '{context.event}' events",
+            what_to_do="use `pull_request_target: {types: [labeled]}` or `issue_comment: {types: [created]}` for pull"
+            f" requests, else {', '.join(sorted(TRUSTED_EVENTS))}",
         )
-    branch = context.ref.removeprefix("refs/heads/")
+    branch = (branch or context.ref).removeprefix("refs/heads/")
     if branches and not any(pattern.matches(branch, each) for each in branches):
         raise errors.ConfigurationError(
             f"branch {branch[:80]!r} may not use an accelerator",

@@ -94,6 +94,11 @@ class Machine:
         """The scheme of the handle: which backend made the machine."""
         return self.handle.split("://", 1)[0]
 
+    @property
+    def is_this_computer(self) -> bool:
+        """True where commands run with the rights of whoever runs us: nothing is taken from them, or could be."""
+        return self.backend == "local"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Creation:

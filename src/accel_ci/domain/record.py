@@ -30,6 +30,7 @@ class Identity(_Part):
     event: str = ""
     actor: str = ""
     sha: str = Field("", description="The commit under test; empty for a workspace.")
+    base_sha: str = Field("", description="Pull requests: what the grant says that the commit is to be merged into.")
     trust: str = Field("trusted", description="trusted, or fork for a stranger's commit.")
     ref: str = ""
     pull_request: int | None = None
@@ -43,6 +44,7 @@ class Target(_Part):
     accelerator: str
     zones: list[str] = []
     spot: bool = True
+    sudo: bool = Field(False, description="The commands were to be administrators: the machine's option `sudo`.")
     setup: str = ""
     run: str = ""
 
@@ -147,6 +149,32 @@ class Cost(_Part):
     dollars: float | None = None
 
 
+class SourceFacts(_Part):
+    """What git on the machine proved to be in the source directory before anything ran there."""
+
+    sha: str = Field("", description="The commit; empty for a workspace.")
+    base_sha: str = Field("", description="What it was merged into; empty when it was tested as it is.")
+    merge_sha: str = Field("", description="The merge that was tested: the same two commits always give the same one.")
+    tree: str = Field("", description="The merge's files.")
+    submodules: int = Field(0, description="How many submodules were not fetched with it.")
+    lfs: int = Field(0, description="How many files (1,000 at most) are only pointers of Git LFS.")
+
+
+class OpenDoor(_Part):
+    """A way out of the test user's confinement that stood open on a worker before anything ran there."""
+
+    worker: int
+    name: str = Field(description="What it is: root, sudo, metadata, sockets, processes, memory, keys, files.")
+    detail: str = Field("", description="How it was found, as the machine told it.")
+
+
+class DoorFacts(_Part):
+    """What the test user tried on the machine, from inside, before anything ran there, and what stood open."""
+
+    tried: list[str] = []
+    open: list[OpenDoor] = []
+
+
 class CleanupFacts(_Part):
     """The proof that nothing was left: what existed, what was released, and the listing afterwards."""
 
@@ -154,6 +182,7 @@ class CleanupFacts(_Part):
     released: list[str] = []
     left: list[str] = []
     listed: list[str] | None = Field(None, description="What a listing showed afterwards; null when there was none.")
+    unseen: list[str] = Field([], description="What could not be looked at, so that a machine may still live there.")
     verified_at: Seconds | None = None
 
 
@@ -168,6 +197,10 @@ class RunRecord(_Part):
     ended_at: Seconds | None = None
     tries: list[Try] = []
     machine: MachineFacts | None = None
+    source: SourceFacts | None = Field(None, description="null until it was sent.")
+    doors: DoorFacts | None = Field(
+        None, description="null where the machine is this computer, and until it was tried."
+    )
     phases: list[PhaseFacts] = []
     verdict: Verdict | None = Field(None, description="null while the run is going on.")
     reason: str = Field("", description="One sentence that says why the verdict is what it is.")

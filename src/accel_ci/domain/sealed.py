@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
+from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Annotated, Literal
 
@@ -16,13 +17,16 @@ from accel_ci.domain.errors import ConfigurationError, Mistake
 MARK = "accel-ci-sealed:"
 NAME = r"[A-Za-z_][A-Za-z0-9_]{0,99}"
 BOX = re.compile(rf"\b(?:ACCEL_CI_SECRET_)?({NAME})[\"']?[ \t]*[:=][ \t]*[\"']?{MARK}([A-Za-z0-9+/=]+)")
+COMMENT = re.compile(r"(?:^|(?<=\s))#.*", re.MULTILINE)
+LAST_DAY = 253_402_300_799  # of the year 9999: what no calendar holds could not even be named in a message
 Open = Callable[[str], bytes]
 
 
 class Sealed(BaseModel):
-    """What is inside of a box. `contexts` are events, or event@branch, where `*` stands for any; empty: all trusted runs.
+    """What is inside of a box: written by whoever has the public key, who may be anybody.
 
-    `not_after` is the last second at which it may be used, from 1970 on; None: no end.
+    `contexts` are events, or event@branch, where `*` stands for any; empty: all trusted runs. `not_after` is the last second at
+    which it may be used, from 1970 on; None: no end.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
@@ -31,7 +35,7 @@ class Sealed(BaseModel):
     repository_id: Annotated[int, Field(gt=0)]
     name: Annotated[str, Field(pattern=f"^{NAME}$")]
     contexts: tuple[str, ...] = ()
-    not_after: int | None = None
+    not_after: Annotated[int, Field(ge=0, le=LAST_DAY)] | None = None
     value: Annotated[str, Field(min_length=1, repr=False)]
 
     @property
@@ -44,9 +48,25 @@ class Sealed(BaseModel):
         )
 
 
-def boxes(text: str) -> dict[str, str]:
-    """The boxes in a text, by name, as `accel-ci secrets encrypt` prints them: in a workflow, or in a file of their own."""
-    return {name: MARK + content for name, content in BOX.findall(text)}
+def boxes(text: str) -> list[tuple[str, str]]:
+    """Name and box, in order, of each in a text as `accel-ci secrets encrypt` prints them: a workflow, or a file of boxes.
+
+    What stands in a comment is none.
+    """
+    return [(name, MARK + content) for name, content in BOX.findall(COMMENT.sub("", text))]
+
+
+def one_each(text: str, *, file: str) -> dict[str, str]:
+    """The boxes of a file by name; ConfigurationError for a name that has two: which of them counts must not be a guess."""
+    found = boxes(text)
+    twice = sorted({name for name, count in Counter(name for name, _ in found).items() if count > 1})
+    if twice:
+        raise ConfigurationError(
+            f"{len(twice)} names have more than one box in {file!r}",
+            what_to_do="leave one line for each name",
+            mistakes=tuple(Mistake(name, "is sealed more than once") for name in twice),
+        )
+    return dict(found)
 
 
 class NotOursError(Exception):
@@ -87,8 +107,9 @@ def opened(given: Mapping[str, str], here: Context, *, now: float, open_: Open) 
 
 
 def included(sealed: Sealed, here: Context) -> bool:
-    """True when the run's event, on its branch, is among the contexts."""
-    branch = here.ref.removeprefix("refs/heads/")
+    """True when the run's event, on its branch, is among the contexts. A pull request's code is on no branch of ours."""
+    # Its ref is the base's: `*@main` would hand what main may have to whatever asks to be merged there.
+    branch = None if here.pull_request is not None else here.ref.removeprefix("refs/heads/")
     return not sealed.contexts or any(_covers(each, here.event, branch) for each in sealed.contexts)
 
 
@@ -120,6 +141,7 @@ def _problem(sealed: Sealed, name: str, here: Context, *, now: float) -> str:
     return ""
 
 
-def _covers(context: str, event: str, branch: str) -> bool:
+def _covers(context: str, event: str, branch: str | None) -> bool:
     wanted, _, branches = context.partition("@")
-    return wanted in ("*", event) and (not branches or pattern.matches(branch, branches))
+    on_branch = branch is not None and pattern.matches(branch, branches)
+    return wanted in ("*", event) and (not branches or on_branch)

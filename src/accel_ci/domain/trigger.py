@@ -14,12 +14,15 @@ from accel_ci.domain.grant import Grant, Trust
 from accel_ci.domain.pullrequest import PullRequest, Role
 
 
+MAY_NOT = "whoever asked may not write to this repository"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
     """What the repository's owner allows; empty `branches` and `paths` allow all.
 
     `until_push`: on pull requests from the repository itself the label stays until new commits come. `quiet_s`: how
-    long a commit must have been there before a label without other evidence counts. `max_running` 0: no limit.
+    long a commit must have been there before a label without other evidence counts. `max_running`, `max_per_day` 0: no limit.
     """
 
     label: str = "run-tpu-tests"
@@ -30,6 +33,7 @@ class Policy:
     until_push: bool = False
     quiet_s: float = 60.0
     max_running: int = 0
+    max_per_day: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,6 +116,12 @@ def moment(text: object) -> float:
         return 0.0
 
 
+def queue_of(event: Mapping[str, Any]) -> str:
+    """The branch that a merge queue's event is to be merged into, with `refs/heads/`; "" for other events."""
+    # GITHUB_REF is the queue's own branch, such as refs/heads/gh-readonly-queue/main/pr-5-<sha>.
+    return str(_part(event, "merge_group").get("base_ref", ""))
+
+
 def _labels(pull: Mapping[str, Any]) -> list[object]:
     labels = pull.get("labels")
     return [label.get("name") for label in labels if isinstance(label, dict)] if isinstance(labels, list) else []
@@ -129,7 +139,7 @@ def refused(
     again = repeat(request, policy)
     # Apps can set labels too, and so can people with the triage role, who could not push.
     if not request.person or not role.may_write:
-        return Refusal(why="whoever asked may not write to this repository", what_to_do=f"let a maintainer {again}")
+        return Refusal(why=MAY_NOT, what_to_do=f"let a maintainer {again}")
     if not pull.open:
         return Refusal(why="the pull request is closed", what_to_do=f"open it and {again}")
     if not pull.head_sha.startswith(request.sha):

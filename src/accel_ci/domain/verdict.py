@@ -17,6 +17,7 @@ class Verdict(StrEnum):
     PASSED = "passed"
     FAILED = "failed"
     TIMED_OUT = "timed-out"
+    CONFLICT = "conflict"
     CANCELLED = "cancelled"
     PREEMPTED = "preempted"
     NO_CAPACITY = "no-capacity"
@@ -38,6 +39,7 @@ WORST_FIRST = (
     Verdict.BOOT_FAILED,
     Verdict.FAILED,
     Verdict.TIMED_OUT,
+    Verdict.CONFLICT,
     Verdict.INFRA_ERROR,
     Verdict.QUOTA,
     Verdict.NO_CAPACITY,
@@ -140,15 +142,22 @@ class OnInfrastructure(StrEnum):
 
 
 def exit_code(verdict: Verdict, policy: OnInfrastructure = OnInfrastructure.FAIL) -> int:
-    """The process's exit code for a verdict: 0 passed, 1 failed, 4 timed out, 130 cancelled, 3 infrastructure.
+    """The process's exit code for a verdict: 0 passed, 1 failed, 2 conflict, 4 timed out, 130 cancelled, 3 infrastructure.
 
     Under `tolerate` an infrastructure verdict ends the job green (0); the check stays grey and blocking.
     """
     if verdict.is_infrastructure:
         return 0 if policy is OnInfrastructure.TOLERATE else 3
-    return {Verdict.PASSED: 0, Verdict.FAILED: 1, Verdict.TIMED_OUT: 4, Verdict.CANCELLED: 130}[verdict]
+    return _CODES[verdict]
 
 
+_CODES = {
+    Verdict.PASSED: 0,
+    Verdict.FAILED: 1,
+    Verdict.CONFLICT: 2,  # nothing ran: as for any other request that cannot be met as it is
+    Verdict.TIMED_OUT: 4,
+    Verdict.CANCELLED: 130,
+}
 _BYTE_COUNTS = "output_bytes output_dropped_bytes peak_memory_bytes"
 
 

@@ -33,10 +33,14 @@ class Phase:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CommitSource:
-    """Exactly one commit of a repository, with its history, fetched bare and sent as a git bundle."""
+    """Exactly one commit of a repository, with its history, fetched bare and sent as a git bundle.
+
+    With a `base` both commits are sent, and what is tested is their merge, which is made on the machine.
+    """
 
     repository: str
     sha: str
+    base: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,13 +76,33 @@ class Work:
 class Package:
     """A source made ready to send: a file on this computer holding a git bundle or a tar archive.
 
-    `sha` is what git on the machine must prove after unpacking; None for a workspace.
+    `sha` is what git on the machine must prove after unpacking; None for a workspace. `base` is what it is merged into
+    there, "" for no merge; `origin` the address that both came from, "" where the machine could not reach it.
     """
 
     path: str
     kind: str
     sha: str | None
     size_bytes: int
+    base: str = ""
+    origin: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unpacked:
+    """What git on the machine says of the source directory: the commit, and of a merge its base, itself and its tree.
+
+    `obstacle` says why the two could not be merged, and then nothing was unpacked; it holds hostile names.
+    `submodules` and `lfs` count what the commit names and nobody has fetched.
+    """
+
+    sha: str = ""
+    base: str = ""
+    merge: str = ""
+    tree: str = ""
+    obstacle: str = ""
+    submodules: int = 0
+    lfs: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

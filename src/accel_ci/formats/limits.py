@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 from accel_ci.domain import clipping
@@ -39,6 +38,7 @@ def text(value: object, limit: int) -> str:
 
 def seconds(value: object) -> float:
     """The value if it is a sensible number of seconds, 0 otherwise."""
-    if not isinstance(value, int | float) or isinstance(value, bool) or not math.isfinite(value):
+    # Compared before it is converted: JSON's integers have any length, and one that no float can hold raises.
+    if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value <= MAX_SECONDS:
         return 0.0
-    return float(value) if 0 <= value <= MAX_SECONDS else 0.0
+    return float(value)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import html as html_entities
 import re
 
-from accel_ci.formats import output, plain_text
+from accel_ci.formats import output
 
 
 def markdown(text: str, limit: int = 200) -> str:
@@ -38,7 +38,7 @@ def html(text: str) -> str:
 
 
 def _lines(text: str) -> str:
-    return plain_text.uncoloured(plain_text.clean(text.encode("utf-8", "surrogatepass"))).strip("\n")
+    return output.visible(text).strip("\n")
 
 
 def _fence(text: str, *, shortest: int) -> str:

@@ -142,8 +142,12 @@ def safe(text: str) -> str:
 
 def single(text: str) -> str:
     """Hostile text as one line of visible characters and spaces; commands in it are not escaped."""
-    clean = plain_text.uncoloured(plain_text.clean(text.encode("utf-8", "surrogatepass")))
-    return re.sub(r"[\t\n]", " ", clean).strip()
+    return re.sub(r"[\t\n]", " ", visible(text)).strip()
+
+
+def visible(text: str) -> str:
+    """Hostile text as lines of visible characters and tabs, without colours; commands in it are not escaped."""
+    return plain_text.uncoloured(plain_text.clean(text.encode("utf-8", "surrogatepass")))
 
 
 def command(name: str, properties: Mapping[str, str], message: str) -> str:

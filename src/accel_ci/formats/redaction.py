@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import base64
+import bisect
 import html
+import itertools
 import json
+import operator
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from typing import AnyStr
 from urllib import parse
 
 from accel_ci.domain.errors import ConfigurationError
@@ -14,13 +18,17 @@ from accel_ci.formats import plain_text
 
 SHORTEST = 6
 HIDDEN = "***"
+WRAPPED = (76, 64)  # what base64 and openssl make of a long line
+# grep --color writes two sequences where a match ends; a string of ECMA-48 has no place inside of a word.
+_UNSEEN = re.compile(rb"(?:\x1b\[[0-?]{0,32}[ -/]{0,4}[@-~]|[\x00-\x08\x0e-\x1f\x7f])+")
+LONGEST_SEQUENCE = 40
 
 
 class Redactor:
-    """Hides secrets given as bytes: as they are (line by line), base64 at any alignment, URL-, JSON- and HTML-escaped.
+    """Hides secrets given as bytes: as they are (line by line), base64 at any alignment and wrapped, hexadecimal,
 
-    ConfigurationError for a secret without any line of at least `SHORTEST` characters: hiding it would hide
-    ordinary text. Lines shorter than that of a longer secret are not hidden.
+    and as URLs, JSON, HTML, XML, Python and shells spell them. ConfigurationError for a secret without any line of at least
+    `SHORTEST` characters: hiding it would hide ordinary text. Lines shorter than that of a longer secret are not hidden.
     """
 
     def __init__(self, secrets: Iterable[bytes] = ()) -> None:
@@ -34,6 +42,15 @@ class Redactor:
         if "\x1b" in text and self._any_in(plain_text.uncoloured(text)):
             text = "".join(map(self._readable, text.splitlines(keepends=True)))
         return self._hide(text) if self._any_in(text) else text
+
+    def hidden(self, text: str) -> str:
+        """Any text as clean text with every secret as ***; without secrets it is left as it is."""
+        # Whoever shows it cleans it: what stood between the letters of a secret would be gone, and the secret there.
+        return self.redact(plain_text.clean(text.encode("utf-8", "surrogatepass"))) if self._needles else text
+
+    def finds(self, text: str) -> bool:
+        """True when the text holds a secret, as people would see it."""
+        return self._any_in(plain_text.uncoloured(plain_text.clean(text.encode("utf-8", "surrogatepass"))))
 
     def _any_in(self, text: str) -> bool:
         return any(needle in text for needle in self._needles)
@@ -50,10 +67,32 @@ class Redactor:
         return "".join([*parts, text[end:]])
 
 
+class Masks:
+    """What a job was told never to show. A value that is too short to be hidden in ordinary text is not."""
+
+    def __init__(self) -> None:
+        self._secrets: list[bytes] = []
+        self._redactor = Redactor()
+
+    def add(self, secret: str) -> list[str]:
+        """Hide the value from now on; its lines that are long enough come back."""
+        raw = secret.encode("utf-8", "surrogateescape")
+        lines = [line.strip() for line in secret.splitlines() if len(line.strip()) >= SHORTEST]
+        if _lines(raw):
+            self._secrets.append(raw)
+            self._redactor = Redactor(self._secrets)
+        return list(dict.fromkeys(lines))
+
+    def hidden(self, text: str) -> str:
+        """The clean text without them."""
+        return self._redactor.redact(text)
+
+
 class Masker:
     """Hides the same spellings in a stream of bytes, each under as many asterisks: offsets into the stream stay true.
 
-    What may be the beginning of a secret is held back until more comes; without secrets bytes pass as they are.
+    What may be the beginning of a secret is held back until more comes; without secrets bytes pass as they are. Control
+    characters and colours inside of a secret are covered with it.
     """
 
     def __init__(self, secrets: Iterable[bytes] = ()) -> None:
@@ -63,28 +102,47 @@ class Masker:
 
     def feed(self, data: bytes) -> bytes:
         """What is certain by now, of this and what was held back."""
-        text = self._masked(self._held + data)
-        sure = max(0, len(text) - self._longest + 1)
-        self._held = text[sure:]
-        return text[:sure]
+        if not self._needles:
+            return data
+        text = self._held + data
+        bare, starts = _bare(text)
+        # An unfinished sequence at the end looks like visible bytes until the rest of it comes.
+        sure = _place(starts, max(0, len(bare) - self._longest + 1 - LONGEST_SEQUENCE))
+        masked = self._masked(text, bare, starts)
+        self._held = masked[sure:]
+        return masked[:sure]
 
     def flush(self) -> bytes:
         """What was held back: call it once, when nothing more can come."""
         held, self._held = self._held, b""
         return held
 
-    def _masked(self, text: bytes) -> bytes:
-        masked = None
+    def _masked(self, text: bytes, bare: bytes, starts: Sequence[tuple[int, int]]) -> bytes:
+        masked = bytearray(text)
         for needle in self._needles:
-            start = text.find(needle)
-            while start >= 0:
-                masked = masked or bytearray(text)
-                masked[start : start + len(needle)] = b"*" * len(needle)
-                start = text.find(needle, start + 1)
-        return text if masked is None else bytes(masked)
+            for start, stop in _spans(needle, bare):
+                first, last = _place(starts, start), _place(starts, stop - 1)
+                masked[first : last + 1] = b"*" * (last + 1 - first)
+        return bytes(masked)
 
 
-def _spans(needle: str, text: str) -> Iterator[tuple[int, int]]:
+def _bare(text: bytes) -> tuple[bytes, list[tuple[int, int]]]:
+    """The bytes that are seen, and of each piece its place there and in the text."""
+    pieces, starts, length, end = [], [(0, 0)], 0, 0
+    for match in _UNSEEN.finditer(text):
+        pieces.append(text[end : match.start()])
+        length, end = length + match.start() - end, match.end()
+        starts.append((length, end))
+    return b"".join([*pieces, text[end:]]), starts
+
+
+def _place(starts: Sequence[tuple[int, int]], seen: int) -> int:
+    """Where in the text the byte is that is the `seen`th of those that are seen."""
+    known, at = starts[bisect.bisect_right(starts, seen, key=operator.itemgetter(0)) - 1]
+    return at + seen - known
+
+
+def _spans(needle: AnyStr, text: AnyStr) -> Iterator[tuple[int, int]]:
     start = text.find(needle)
     while start >= 0:
         yield start, start + len(needle)
@@ -112,12 +170,31 @@ def _needles(secret: bytes) -> set[str]:
             what_to_do="Use a longer secret, or pass the value as an ordinary input.",
         )
     text = secret.decode("utf-8", "replace")
-    escaped = {html.escape(text), json.dumps(text)[1:-1], json.dumps(text, ensure_ascii=False)[1:-1]}
+    forms = {*_as_text(text), *_in_urls(secret), *_as_bytes(secret)}
+    return printed | {line for form in forms for line in _lines(form.encode())} | set(_base64(secret))
+
+
+def _as_text(text: str) -> Iterator[str]:
+    """As JSON, Python, shells, HTML and XML write it between quotes or tags."""
+    yield from (json.dumps(text)[1:-1], json.dumps(text, ensure_ascii=False)[1:-1], repr(text)[1:-1], ascii(text)[1:-1])
+    # bash's `set -x`, and Python's shlex
+    yield from (text.replace("'", r"'\''"), text.replace("'", "'\"'\"'"))
+    bare = html.escape(text, quote=False)
+    yield from (bare, bare.encode("ascii", "xmlcharrefreplace").decode())
+    # Each writer has its own way with quotes: ElementTree, lxml, Java's.
+    yield from (bare.replace('"', "&quot;").replace("'", quote) for quote in ("'", "&#x27;", "&#39;", "&apos;"))
+
+
+def _in_urls(secret: bytes) -> Iterator[str]:
     for safe in ("", "/"):
         quoted = parse.quote(secret, safe=safe)
-        escaped |= {quoted, quoted.replace("%20", "+")}
-    escaped |= {_lower_hex(form) for form in escaped}
-    return printed | {line for form in escaped for line in _lines(form.encode())} | set(_base64(secret))
+        for form in (quoted, quoted.replace("%20", "+")):
+            yield form
+            yield re.sub("%[0-9A-F]{2}", lambda match: match[0].lower(), form)
+
+
+def _as_bytes(secret: bytes) -> Iterator[str]:
+    yield from (repr(secret)[2:-1], secret.hex(), secret.hex().upper())
 
 
 def _lines(secret: bytes) -> set[str]:
@@ -126,13 +203,13 @@ def _lines(secret: bytes) -> set[str]:
     return {line for line in (line.strip().strip("\ufffd") for line in lines) if len(line) >= SHORTEST}
 
 
-def _lower_hex(form: str) -> str:
-    return re.sub("%[0-9A-F]{2}", lambda match: match[0].lower(), form)
-
-
 def _base64(secret: bytes) -> Iterator[str]:
     for shift, first in ((0, 0), (1, 2), (2, 3)):  # the bytes before decide the characters before `first`
         whole = base64.b64encode(b"\0" * shift + secret).decode().rstrip("=")
         for form in (whole[first:], whole[first : (shift + len(secret)) * 8 // 6]):
             yield form
             yield form.translate(str.maketrans("+/", "-_"))
+    whole = base64.b64encode(secret).decode().rstrip("=")
+    for form, width in itertools.product((whole, whole[: len(secret) * 8 // 6]), WRAPPED):
+        lines = (form[start : start + width] for start in range(0, len(form), width))
+        yield from (line for line in lines if len(line) >= SHORTEST)

@@ -16,6 +16,7 @@ RERUN = "rerun"
 INTERRUPTED = 2
 INTERNAL_ERROR = 3
 SHOWN_UNDER_WAY = 3
+MAX_COUNT = 10**9
 _OUTCOMES = {outcome.value: outcome for outcome in Outcome}
 
 
@@ -166,4 +167,5 @@ def _warnings(reader: _Reader, cases: tuple[TestCase, ...]) -> list[str]:
 
 def _count(numbers: Mapping[str, Any], name: str) -> int:
     value = numbers.get(name)
-    return value if isinstance(value, int) and value > 0 else 0
+    # A number of thousands of digits could not even be printed.
+    return min(value, MAX_COUNT) if isinstance(value, int) and value > 0 else 0

@@ -4,42 +4,45 @@ from __future__ import annotations
 
 import argparse
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
-from accel_ci.domain.errors import ConfigurationError
+from accel_ci.domain.errors import ConfigurationError, Mistake
 from accel_ci.inputs import declaration, fields, models
 from accel_ci.inputs.declaration import Input, Inputs
 from accel_ci.inputs.fields import Boolean, Settings, Words
 
+LACKING = "\x00"  # no word of a command line can hold it
 DESCRIPTION = "Run tests on rented accelerators, learn the truth, and leave nothing behind."
 
 
 @dataclass(frozen=True)
 class Command:
-    """What a command line asks for: the verb, and texts by input name for `parsing.parse`."""
+    """What a command line asks for: the verb, texts by input name for `parsing.parse`, and what is wrong with the words."""
 
     verb: str
     given: Mapping[str, str]
+    mistakes: tuple[Mistake, ...] = ()
 
 
 def read(argv: Sequence[str], *, version: str, elsewhere: Mapping[str, str] | None = None) -> Command:
-    """The command of these words; what follows `--` is the command to run. ConfigurationError when they make none.
+    """The command of these words; what follows `--` is the command to run. ConfigurationError when they name no verb.
 
-    Options that no action has are handed on as inputs, so that parse names them together with all other mistakes.
+    Other mistakes are handed on, and options that no action has as inputs, so that parse names all of them together.
     `--help` and `--version` print and end the process with 0, as argparse does. `elsewhere` are verbs that others
     read, with what they do: they are named where all are.
     """
     options, run = _split(argv)
     _known_verb(options, elsewhere or {})
+    options, truths = _truths(options)
     namespace, rest = parser(version=version, elsewhere=elsewhere or {}).parse_known_args(options)
-    given = {entry.name: text for entry, text in _texts(namespace)} | _strangers(rest)
+    given, mistakes = _texts(namespace) | truths | _strangers(rest), [*_unsaid(namespace), *_homeless(rest, namespace)]
     if run:
         if "run" in given:
-            raise ConfigurationError("the command is given twice", what_to_do="give `--run` or the words after `--`")
+            mistakes.append(Mistake("run", "is given twice", "give `--run` or the words after `--`"))
         given["run"] = run[0] if len(run) == 1 and len(run[0].split()) > 1 else shlex.join(run)
-    return Command(namespace.verb, given)
+    return Command(namespace.verb, given, tuple(mistakes))
 
 
 def parser(*, version: str, elsewhere: Mapping[str, str]) -> argparse.ArgumentParser:
@@ -91,7 +94,10 @@ def _option(options: argparse.ArgumentParser, entry: Input) -> None:
         options.add_argument(f"--{entry.name}", dest=entry.field, action=argparse.BooleanOptionalAction, help=help_)
         return
     action = "append" if isinstance(entry.syntax, Words | Settings) else "store"
-    options.add_argument(f"--{entry.name}", dest=entry.field, action=action, metavar="TEXT", help=help_)
+    # A value that lacks is no error of argparse's, which would end the reading there: it is told with all others.
+    options.add_argument(
+        f"--{entry.name}", dest=entry.field, action=action, nargs="?", const=LACKING, metavar="TEXT", help=help_
+    )
 
 
 def _split(argv: Sequence[str]) -> tuple[list[str], list[str]]:
@@ -114,10 +120,24 @@ def _known_verb(options: Sequence[str], elsewhere: Mapping[str, str]) -> None:
         )
 
 
-def _texts(namespace: argparse.Namespace) -> list[tuple[Input, str]]:
-    entries = declaration.inputs(models.COMMAND_LINE[namespace.verb])
-    found = ((entry, getattr(namespace, entry.field)) for entry in entries)
-    return [(entry, _text(value)) for entry, value in found if value is not None]
+def _truths(options: Sequence[str]) -> tuple[list[str], dict[str, str]]:
+    """The words without those like `--spot=false`, which argparse refuses for a switch, and the texts of those."""
+    model = next((models.COMMAND_LINE[word] for word in options if word in models.COMMAND_LINE), Inputs)
+    switches = {f"--{each.name}": each.name for each in declaration.inputs(model) if isinstance(each.syntax, Boolean)}
+    said = [word for word in options if "=" in word and word.partition("=")[0] in switches]
+    pairs = (word.partition("=") for word in said)
+    return [word for word in options if word not in said], {switches[name]: text for name, _, text in pairs}
+
+
+def _said(namespace: argparse.Namespace) -> Iterator[tuple[Input, str | bool | list[Any]]]:
+    for entry in declaration.inputs(models.COMMAND_LINE[namespace.verb]):
+        value = getattr(namespace, entry.field)
+        if value is not None:
+            yield entry, value
+
+
+def _texts(namespace: argparse.Namespace) -> dict[str, str]:
+    return {entry.name: _text(value) for entry, value in _said(namespace) if not _lacks(value)}
 
 
 def _text(value: str | bool | list[str]) -> str:
@@ -126,12 +146,25 @@ def _text(value: str | bool | list[str]) -> str:
     return value if isinstance(value, str) else "\n".join(value)
 
 
+def _lacks(value: object) -> bool:
+    return value == LACKING or (isinstance(value, list) and LACKING in value)
+
+
+def _unsaid(namespace: argparse.Namespace) -> list[Mistake]:
+    lacking = [entry for entry, value in _said(namespace) if _lacks(value)]
+    return [Mistake(entry.name, "has no value", f"write `--{entry.name}` and the value behind it") for entry in lacking]
+
+
 def _strangers(rest: Sequence[str]) -> dict[str, str]:
-    """Options without a home, by name; a word that belongs to no option cannot be one."""
+    """Options without a home, by name."""
     # Only names: what stands behind a wrong option may be a secret.
-    names = {word.removeprefix("--").partition("=")[0]: "" for word in rest if word.startswith("--")}
-    if rest and not names:
-        raise ConfigurationError(
-            f"`{fields.shown(rest[0])}` belongs to no option", what_to_do="put the command to run after `--`"
-        )
-    return names
+    return {word.removeprefix("--").partition("=")[0]: "" for word in rest if word.startswith("--")}
+
+
+def _homeless(rest: Sequence[str], namespace: argparse.Namespace) -> list[Mistake]:
+    """The first word that belongs to no option; behind a wrong option it may be that one's value, and is not shown."""
+    if not rest or _strangers(rest):
+        return []
+    takes_run = "run" in models.COMMAND_LINE[namespace.verb].model_fields
+    hint = "put the command to run after `--`" if takes_run else f"see `accel-ci {namespace.verb} --help`"
+    return [Mistake("run" if takes_run else "command line", f"`{fields.shown(rest[0])}` belongs to no option", hint)]

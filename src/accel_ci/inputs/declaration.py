@@ -14,10 +14,14 @@ from accel_ci.inputs.fields import Syntax
 
 @dataclass(frozen=True)
 class Rule:
-    """What must hold between inputs: `check` takes the values of `fields` and returns what is wrong, "" for nothing."""
+    """What must hold between inputs: `check` takes the values of `fields` and returns what is wrong, "" for nothing.
+
+    `mend` says what to write instead; the mistake is told under the first of the fields.
+    """
 
     fields: tuple[str, ...]
     check: Callable[..., str]
+    mend: str
 
 
 @dataclass(frozen=True)

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import difflib
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import ClassVar
 
 from pydantic import GetCoreSchemaHandler
 from pydantic_core import CoreSchema, core_schema
+
+from accel_ci.domain import accelerators
 
 # Below the repository on every system: no root, no home, no way up, no backslash.
 RELATIVE = r"(?![/~])(?!(?:.*/)?\.\.(?:/|$))[^\\\x00-\x1f]+"
@@ -20,13 +23,14 @@ _ACCELERATOR = re.compile(
 # YAML's own words, old and new. Digits and single letters stay out: a wrong guess about `spot` costs money.
 _BOOLEANS = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+MOST_PIECES = 10  # of one text that are told
 _SETTING = re.compile(r"([a-z][a-z-]{0,30})\s*=\s*([A-Za-z0-9._/:@+-]{1,254})")
 
 
 class FieldError(ValueError):
     """A text that an input cannot take: `problem` goes on from the value, `suggestion` says what to write.
 
-    `part` is the offending piece of the text; None stands for all of it.
+    `part` is the offending piece of the text; None stands for all of it. `others` are wrong pieces of the same text.
     """
 
     def __init__(self, problem: str, suggestion: str = "", *, part: str | None = None) -> None:
@@ -34,6 +38,7 @@ class FieldError(ValueError):
         self.problem = problem
         self.suggestion = suggestion
         self.part = part
+        self.others: tuple[FieldError, ...] = ()
 
 
 class Syntax:
@@ -50,7 +55,7 @@ class Syntax:
         """The value that the text stands for, blanks around it left out; FieldError when it stands for none."""
         # JSON and argv can carry NUL and halves of surrogate pairs; environments and command lines cannot.
         if "\x00" in text or any("\ud800" <= character <= "\udfff" for character in text):
-            raise FieldError("holds a character that no command can take", part="")
+            raise FieldError("holds a character that no command can take", "write it without NUL", part="")
         return self.read(text.strip())
 
     def read(self, text: str) -> object:
@@ -110,13 +115,16 @@ class Words(Syntax):
         """The words, in their order."""
         words = tuple(dict.fromkeys(filter(None, map(str.strip, re.split(r"[,\n]", text)))))
         if len(words) > self.most:
-            raise FieldError(f"names {len(words)} {self.of.what}s, more than {self.most}")
-        for word in words:
-            try:
-                self.of.read(word)
-            except FieldError as error:
-                raise FieldError(error.problem, error.suggestion, part=word) from None
+            raise FieldError(f"names {len(words)} {self.of.what}s", f"at most {self.most}")
+        _refuse(error for word in words if (error := self._wrong(word)))
         return words
+
+    def _wrong(self, word: str) -> FieldError | None:
+        try:
+            self.of.read(word)
+        except FieldError as error:
+            return FieldError(error.problem, error.suggestion, part=word)
+        return None
 
 
 @dataclass(frozen=True)
@@ -133,13 +141,16 @@ class Settings(Syntax):
     def read(self, text: str) -> dict[str, str]:
         """Values by name. Which names there are is for the backend to say."""
         found: dict[str, str] = {}
+        wrong: list[FieldError] = []
         for word in filter(None, map(str.strip, re.split(r"[,\n]", text))):
             match = _SETTING.fullmatch(word)
             if match is None:
-                raise FieldError("is not a setting", f"write something like `{self.example}`", part=word)
-            if match[1] in found:
-                raise FieldError("is set twice", part=match[1])
-            found[match[1]] = match[2]
+                wrong.append(FieldError("is not a setting", f"write something like `{self.example}`", part=word))
+            elif match[1] in found:
+                wrong.append(FieldError("is set twice", "write it once", part=match[1]))
+            else:
+                found[match[1]] = match[2]
+        _refuse(wrong)
         return found
 
 
@@ -159,8 +170,11 @@ class Accelerator(Syntax):
         tidy = re.sub(r"[\s_]+", "-", text.lower())
         if text.lower() == tidy and _ACCELERATOR.fullmatch(tidy):
             return tidy
+        dashed = re.sub(r"(?<=[^-])([1-9][0-9]*)$", r"-\1", tidy)
         counted = tidy if tidy[-1:].isdigit() and "-" in tidy else f"{tidy}-1"
-        near = next((guess for guess in (tidy, counted) if _ACCELERATOR.fullmatch(guess)), None)
+        # `v6e8` could be v6e8-1 and v6e-8: only one of them exists.
+        near = next((guess for guess in (tidy, counted, dashed) if accelerators.backends_of(guess)), "")
+        near = near or next((guess for guess in (tidy, counted) if _ACCELERATOR.fullmatch(guess)), "")
         raise FieldError(
             "is not an accelerator type",
             f"did you mean `{near}`?" if near else "write a family and a count such as `v6e-8`, or `local`",
@@ -209,16 +223,20 @@ class Environment(Syntax):
     def read(self, text: str) -> dict[str, str]:
         """Values by name."""
         found: dict[str, str] = {}
+        wrong: list[FieldError] = []
         for number, line in enumerate(map(str.strip, text.split("\n")), 1):
             if not line or line.startswith("#"):
                 continue
             name, equals, value = line.partition("=")
             if not equals or not _VARIABLE.fullmatch(name):
-                raise FieldError(f"line {number} is not NAME=VALUE")
+                wrong.append(FieldError(f"line {number} is not NAME=VALUE", "letters, digits and `_`, then `=`"))
             # Ours tell the test plugin where to write: whoever set them could hide results.
-            if name in found or name.upper().startswith("ACCEL_CI"):
-                raise FieldError(f"line {number} sets `{shown(name)}`, which is " + _taken(name, found))
-            found[name] = value
+            elif name in found or name.upper().startswith("ACCEL_CI"):
+                which = f"line {number} sets `{shown(name)}`, which is {_taken(name, found)}"
+                wrong.append(FieldError(which, "take the line out, or rename it"))
+            else:
+                found[name] = value
+        _refuse(wrong)
         return found
 
 
@@ -232,6 +250,17 @@ def shown(text: str) -> str:
     """The text fit for a message: one line, at most 40 characters."""
     line = "".join(character if character.isprintable() else " " for character in text)
     return line if len(line) <= 40 else line[:39] + "…"
+
+
+def _refuse(wrong: Iterable[FieldError]) -> None:
+    """Raise what is wrong with the pieces of one text: the first, with the others."""
+    told = list(wrong)
+    # A file given by mistake would be thousands of lines.
+    if len(told) > MOST_PIECES:
+        told[MOST_PIECES:] = [FieldError(f"has {len(told) - MOST_PIECES} more pieces like these", part="")]
+    if told:
+        told[0].others = tuple(told[1:])
+        raise told[0]
 
 
 def _taken(name: str, found: dict[str, str]) -> str:

@@ -78,7 +78,11 @@ class GateInputs(Inputs):
         "Pull requests: how old a commit must be for a label alone; forks always need an approval or a comment.",
     )
     max_running: Annotated[int, Count(0, 1000)] = given(
-        "0", "Pull requests: how many runs of this workflow may go on at a time (needs `actions: read`); 0: any number."
+        "0", "Pull requests: how many granted runs may go on at a time (needs `actions: read`); 0: any number."
+    )
+    # 1,000 checks of a name are what GitHub keeps on a commit.
+    max_per_day: Annotated[int, Count(0, 500)] = given(
+        "0", "Pull requests: how many runs may be granted in a day (UTC), all events counted; 0: any number."
     )
     check: vocabulary.Check = given("accel-ci")
 
@@ -86,7 +90,10 @@ class GateInputs(Inputs):
 class MachineInputs(Inputs):
     """Which machine, from where, for how long."""
 
-    rules: ClassVar[tuple[Rule, ...]] = (Rule(("accelerator", "backend"), _fits), vocabulary.SIGN_IN)
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(("accelerator", "backend"), _fits, "leave `backend` out, or name another accelerator"),
+        vocabulary.SIGN_IN,
+    )
 
     accelerator: Annotated[
         str,
@@ -123,7 +130,10 @@ class ProvisionInputs(MachineInputs):
         "name": "The machine's name.",
         "zone": "The zone that had it.",
     }
-    rules: ClassVar[tuple[Rule, ...]] = (*MachineInputs.rules, Rule(("ttl", "boot_timeout"), _outlives_boot))
+    rules: ClassVar[tuple[Rule, ...]] = (
+        *MachineInputs.rules,
+        Rule(("ttl", "boot_timeout"), _outlives_boot, "write a longer one, such as `45m`"),
+    )
 
     # Boot 10m, setup 10m and run 20m at their longest, and 5m to bring files back.
     ttl: Annotated[int, Duration("10s", "24h")] = given(
@@ -141,13 +151,12 @@ class ProvisionInputs(MachineInputs):
 
     def spec(self) -> MachineSpec:
         """What to ask the backend for."""
-        _, _, workers = self.accelerator.partition("-")
         return MachineSpec(
             backend=LOCAL if self.on_this_computer else self.backend,
             accelerator=self.accelerator,
             zones=self.zones,
             spot=self.spot,
-            workers=int(workers or 1) if self.on_this_computer else accelerators.hosts(self.accelerator),
+            workers=accelerators.hosts(self.accelerator),
             boot_limit_s=float(self.boot_timeout),
             options=self.options,
         )
@@ -173,8 +182,9 @@ class RunRemoteInputs(Inputs):
     env: Annotated[dict[str, str], Environment()] = given(
         "", "Variables for the commands, one NAME=VALUE a line; not for secrets."
     )
-    source: Annotated[str, Choice((AUTO, "commit", "workspace"))] = given(
-        AUTO, "What to test: the `commit`, or the `workspace` as it is now; `auto`: the commit in GitHub Actions."
+    source: Annotated[str, Choice((AUTO, "commit", "merge", "workspace"))] = given(
+        AUTO,
+        "What to test: the `commit`, its `merge` into the base, or the `workspace`; `auto`: the commit in GitHub Actions.",
     )
     test_reports: Annotated[tuple[str, ...], Words(GLOB)] = given(
         "", "JUnit files to read, as globs relative to the repository; pytest needs none."
@@ -210,7 +220,9 @@ class CollectInputs(Inputs):
         "record": "The path on the runner of the run's record as it is by now, a JSON document.",
         "artifact": "The name of the run's artifact that holds the files, the log and the record.",
     }
-    rules: ClassVar[tuple[Rule, ...]] = (Rule(("max_file_size", "max_total_size"), _one_fits),)
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(("max_file_size", "max_total_size"), _one_fits, "lower the one or raise the other"),
+    )
 
     paths: vocabulary.Paths
     max_file_size: Annotated[int, Size("100GiB")] = given("100MiB", "The largest file; larger ones are refused.")
@@ -236,7 +248,10 @@ class CleanupInputs(Inputs):
         "released": "The handles of the machines that were ended and are gone, a JSON list.",
         "left": "The handles of the machines that may still live, a JSON list; empty is the proof.",
     }
-    rules: ClassVar[tuple[Rule, ...]] = (Rule(("for_", "mode"), _names_jobs), vocabulary.SIGN_IN)
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(("for_", "mode"), _names_jobs, "leave one of them out"),
+        vocabulary.SIGN_IN,
+    )
 
     mode: Annotated[str, Choice(("job", "run", "sweep"))] = given(
         "job", "Whose machines end: this `job`'s, the whole `run`'s, or with `sweep` those that outlived their lease."
@@ -416,7 +431,9 @@ class ListInputs(Inputs):
     verb = "list"
     rules: ClassVar[tuple[Rule, ...]] = (vocabulary.SIGN_IN,)
 
-    backend: vocabulary.Backend = given(AUTO, vocabulary.SEARCHED)
+    backend: vocabulary.Backend = given(
+        AUTO, "Where machines are looked for; `auto`: in every backend of this version."
+    )
     project: vocabulary.Project = given("")
     workload_identity_provider: vocabulary.Provider = given("")
     service_account: vocabulary.ServiceAccount = given("")

@@ -50,7 +50,7 @@ class SecretsInputs(Inputs):
     verb = "secrets"
     bare = "action"
     rules: ClassVar[tuple[Rule, ...]] = (
-        Rule(("action", "variable", "public_key", "repository_id", "file"), _complete),
+        Rule(("action", "variable", "public_key", "repository_id", "file"), _complete, "see docs/secrets.md"),
     )
 
     action: Annotated[

@@ -110,4 +110,4 @@ def _signs_in(service_account: str, provider: str) -> str:
     return "needs `workload-identity-provider` beside it" if service_account and not provider else ""
 
 
-SIGN_IN = Rule(("service_account", "workload_identity_provider"), _signs_in)
+SIGN_IN = Rule(("service_account", "workload_identity_provider"), _signs_in, "see docs/sign-in.md")

@@ -1,10 +1,11 @@
 """Brings the code under test to this machine, and named files back.
 
-Usage: courier.py unpack --kind bundle --sha SHA < BUNDLE | unpack --kind tar < TAR | send < REQUEST
+Usage: courier.py unpack --kind bundle --sha SHA [--base SHA] < BUNDLE | unpack --kind tar < TAR | send < REQUEST
 
-Sent to the machine as it is: one file, standard library only, Python >= 3.8. Its own directory is the worker root.
-`unpack` makes source/ anew and answers one line of JSON: {"ok": true, "sha": SHA}, or {"ok": false, "error": text} and
-exit 1. A bundle's objects are checked by git as if they came from the network; SHA is what is checked out afterwards.
+Sent to the machine as it is, with checkout.py: standard library only, Python >= 3.8. Its own directory is the worker root.
+`unpack` makes source/ anew and answers one line of JSON: {"ok": true, "sha": SHA, ...}, or {"ok": false, "error": text}
+and exit 1. A bundle's objects are checked by git as if they came from the network; SHA is what is checked out afterwards,
+or its merge into the base: checkout.py says what is told of that.
 `send` reads {"patterns": [glob, ...], "base": "source" or "results", "caps": {"file_bytes", "total_bytes", "files"}}.
 It writes "F <json>\\n" with name, size, sha256 and refused for each file that a pattern names, and then exactly `size`
 bytes: none when `refused` says why not. At last comes "Z <json>\\n" with the counts sent, refused and bytes, with
@@ -28,17 +29,21 @@ import sys
 import tarfile
 import tempfile
 from contextlib import contextmanager, suppress
-from typing import IO, Any, Dict, Iterator, List, NamedTuple, Set, Tuple
+from typing import IO, TYPE_CHECKING, Any, Dict, Iterator, List, NamedTuple, Optional, Set, Tuple
+
+sys.path.append(os.path.dirname(os.path.abspath(__file__)))  # `python3 -I` does not look there
+if TYPE_CHECKING:
+    from accel_ci.on_machine import checkout
+    from accel_ci.on_machine.checkout import RefusedError, Wanted
+else:
+    import checkout
+    from checkout import RefusedError, Wanted
 
 ROOT = os.path.dirname(os.path.abspath(__file__))
 SOURCE = os.path.join(ROOT, "source")
-DONE = os.path.join(ROOT, "source.sha")
+DONE = os.path.join(ROOT, "source.json")
 CHUNK = 1024 * 1024
 
-SHA = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
-BUNDLE_REF = re.compile(rb"([0-9a-f]{40,64}) (\S+)\n")
-# Old commits of honest projects break these three rules without harm; Gitaly lets the same ones pass.
-OBJECT_CHECKS = "--strict=badTimezone=ignore,missingSpaceBeforeDate=ignore,zeroPaddedFilemode=ignore"
 TAR_MEMBERS = 1_000_000
 TAR_BYTES = 64 * 1024**3
 
@@ -55,44 +60,45 @@ OPEN_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY
 State = Tuple[int, int]  # pattern, and the part of it that comes next
 
 
-class RefusedError(Exception):
-    """What came cannot be taken, or what was asked for cannot be given; the text tells the client why."""
-
-
 def main() -> int:
     """Run the verb: 0 when it worked, 1 when the answer says why it did not, or nobody was there to hear it."""
     parser = argparse.ArgumentParser(description="Moves files to and from this machine.")
     parser.add_argument("verb", choices=("unpack", "send"))
     parser.add_argument("--kind", choices=("bundle", "tar"), default="bundle")
-    parser.add_argument("--sha", default="")
+    for name in Wanted._fields:
+        parser.add_argument("--" + name, default="")
     asked = parser.parse_args()
     try:
-        return send() if asked.verb == "send" else unpack(asked.kind, asked.sha)
+        return send() if asked.verb == "send" else unpack(asked.kind, Wanted(asked.sha, asked.base, asked.origin))
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
 
 
-def unpack(kind: str, sha: str) -> int:
-    """Make source/ of the package on stdin, and answer. A commit that is there already stays as it is."""
+def unpack(kind: str, wanted: Wanted) -> int:
+    """Make source/ of the package on stdin, and answer. What is there already stays as it is."""
     package = sys.stdin.buffer
-    answer: Dict[str, Any] = {"ok": True, "sha": sha}
     try:
-        if not already_there(sha):
-            with scratch() as space:
-                new = os.path.join(space, "new")
-                os.mkdir(new)
-                if kind == "bundle":
-                    unpack_bundle(package, new, sha=sha)
-                else:
-                    unpack_tar(package, new)
-                put_in_place(space, sha)
+        answer = {"ok": True, **(already_there(wanted) or unpacked(package, kind, wanted))}
     except (RefusedError, OSError, ValueError, tarfile.TarError) as error:
         answer = {"ok": False, "error": str(error)}
     while package.read(CHUNK):  # the sender finishes in peace, and then reads the answer
         pass
     print(json.dumps(answer))
     return 0 if answer["ok"] else 1
+
+
+def unpacked(package: IO[bytes], kind: str, wanted: Wanted) -> Dict[str, Any]:
+    """What became source/, or what kept two commits from being merged: then it stays as it was."""
+    with scratch() as space:
+        new = os.path.join(space, "new")
+        os.mkdir(new)
+        if kind == "bundle":
+            told = checkout.unpack_bundle(package, new, wanted)
+        else:
+            unpack_tar(package, new)
+            told = {"sha": wanted.sha}
+        return told if told.get("obstacle") else put_in_place(space, wanted, told=told)
 
 
 @contextmanager
@@ -106,91 +112,31 @@ def scratch() -> Iterator[str]:
         subprocess.call(["rm", "-rf", space], env={"PATH": os.defpath}, stderr=subprocess.DEVNULL)
 
 
-def already_there(sha: str) -> bool:
-    """True when this very commit was unpacked as a whole before."""
-    with suppress(OSError), open(DONE, "rb") as file:
-        return bool(sha) and file.read(100) == sha.encode() and os.path.isdir(SOURCE)
-    return False
+def already_there(wanted: Wanted) -> Optional[Dict[str, Any]]:
+    """What was told when this very commit, or merge, was unpacked as a whole before; None when it was not."""
+    with suppress(OSError, ValueError, AttributeError), open(DONE, "rb") as file:
+        told: Dict[str, Any] = json.loads(file.read(CHUNK))
+        same = (told.get("sha"), told.get("base", "")) == (wanted.sha, wanted.base)
+        return told if wanted.sha and same and os.path.isdir(SOURCE) else None
+    return None
 
 
-def put_in_place(space: str, sha: str) -> None:
+def put_in_place(space: str, wanted: Wanted, told: Dict[str, Any]) -> Dict[str, Any]:
     """Make <space>/new the source, unless somebody was faster. The marker never vouches for less than a whole."""
     marker = os.path.join(space, "marker")
     with open(marker, "w") as file:
-        file.write(sha)
+        json.dump(told, file)
     with open(os.path.join(ROOT, ".unpack-lock"), "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if already_there(sha):
-            return
+        theirs = already_there(wanted)
+        if theirs is not None:
+            return theirs
         for path in (DONE, SOURCE):
             if os.path.lexists(path):
                 os.rename(path, os.path.join(space, "old-" + os.path.basename(path)))
         os.rename(os.path.join(space, "new"), SOURCE)
         os.rename(marker, DONE)
-
-
-def unpack_bundle(package: IO[bytes], repository: str, sha: str) -> None:
-    """Make the repository of the bundle's objects and tags, and check SHA out; RefusedError when that is not in it.
-
-    index-pack gets the pack from us, for git before 2.46 checks no object that it fetches from a bundle.
-    """
-    if not SHA.fullmatch(sha):
-        raise RefusedError("a commit is named by 40 or 64 hexadecimal digits")
-    tags = read_bundle_header(package)
-    object_format = ["--object-format=sha256"] if len(sha) == 64 else []  # unknown to git before 2.29
-    git(repository, "init", "--quiet", "--template=", *object_format)
-    git(repository, "index-pack", OBJECT_CHECKS, "--stdin", feed=package)
-    git(repository, "update-ref", "--stdin", feed=io.BytesIO(b"".join(b"create %s %s\n" % tag for tag in tags.items())))
-    git(repository, "checkout", "--quiet", "--detach", sha)
-    found = git(repository, "rev-parse", "HEAD").decode().strip()
-    if found != sha:
-        raise RefusedError("%s is no commit: git checked out %s" % (sha, found))
-
-
-def read_bundle_header(package: IO[bytes]) -> Dict[bytes, bytes]:
-    """Tag -> object of a git bundle (format: gitformat-bundle, version 2 or 3). The pack comes next in `package`."""
-    if package.readline(100) not in (b"# v2 git bundle\n", b"# v3 git bundle\n"):
-        raise RefusedError("this is no git bundle")
-    tags = {}
-    for line in iter(lambda: package.readline(CHUNK), b"\n"):
-        reference = BUNDLE_REF.fullmatch(line)
-        if reference is not None:
-            if reference[2].startswith(b"refs/tags/"):
-                tags[reference[2]] = reference[1]
-        elif not line.startswith(b"@object-format="):
-            raise RefusedError("the bundle is cut short, or needs objects that are not in it")
-    return tags
-
-
-def git(repository: str, *arguments: str, feed: IO[bytes] | None = None) -> bytes:
-    """What git prints, unmoved by the machine's and the user's configuration; RefusedError with its last words."""
-    environment = {
-        "PATH": os.environ.get("PATH", os.defpath),
-        "LC_ALL": "C",
-        "HOME": os.path.dirname(repository),
-        "GIT_CONFIG_NOSYSTEM": "1",
-        "GIT_ATTR_NOSYSTEM": "1",
-        "GIT_TERMINAL_PROMPT": "0",
-    }
-    with tempfile.TemporaryFile() as words:
-        with subprocess.Popen(
-            ["git", *arguments],
-            cwd=repository,
-            env=environment,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=words,
-        ) as process:
-            assert process.stdin is not None
-            assert process.stdout is not None
-            with suppress(BrokenPipeError), process.stdin as stdin:  # git says itself why it wants no more
-                shutil.copyfileobj(feed or io.BytesIO(), stdin, CHUNK)
-            output = process.stdout.read()
-        if process.returncode:
-            words.seek(0)
-            said = words.read()[-1000:].decode("utf-8", "replace").strip()
-            raise RefusedError("git %s failed: %s" % (arguments[0], said))
-    return output
+    return told
 
 
 class Counted(io.RawIOBase):

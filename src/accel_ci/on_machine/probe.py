@@ -11,9 +11,12 @@ import os
 import re
 import subprocess
 import sys
-from typing import Any, Dict, List, Optional
+import time
+from typing import Any, Dict, List, Optional, Tuple
 
 DEVICES = os.environ.get("ACCEL_CI_DEV", "/dev")
+# The devices of a TPU come up while the machine boots, and nothing tells that no more will come.
+PATIENCE_S = float(os.environ.get("ACCEL_CI_PATIENCE_S", "60"))
 NOT_YET = 75
 FIELDS = "uuid,name,driver_version,memory.total,ecc.errors.uncorrected.volatile.total"
 REMAPPED = "remapped_rows.pending,remapped_rows.failure"
@@ -39,7 +42,7 @@ COUNTED = {
 def main(arguments: List[str]) -> int:
     """Print what is there; the exit code says how it is."""
     kind, count, framework = arguments[0], int(arguments[1]), "".join(arguments[2:3])
-    found = gpus() if kind == "gpu" else tpus()
+    found = gpus() if kind == "gpu" else tpus(count)
     if found is None:
         return NOT_YET
     problems: List[str] = found["problems"]
@@ -88,10 +91,21 @@ def xids() -> List[str]:
     return ["Xid %s on %s: %s" % (code, bus, FATAL[int(code)]) for bus, code, _ in found if int(code) in FATAL]
 
 
-def tpus() -> Dict[str, Any]:
-    """The TPU's devices: accel* up to v4, a VFIO group for each chip since."""
-    found = glob.glob(DEVICES + "/accel[0-9]*") + glob.glob(DEVICES + "/vfio/[0-9]*")
-    return {"devices": len(found), "name": "TPU", "problems": []}
+def tpus(count: int) -> Dict[str, Any]:
+    """The TPU's devices, waited for until there are so many, or for as long as patience lasts."""
+    end = time.monotonic() + PATIENCE_S
+    driver, devices = tpu_devices()
+    while devices < count and time.monotonic() < end:
+        time.sleep(1)
+        driver, devices = tpu_devices()
+    return {"devices": devices, "name": "TPU", "driver": driver, "problems": []}
+
+
+def tpu_devices() -> Tuple[str, int]:
+    """The driver and its devices, one a chip: /dev/accel* up to v4 and for v5e, a VFIO group for each chip elsewhere."""
+    old, new = glob.glob(DEVICES + "/accel[0-9]*"), glob.glob(DEVICES + "/vfio/[0-9]*")
+    # Where both are, the groups may hold what is no chip.
+    return ("accel", len(old)) if old else ("vfio" if new else "", len(new))
 
 
 def uncounted(framework: str, count: int) -> List[str]:

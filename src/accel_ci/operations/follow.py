@@ -142,7 +142,7 @@ def _take(world: World, state: _Following, event: remote.Event) -> bool:
             state.whys[event.worker] = event.detail
             _end_siblings(world, state, event.worker)
         case remote.Lost():
-            world.job.log(f"w{event.worker}: {output.one_line(event.reason)}; attaching again")
+            world.job.log(f"w{event.worker}: {_told(state, event.reason)}; attaching again")
             return False
         case remote.Beat():
             state.heard_at[event.worker] = world.clock.now()
@@ -270,9 +270,9 @@ def _end(state: _Following, worker: int, *, interrupted: bool) -> WorkerEnd:
 
 
 def _told(state: _Following, detail: str) -> str:
-    """What a machine says about an end: its commands may have written that themselves, with what they were handed."""
+    """What a machine says about an end or a break: its commands may have written that, with what they were handed."""
     redactor = redaction.Redactor(value.encode() for value in state.phase.secrets.values())
-    return output.one_line(redactor.redact(detail))
+    return output.one_line(redactor.hidden(detail))
 
 
 def _verdict(state: _Following, worker: int) -> Verdict:

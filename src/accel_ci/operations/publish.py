@@ -101,7 +101,9 @@ def _no_better(own: Check, known: Sequence[Check]) -> Check:
     """The check as it may be written. Of two jobs under one name the second's pass must not hide the first's failure."""
     others = [each.conclusion for each in known if each.external_id == own.external_id]
     worst = check.worst([own.conclusion, *filter(None, others)])
-    return own if worst is own.conclusion else replace(own, conclusion=worst, title=SHARED)
+    if worst is own.conclusion:
+        return own
+    return replace(own, conclusion=worst, title=SHARED, text=f"> {SHARED}. The worst of them counts.\n\n{own.text}")
 
 
 def _with_siblings(github: GitHub, record: RunRecord, how: Publication) -> list[tuple[str, str]]:

@@ -10,7 +10,7 @@ from pydantic import TypeAdapter
 from accel_ci.domain import errors
 from accel_ci.domain.machine import Machine
 from accel_ci.domain.record import RunRecord
-from accel_ci.domain.workload import Work
+from accel_ci.domain.workload import CommitSource, Work
 from accel_ci.ports.files import Files
 
 SENT = "source-sent"  # the document that says what was sent to the slot's machine
@@ -70,8 +70,9 @@ def same_secrets(files: Files, slot: str, names: Iterable[str]) -> None:
 
 
 def same_work(files: Files, slot: str, work: Work) -> None:
-    """Whoever goes on must ask for the very commands that ran: another command's end is no verdict on this one."""
-    asked = json.dumps([work.setup, work.run, work.directory, sorted(work.environment.items())]).encode()
+    """Whoever goes on must ask for the very commands that ran, on the same code: no other end is a verdict on these."""
+    commits = [work.source.sha, work.source.base] if isinstance(work.source, CommitSource) else []
+    asked = json.dumps([work.setup, work.run, work.directory, sorted(work.environment.items()), commits]).encode()
     if files.read(place(slot, "work.json")) not in (None, asked):
         raise errors.ConfigurationError(
             "this machine has run other commands already, and these were not run",

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
+from typing import TypeVar
 
 from accel_ci.domain import errors
 from accel_ci.domain.lease import Owner
@@ -10,40 +12,66 @@ from accel_ci.domain.machine import Machine, MachineSpec
 from accel_ci.domain.runkey import RunKey
 from accel_ci.ports.world import World
 
+Answer = TypeVar("Answer")
+
 LISTING_LIMIT_S = 60.0
 # To delete what is still being made may be refused: it is asked for again.
 RESEND_S = 10.0
 LONGEST_PAUSE_S = 2.0
+# What has not answered by then is asked again beside: a machine that hangs delays no other one's next request.
+ANSWER_S = 10.0
+MOST_NAMES = 8  # commands for people: beyond, one that looks for what is there says more
 
 
-def found(world: World, key: RunKey, *, zones: Sequence[str], limit_s: float) -> list[Machine]:
-    """The machines of this very key, asked for again while the cloud does not answer."""
+def found(world: World, key: RunKey, *, zones: Sequence[str], limit_s: float) -> Iterator[Machine]:
+    """The machines of this very key as they are found, asked for again while the cloud does not answer."""
+    return _asked_again(
+        world,
+        lambda: world.machines.find(key, zones),
+        limit_s=limit_s,
+        what=f"look up {key.name}",
+        by_hand=lambda: commands_for(world, key, zones),
+    )
+
+
+def listed(world: World, owner: Owner) -> Iterator[Machine]:
+    """What the owner's listing shows, as it comes, some of it more than once: it is asked for again for a minute while
+
+    a part of the cloud does not answer. CleanupUnverifiedError at the end when there was no whole listing.
+    """
+    return _asked_again(
+        world,
+        lambda: world.machines.list_owned(owner),
+        limit_s=LISTING_LIMIT_S,
+        what="list the machines",
+        by_hand=lambda: world.machines.search_commands(owner),
+    )
+
+
+def commands_for(world: World, key: RunKey, zones: Sequence[str]) -> Sequence[str]:
+    """What ends by hand the machine of this key in these zones, whether it exists or not; [] where there are too many."""
+    handles = world.machines.handles(key, zones)
+    return [world.machines.release_command(handle) for handle in handles] if len(handles) <= MOST_NAMES else []
+
+
+def _asked_again(
+    world: World,
+    ask: Callable[[], Iterable[Machine]],
+    *,
+    limit_s: float,
+    what: str,
+    by_hand: Callable[[], Sequence[str]],
+) -> Iterator[Machine]:
     deadline = world.clock.now() + limit_s
     for pause in pauses():
         try:
-            return world.machines.find(key, zones)
+            yield from ask()
         except errors.TransientError as error:
             if world.clock.now() >= deadline:
-                raise errors.CleanupUnverifiedError(
-                    f"could not look up {key.name}: {error}", commands=(f"accel-ci cleanup  # {key.name}",)
-                ) from error
+                raise errors.CleanupUnverifiedError(f"could not {what}: {error}", commands=tuple(by_hand())) from error
             world.clock.sleep(pause)
-    raise AssertionError("pauses never end")
-
-
-def listed(world: World, owner: Owner) -> list[Machine]:
-    """What the owner's listing shows, asked for again for a minute; CleanupUnverifiedError without any listing."""
-    deadline = world.clock.now() + LISTING_LIMIT_S
-    for pause in pauses():
-        try:
-            return world.machines.list_owned(owner)
-        except errors.TransientError as error:
-            if world.clock.now() >= deadline:
-                raise errors.CleanupUnverifiedError(
-                    f"could not list the machines: {error}", commands=("accel-ci cleanup",)
-                ) from error
-            world.clock.sleep(pause)
-    raise AssertionError("pauses never end")
+        else:
+            return
 
 
 def verified(world: World, handles: Sequence[str], *, limit_s: float) -> None:
@@ -64,9 +92,8 @@ def end(world: World, handles: Sequence[str], *, limit_s: float, resend_s: float
         if world.clock.now() >= resend_at:
             resend_at = world.clock.now() + resend_s
             # All are asked to end before one is waited for: a job that is killed in between has still asked.
-            for handle in left:
-                send(world, handle)
-        left = [handle for handle in left if not _gone(world, handle)]
+            send_all(world, left)
+        left = _living(world, left)
         if not left or world.clock.now() >= deadline:
             return left
         world.job.status(f"waiting for {len(left)} machine(s) to be gone")
@@ -74,14 +101,34 @@ def end(world: World, handles: Sequence[str], *, limit_s: float, resend_s: float
     raise AssertionError("pauses never end")
 
 
-def send(world: World, handle: str) -> bool:
-    """Ask for the machine's end once; False when the cloud did not take the request."""
+def send_all(world: World, handles: Sequence[str]) -> None:
+    """Ask for the end of all of them at once; what a cloud refuses is only said."""
+    refused: dict[str, errors.CloudError] = {}
+    calls = [partial(ask, world, handle, refused) for handle in handles]
+    world.lanes.run([iter(calls)], limit_s=ANSWER_S)
+    tell(world, refused)
+
+
+def ask(world: World, handle: str, refused: dict[str, errors.CloudError]) -> None:
+    """Ask for the machine's end once; when the cloud does not take the request, why is put into `refused`."""
     try:
         world.machines.release(handle)
     except errors.CloudError as error:
+        refused[handle] = error
+
+
+def tell(world: World, refused: dict[str, errors.CloudError]) -> None:
+    """Say which requests were not taken."""
+    for handle, error in sorted(refused.items()):
         world.job.log(f"release of {handle} was not accepted yet: {error}")
-        return False
-    return True
+
+
+def send(world: World, handle: str) -> bool:
+    """Ask for the machine's end once; False when the cloud did not take the request."""
+    refused: dict[str, errors.CloudError] = {}
+    ask(world, handle, refused)
+    tell(world, refused)
+    return not refused
 
 
 def price(world: World, machine: Machine) -> float | None:
@@ -101,6 +148,18 @@ def pauses() -> Iterator[float]:
     while True:
         yield pause
         pause = min(pause * 1.6, LONGEST_PAUSE_S)
+
+
+def _living(world: World, handles: Sequence[str]) -> list[str]:
+    """Those of the machines that are not gone for certain, all looked up at once."""
+    gone: set[str] = set()
+
+    def look(handle: str) -> None:
+        if _gone(world, handle):
+            gone.add(handle)
+
+    world.lanes.run([iter([partial(look, handle) for handle in handles])], limit_s=ANSWER_S)
+    return [handle for handle in handles if handle not in gone]
 
 
 def _gone(world: World, handle: str) -> bool:

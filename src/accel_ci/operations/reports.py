@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from accel_ci.domain.machine import Machine
 from accel_ci.domain.results import Report
@@ -28,16 +29,34 @@ def fetched(
     parsed = []
     for found, parse in ((ours, reportlog.parse), (theirs, junit.parse)):
         for file, content in found:
-            name = output.one_line(redactor.redact(file.name))
+            name = output.one_line(redactor.hidden(file.name))
             if file.refused:
-                world.job.warning("test report", f"{name} was refused: {output.one_line(file.refused)}")
+                world.job.warning(
+                    "test report", f"{name} was refused: {output.one_line(redactor.hidden(file.refused))}"
+                )
             else:
-                parsed.append(parse(_hidden(content, redactor), source=name, worker=file.worker))
+                report = parse(_hidden(content, redactor), source=name, worker=file.worker)
+                parsed.append(_shown(report, redactor))
     return parsed
 
 
+def _shown(report: Report, redactor: Redactor) -> Report:
+    """The report with no secret in its texts: XML and JSON can write every letter in more ways than one looks for."""
+    if not redactor.longest:
+        return report
+    cases = (
+        replace(each, name=redactor.hidden(each.name), message=redactor.hidden(each.message)) for each in report.cases
+    )
+    return replace(
+        report,
+        cases=tuple(cases),
+        incomplete=redactor.hidden(report.incomplete),
+        warnings=tuple(map(redactor.hidden, report.warnings)),
+    )
+
+
 def _hidden(content: bytes, redactor: Redactor) -> bytes:
-    """The report as it may be shown: what tests print when they fail ends up in comments."""
+    """The report's bytes without secrets, before long texts are cut: what is cut in two would not be found any more."""
     if not redactor.longest:
         return content
     # Reports may be any bytes: what is no UTF-8 comes back as it was.

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from accel_ci.domain import errors, overdue
+from accel_ci.domain.errors import CleanupUnverifiedError
 from accel_ci.domain.lease import Owner
 from accel_ci.domain.machine import Machine
 from accel_ci.domain.queued import WorkflowRun
@@ -14,6 +15,7 @@ from accel_ci.ports.world import World
 
 GRACE_S = 3600.0  # two periods of the schedule that we ship; GitHub's schedules are often late
 SIGHTINGS_S = 5.0
+PASSING_S = 15.0
 BATCH = 10  # deletions a minute: Google refuses more than some number of DeleteNode requests a minute
 MINUTE_S = 60.0
 SILENT_S = 21_600.0  # twelve periods of the schedule that we ship, which GitHub may delay
@@ -30,31 +32,58 @@ class Find:
 
 def in_passing(world: World, repository_id: int) -> None:
     """Ask for the end of what is past its expiry, by that alone, and do not wait. What does not work is only said."""
-    try:
-        listed = world.machines.list_owned(Owner(repository_id=repository_id))
-    except (errors.CloudError, errors.ConfigurationError) as error:
+    listed, unknown = list[Machine](), list[errors.AccelError]()
+    lane = _passing(world, Owner(repository_id=repository_id), listed, unknown)
+    if not world.lanes.run([lane], limit_s=PASSING_S):
+        unknown = [errors.TransientError(f"no answer within {PASSING_S:.0f} s")]
+    for error in unknown:
         world.job.log(f"could not look for machines that outlived their lease: {error}")
-        return
     # Whoever provisions passes by for seconds only: the scheduled sweeper does the rest.
-    for find in _judged(world, listed, grace_s=GRACE_S, runs=None)[:BATCH]:
+    finds = _judged(world, [*listed], grace_s=GRACE_S, runs=None)[:BATCH]
+    for find in finds:
         tell(world, find)
-        release.send(world, find.machine.handle)
+    if finds:
+        release.send_all(world, [find.machine.handle for find in finds])
 
 
-def found(world: World, repository_id: int, *, grace_s: float, told: bool = False) -> list[Find]:
+def _passing(
+    world: World, owner: Owner, listed: list[Machine], unknown: list[errors.AccelError]
+) -> Iterator[Callable[[], None]]:
+    try:
+        listed.extend(world.machines.list_owned(owner))
+    except (errors.CloudError, errors.ConfigurationError) as error:
+        unknown.append(error)
+    yield from ()
+
+
+def found(
+    world: World, repository_id: int, *, grace_s: float, told: bool = False
+) -> tuple[list[Find], CleanupUnverifiedError | None]:
     """The repository's overdue machines, seen so twice: a listing may be old, and somebody may have just kept one.
 
-    With `told` the log says of each machine what is done with it and why.
+    With `told` the log says of each machine what is done with it and why. The error when a part of the cloud was silent.
     """
     owner, runs = Owner(repository_id=repository_id), dict[int, WorkflowRun | None]()
-    first = _judged(world, release.listed(world, owner), grace_s=grace_s, runs=runs, told=told)
+    listed, silent = _listed(world, owner)
+    first = _judged(world, listed, grace_s=grace_s, runs=runs, told=told)
     if not first:
-        return []
+        return [], silent
     # No machine ends on the word of one listing.
     world.clock.sleep(SIGHTINGS_S)
     before = {find.machine.handle for find in first}
-    again = _judged(world, release.listed(world, owner), grace_s=grace_s, runs=runs)
-    return [find for find in again if find.machine.handle in before]
+    listed, silent = _listed(world, owner)
+    again = _judged(world, listed, grace_s=grace_s, runs=runs)
+    return [find for find in again if find.machine.handle in before], silent
+
+
+def _listed(world: World, owner: Owner) -> tuple[list[Machine], CleanupUnverifiedError | None]:
+    machines: dict[str, Machine] = {}
+    try:
+        for machine in release.listed(world, owner):
+            machines[machine.handle] = machine
+    except CleanupUnverifiedError as error:
+        return [*machines.values()], error
+    return [*machines.values()], None
 
 
 def end(world: World, handles: Sequence[str], *, limit_s: float) -> list[str]:
@@ -77,10 +106,10 @@ def tell(world: World, find: Find) -> None:
     world.job.warning("leaked machine", f"{find.machine.handle}: {find.why}. Every find of the sweeper is an incident")
 
 
-def watch(world: World, workflow: str) -> None:
-    """Warn when the cloud ends no machine by itself and the sweeper's workflow has not succeeded for SILENT_S."""
+def watch(world: World, workflow: str, *, handle: str) -> None:
+    """Warn when the machine's cloud ends none by itself and the sweeper's workflow has not succeeded for SILENT_S."""
     github = world.github
-    if github is None or not workflow or world.machines.capabilities().native_lifetime_limit:
+    if github is None or not workflow or world.machines.capabilities(handle).native_lifetime_limit:
         return
     try:
         last = github.last_success(workflow)

@@ -29,6 +29,9 @@ class GitHub(Protocol):
     def last_push(self, branch: str) -> Push | None:
         """The newest change of the repository's own branch; None when GitHub does not tell."""
 
+    def last_change(self, path: str) -> str:
+        """The commit of the default branch that last changed the file; "" when there is none."""
+
     def approvers(self, number: int, sha: str) -> list[str]:
         """The people whose newest review approves exactly this commit of the pull request; anybody may be among them."""
 
@@ -46,6 +49,9 @@ class GitHub(Protocol):
 
     def put_comment(self, number: int, marker: str, body: str) -> None:
         """Make the one comment with this marker on the issue or pull request say this (at most 65,536 characters)."""
+
+    def remove_comment(self, number: int, marker: str) -> None:
+        """There is no comment of ours with this marker on the issue or pull request from now on."""
 
     def open_issue(self, marker: str, title: str, body: str) -> Issue:
         """The one open issue with this marker; made with this title and body when there is none."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 from accel_ci.domain.lease import Lease, Owner
@@ -16,8 +16,8 @@ class Machines(Protocol):
     Errors: NoCapacityError, QuotaError, AccessError, BootError, TransientError (it may have worked), ConfigurationError.
     """
 
-    def capabilities(self) -> Capabilities:
-        """What this backend can do."""
+    def capabilities(self, handle: str = "") -> Capabilities:
+        """What this backend can do; of several backends as one the one that made the handle, without one all of them."""
 
     def candidates(self, spec: MachineSpec) -> Sequence[Candidate]:
         """The places that could give such a machine, in the order to try them; never empty."""
@@ -31,11 +31,17 @@ class Machines(Protocol):
     def poll(self, creation: Creation) -> Creation:
         """Where the creation is now; `machine` is set once every worker can be reached. Raises when it failed."""
 
-    def find(self, key: RunKey, zones: Sequence[str]) -> list[Machine]:
-        """The machines of this very key in these zones, looked up by name; what listing may still hide is found."""
+    def find(self, key: RunKey, zones: Sequence[str]) -> Iterable[Machine]:
+        """The machines of this very key in these zones, looked up by name; what listing may still hide is found.
 
-    def list_owned(self, owner: Owner) -> list[Machine]:
-        """The machines that `owner` owns, in all zones, by label and by name prefix, in any state but gone."""
+        They come as they are found. Where a part of the cloud was silent the error comes last, unless one was found.
+        """
+
+    def list_owned(self, owner: Owner) -> Iterable[Machine]:
+        """The machines that `owner` owns, in all zones, by label and by name prefix, in any state but gone.
+
+        They come as they are found; where a part of the cloud was silent the error comes last.
+        """
 
     def release(self, handle: str) -> None:
         """Begin to end the machine, in whatever state it is. Idempotent; a machine that is gone is fine."""
@@ -45,6 +51,12 @@ class Machines(Protocol):
 
     def release_command(self, handle: str) -> str:
         """The command that a person pastes to end the machine by hand."""
+
+    def handles(self, key: RunKey, zones: Sequence[str]) -> Sequence[str]:
+        """The handles that this key's machine may have in these zones, in all zones when none is named. Asks nobody."""
+
+    def search_commands(self, owner: Owner) -> Sequence[str]:
+        """The commands that a person pastes to find and end whatever the owner has, where no name of it is known."""
 
     def annotate(self, handle: str, name: str, value: str) -> None:
         """Set one label (such as accel-ci-keep-until) on a living machine."""

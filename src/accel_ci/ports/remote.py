@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
+from accel_ci.domain.doors import Tried
 from accel_ci.domain.machine import Machine
 from accel_ci.domain.verdict import EndRecord
-from accel_ci.domain.workload import Caps, Fetched, Package, Phase
+from accel_ci.domain.workload import Caps, Fetched, Package, Phase, Unpacked
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,11 +67,17 @@ class Base(StrEnum):
 class Remote(Protocol):
     """All workers of a machine at once. Raises ConnectionLostError when a worker cannot be reached; never hangs."""
 
-    def prepare(self, machine: Machine) -> None:
-        """Bring our own files to every worker; ConnectionLostError names the worker that cannot be used, and why."""
+    def prepare(self, machine: Machine) -> list[Tried]:
+        """Bring our own files to every worker, and try its doors; ConnectionLostError names a worker out of use, and why.
 
-    def put(self, machine: Machine, package: Package) -> None:
-        """Unpack the package as the source directory of every worker; a wrong sha is an error. Idempotent."""
+        No doors are tried, [], on this very computer. Only what is told before anything ran there can be believed.
+        """
+
+    def put(self, machine: Machine, package: Package) -> Unpacked:
+        """Unpack the package as the source directory of every worker; all say the same of it, or it is an error.
+
+        So is another sha or base than the package's. Idempotent. With an obstacle nothing was unpacked.
+        """
 
     def start(self, machine: Machine, phase: Phase) -> None:
         """Start the phase on every worker where it was not started yet. Idempotent by the phase's name, key and nonce."""

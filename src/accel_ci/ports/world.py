@@ -11,6 +11,7 @@ from accel_ci.ports.files import Files
 from accel_ci.ports.github import GitHub
 from accel_ci.ports.history import History
 from accel_ci.ports.job import Job
+from accel_ci.ports.lanes import Lanes
 from accel_ci.ports.machines import Machines
 from accel_ci.ports.remote import Remote
 from accel_ci.ports.sources import Sources
@@ -31,5 +32,6 @@ class World:
     history: History
     clock: Clock
     entropy: Entropy
+    lanes: Lanes
     github: GitHub | None = None
     credentials: Credentials | None = None

@@ -12,17 +12,16 @@ MOST = 200
 INCIDENT = "Machines outlived their runs"
 
 
-def cleanup(facts: CleanupFacts, commands: Mapping[str, str]) -> str:
+def cleanup(facts: CleanupFacts, commands: Sequence[str]) -> str:
     """What existed, what became of it, and the listing afterwards; `commands` end by hand what may still live."""
-    if not facts.found:
-        return f"### 🧹 Cleanup\n\n✅ There was no machine. {_listing(facts)}\n"
-    good = f"✅ {units.number(len(facts.released), 'machine')} existed and ended. {_listing(facts)}"
-    bad = f"❌ {units.number(len(facts.left), 'machine')} may still live, and cost money. {_listing(facts)}"
-    rows = [f"| {markup.markdown(handle)} | {_fate(facts, handle)} |" for handle in facts.found[:MOST]]
-    table = "\n".join(["| Machine | Now |", "| --- | --- |", *rows])
-    by_hand = "\n".join(commands.values())
-    ends = f"\n\nEnd them by hand:\n\n{markup.block(by_hand, limit=8000)}" if commands else "\n"
-    return f"### 🧹 Cleanup\n\n{bad if facts.left else good}\n\n{table}{ends}"
+    parts = ["### 🧹 Cleanup", f"{_outcome(facts)} {_listing(facts)}"]
+    parts += [f"❌ Not seen: {markup.markdown(each)}" for each in facts.unseen]
+    if facts.found:
+        rows = [f"| {markup.markdown(handle)} | {_fate(facts, handle)} |" for handle in facts.found[:MOST]]
+        parts.append("\n".join(["| Machine | Now |", "| --- | --- |", *rows]))
+    if commands:
+        parts += ["End by hand what may still live:", markup.block("\n".join(commands), limit=8000)]
+    return "\n\n".join(parts) + "\n"
 
 
 def incident(finds: Mapping[str, str], facts: CleanupFacts, *, url: str) -> str:
@@ -49,6 +48,16 @@ def incident_body() -> str:
 def clean() -> str:
     """What is said when the issue is closed."""
     return "✅ A sweep found nothing: no machine of this repository is past its lease.\n"
+
+
+def _outcome(facts: CleanupFacts) -> str:
+    if facts.left:
+        return f"❌ {units.number(len(facts.left), 'machine')} may still live, and cost money."
+    if facts.unseen:
+        return "❌ Not everything could be looked at: a machine may still live, and cost money."
+    if not facts.found:
+        return "✅ There was no machine."
+    return f"✅ {units.number(len(facts.released), 'machine')} existed and ended."
 
 
 def _fate(facts: CleanupFacts, handle: str) -> str:

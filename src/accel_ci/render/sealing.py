@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from accel_ci.domain import sealed
 from accel_ci.domain.sealed import NotOursError, Open
+from accel_ci.formats import output
 
 
 def keys(public: str, *, file: str) -> str:
@@ -23,7 +24,7 @@ def box(name: str, content: str) -> str:
 
 def table(text: str, *, open_: Open | None) -> str:
     """The boxes in a text, a line each; never a value. Without a key only what everybody can see."""
-    rows = [(name, *_inside(content.removeprefix(sealed.MARK), open_)) for name, content in sealed.boxes(text).items()]
+    rows = [(name, *_inside(content.removeprefix(sealed.MARK), open_)) for name, content in sealed.boxes(text)]
     if not rows:
         return "nothing is sealed in it\n"
     head = ("NAME", "REPOSITORY", "CONTEXTS", "UNTIL", "NOTE")
@@ -43,7 +44,8 @@ def _inside(content: str, open_: Open | None) -> tuple[str, str, str, str]:
         return "-", "-", "-", "of a version that is not known"
     return (
         str(found.repository_id),
-        ", ".join(found.contexts) or "every trusted run",
+        # Whoever sealed it wrote this, and a maintainer reads it before a merge.
+        output.one_line(", ".join(found.contexts)) or "every trusted run",
         found.ends,
         f"sealed as {found.name}",
     )

@@ -16,6 +16,7 @@ WORDS = {
     Verdict.PASSED: "Passed",
     Verdict.FAILED: "Failed",
     Verdict.TIMED_OUT: "Timed out",
+    Verdict.CONFLICT: "Merge conflict",
     Verdict.CANCELLED: "Cancelled",
     Verdict.PREEMPTED: "Preempted",
     Verdict.NO_CAPACITY: "No capacity",
@@ -24,6 +25,9 @@ WORDS = {
     Verdict.INFRA_ERROR: "Infrastructure error",
 }
 GIVE_BACK = "collect and give back"
+FLAT = re.compile(r"(?:[A-Za-z0-9 ,.;()'%/+-]|: )*")
+# What GitHub makes a link of without any sign: GH-26 also leaves a trace in that issue, a whole SHA at its commit.
+LINKED = re.compile(r"://|www\.|\bgh-[0-9]|[0-9a-f]{40}", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -183,6 +187,8 @@ def cleanup(record: RunRecord) -> tuple[bool | None, str]:
         return None, "Not verified yet: the cleanup had not run when this was written."
     if facts.left:
         return False, f"{units.number(len(facts.left), 'machine')} may still live and cost money."
+    if facts.unseen:
+        return False, "Not everything could be looked at: a machine may still live and cost money."
     if facts.verified_at is None:
         return None, f"{units.number(len(facts.found), 'machine')} found, left alone (dry run)."
     released = (
@@ -214,6 +220,4 @@ def _quoted(word: str) -> str:
 
 def flat(text: str) -> bool:
     """True for text that no renderer takes for anything but plain words."""
-    return (
-        bool(re.fullmatch(r"(?:[A-Za-z0-9 ,.;()'%/+-]|: )*", text)) and "://" not in text and "www." not in text.lower()
-    )
+    return bool(FLAT.fullmatch(text)) and not LINKED.search(text)

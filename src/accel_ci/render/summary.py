@@ -12,7 +12,13 @@ from accel_ci.formats import markup, output
 from accel_ci.render import story, units
 
 LIMIT = 1_000_000  # bytes; the rest of the 1 MiB is for whatever else the step writes
-ICONS = {Verdict.PASSED: "✅", Verdict.FAILED: "❌", Verdict.TIMED_OUT: "⏱️", Verdict.CANCELLED: "🚫"}
+ICONS = {
+    Verdict.PASSED: "✅",
+    Verdict.FAILED: "❌",
+    Verdict.TIMED_OUT: "⏱️",
+    Verdict.CONFLICT: "🔀",
+    Verdict.CANCELLED: "🚫",
+}
 
 
 @dataclass(frozen=True, slots=True)

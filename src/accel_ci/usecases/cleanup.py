@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from functools import partial
 
 from accel_ci.domain import errors, lease
 from accel_ci.domain.errors import CleanupUnverifiedError
@@ -11,111 +12,93 @@ from accel_ci.domain.lease import Owner
 from accel_ci.domain.machine import Machine
 from accel_ci.domain.record import CleanupFacts
 from accel_ci.domain.runkey import RunKey
-from accel_ci.operations import incident, records, release, sweeping
+from accel_ci.operations import incident, records, release, seeking, sweeping
+from accel_ci.operations.seeking import Doomed, Look
 from accel_ci.ports.world import World
 from accel_ci.render import proof, units
 
 LIMIT_S = 240.0  # a cancelled job has 285 s for everything that is left to do
+HURRIED_LIMIT_S = 180.0  # of which collect may have taken 60 s, and report wants some
+TAIL_S = 50.0  # of the limit: the last look at each machine, the listing afterwards, and what only that shows
 LISTING_LIMIT_S = release.LISTING_LIMIT_S
+# With a last request that hangs; the second look is for what landed meanwhile.
+LOOK_LIMIT_S, SECOND_LOOK_LIMIT_S, LAST_LOOK_LIMIT_S = 75.0, 30.0, 15.0
 NAMED_LIMIT_S = 10.0
-LOOK_ERRORS = (CleanupUnverifiedError, errors.CloudError, errors.ConfigurationError)
 KEY_FILES = "ssh-key"
 
 
-@dataclass(slots=True)
-class _Doomed:
-    """What is to end by now, what somebody keeps, and why looks failed: what they would have shown may live."""
-
-    machines: list[Machine] = field(default_factory=list)
-    kept: set[str] = field(default_factory=set)
-    blind: list[errors.AccelError] = field(default_factory=list)
-
-
 def cleanup(
-    world: World, key: RunKey, *, owner: Owner, jobs: Sequence[str] = (), dry_run: bool = False
+    world: World,
+    key: RunKey,
+    *,
+    owner: Owner,
+    jobs: Sequence[str] = (),
+    dry_run: bool = False,
+    limit_s: float = LIMIT_S,
 ) -> CleanupFacts:
     """The proof that none of the owner's machines is left, and none of the key's own job, in whatever slot; or with
 
     `jobs` those of these jobs instead. CleanupUnverifiedError when a machine may still live, with what ends it by hand.
     """
-    deadline, doomed = world.clock.now() + LIMIT_S, _Doomed()
-    by_name = (lambda: _named(world, key, jobs)) if jobs else (lambda: _own(world, key))
+    deadline, doomed = world.clock.now() + limit_s - TAIL_S, Doomed()
+    by_name = _named(world, key, jobs) if jobs else _own(world, key)
     with world.job.group("cleanup"):
-        _add(world, doomed, owner, by_name, dry_run=dry_run)
-        _add(world, doomed, owner, lambda: _others(world, owner, key), dry_run=dry_run)
-        _add(world, doomed, owner, by_name, dry_run=dry_run)  # what landed while the listing came
+        looks = [*by_name, _listing(world, owner, key)]
+        seeking.seek(world, doomed, owner, looks, limit_s=LOOK_LIMIT_S, dry_run=dry_run)
+        # What landed while the listing came.
+        seeking.seek(world, doomed, owner, by_name, limit_s=SECOND_LOOK_LIMIT_S, dry_run=dry_run)
+        for machine in [*doomed.kept.values()]:
+            _warn_of_cost(world, machine)
         facts = _end(world, doomed.machines, deadline=deadline, dry_run=dry_run)
         facts = _look_again(world, owner, doomed, facts, deadline=deadline, dry_run=dry_run)
+    facts = _honest(facts, doomed)
     _keep(world, facts, doomed, mine=not jobs)
-    _prove(world, facts, doomed)
+    _prove(world, facts, [*doomed.blind.values()])
     return facts
 
 
 def sweep(world: World, repository_id: int, *, grace_s: float, dry_run: bool = False, url: str = "") -> CleanupFacts:
     """The proof for machines of this repository that outlived their lease, or their run, by `grace_s`; nothing else is
 
-    touched. Each find is an incident: a warning, and on GitHub an issue that the first clean sweep closes.
+    touched. Each find is an incident: a warning, and on GitHub an issue that the first clean sweep closes. What is found
+    ends, too, where a part of the cloud is silent; CleanupUnverifiedError says then that there may be more.
     """
     with world.job.group("sweep"):
-        finds = sweeping.found(world, repository_id, grace_s=grace_s, told=True)
+        finds, silent = sweeping.found(world, repository_id, grace_s=grace_s, told=True)
         whys = {find.machine.handle: find.why for find in finds}
         for find in finds:
             sweeping.tell(world, find)
         left = [] if dry_run else sweeping.end(world, list(whys), limit_s=LIMIT_S)
         facts = _facts(world, list(whys), left, dry_run=dry_run)
-    if not dry_run:
+    # Silence is no proof that nothing is there: an incident stays open.
+    if not dry_run and (finds or silent is None):
         incident.publish(world, whys, facts, url=url)
-    _prove(world, facts, _Doomed())
+    _prove(world, facts, [silent] if silent else [])
     return facts
 
 
-def _add(world: World, doomed: _Doomed, owner: Owner, look: Callable[[], list[Machine]], *, dry_run: bool) -> None:
-    """What a look shows, but for what somebody keeps or the whole run owns.
-
-    Its end is asked for at once: what follows may take a minute, or fail.
-    """
-    try:
-        machines = look()
-    except LOOK_ERRORS as error:
-        doomed.blind.append(error)
-        return
-    known = {machine.handle for machine in doomed.machines} | doomed.kept
-    for machine in machines:
-        if machine.handle in known or not _in_scope(owner, machine) or records.foreign(world.files, machine):
-            continue
-        if lease.kept(machine.labels, now=world.clock.now()):
-            doomed.kept.add(machine.handle)
-            _warn_of_cost(world, machine)
-            continue
-        doomed.machines.append(machine)
-        if not dry_run:
-            release.send(world, machine.handle)
-
-
-def _in_scope(owner: Owner, machine: Machine) -> bool:
-    return owner.scope is None or machine.labels.get("accel-ci-scope", owner.scope) == owner.scope
-
-
-def _own(world: World, key: RunKey) -> list[Machine]:
+def _own(world: World, key: RunKey) -> list[Look]:
     """The job's own machines, looked up by name: no listing can hide them, and no silent zone elsewhere matters."""
-    deadline = world.clock.now() + LISTING_LIMIT_S
-    found: list[Machine] = []
-    for own, zones in _tries(world, key):
-        found += release.found(world, own, zones=zones, limit_s=max(0.0, deadline - world.clock.now()))
-    return found
+    return [_by_name(world, own, zones, limit_s=LISTING_LIMIT_S) for own, zones in _tries(world, key)]
 
 
-def _named(world: World, key: RunKey, jobs: Sequence[str]) -> list[Machine]:
+def _named(world: World, key: RunKey, jobs: Sequence[str]) -> list[Look]:
     """What other jobs leased at their first try, by name, in case a listing still hides it; the listing is the proof."""
-    try:
-        return [
-            machine
-            for job in jobs
-            for machine in release.found(world, replace(key, job=job, instance=""), zones=(), limit_s=NAMED_LIMIT_S)
-        ]
-    except LOOK_ERRORS as error:
-        world.job.log(f"{error}; the listing tells")
-        return []
+    return [
+        replace(
+            _by_name(world, replace(key, job=job, instance=""), (), limit_s=NAMED_LIMIT_S),
+            otherwise="the listing tells",
+        )
+        for job in jobs
+    ]
+
+
+def _by_name(world: World, own: RunKey, zones: Sequence[str], *, limit_s: float) -> Look:
+    return Look(
+        what=f"look up {own.name}",
+        ask=partial(release.found, world, own, zones=zones, limit_s=limit_s),
+        by_hand=partial(release.commands_for, world, own, zones),
+    )
 
 
 def _tries(world: World, key: RunKey) -> Iterator[tuple[RunKey, tuple[str, ...]]]:
@@ -129,19 +112,19 @@ def _tries(world: World, key: RunKey) -> Iterator[tuple[RunKey, tuple[str, ...]]
             yield own, tuple(record.target.zones) if record else ()
 
 
-def _others(world: World, owner: Owner, key: RunKey) -> list[Machine]:
+def _listing(world: World, owner: Owner, key: RunKey) -> Look:
     """What the owner's listing shows. The job's own cleanup goes on without it: its machines have names."""
-    try:
-        return release.listed(world, owner)
-    except LOOK_ERRORS as error:
-        if owner != lease.of_job(key) or not records.slots(world.files):
-            raise
-        world.job.warning("cleanup", f"{error}; this job's own machines were looked up by name")
-        return []
+    alone = owner == lease.of_job(key) and records.slots(world.files)
+    return Look(
+        what="list the machines",
+        ask=partial(release.listed, world, owner),
+        by_hand=partial(world.machines.search_commands, owner),
+        otherwise="this job's own machines were looked up by name" if alone else "",
+    )
 
 
-def _end(world: World, machines: Sequence[Machine], *, deadline: float, dry_run: bool) -> CleanupFacts:
-    handles = sorted(machine.handle for machine in machines)
+def _end(world: World, machines: Iterable[str], *, deadline: float, dry_run: bool) -> CleanupFacts:
+    handles = sorted(machines)
     for handle in handles:
         world.job.log(f"found {handle}{' (dry run: left alone)' if dry_run else ''}")
     left = [] if dry_run else release.end(world, handles, limit_s=max(0.0, deadline - world.clock.now()))
@@ -158,22 +141,29 @@ def _facts(world: World, handles: list[str], left: list[str], *, dry_run: bool) 
 
 
 def _look_again(
-    world: World, owner: Owner, doomed: _Doomed, facts: CleanupFacts, *, deadline: float, dry_run: bool
+    world: World, owner: Owner, doomed: Doomed, facts: CleanupFacts, *, deadline: float, dry_run: bool
 ) -> CleanupFacts:
     """The facts with the listing afterwards: it shows nothing, or what landed late, which ends too.
 
     The proof is each machine's own look-up, which no listing can spoil.
     """
-    try:
-        listed = world.machines.list_owned(owner)
-    except LOOK_ERRORS as error:
-        world.job.log(f"the listing afterwards failed: {error}")
-        return facts
-    known = len(doomed.machines)
-    _add(world, doomed, owner, lambda: listed, dry_run=dry_run)
-    if late := doomed.machines[known:]:
+    listed: list[str] = []
+
+    def ask() -> Iterator[Machine]:
+        for machine in world.machines.list_owned(owner):
+            listed.append(machine.handle)
+            yield machine
+
+    afterwards = Look(what="list what is there afterwards", ask=ask, otherwise="each machine was looked up by name")
+    known, kept = set(doomed.machines), set(doomed.kept)
+    complete = seeking.seek(world, doomed, owner, [afterwards], limit_s=LAST_LOOK_LIMIT_S, dry_run=dry_run)
+    for handle in sorted(set(doomed.kept) - kept):
+        _warn_of_cost(world, doomed.kept[handle])
+    if late := sorted(set(doomed.machines) - known):
         facts = _both(facts, _end(world, late, deadline=deadline, dry_run=dry_run))
-    shown = sorted(each.handle for each in listed if each not in late and each.handle not in doomed.kept)
+    if not complete:
+        return facts
+    shown = sorted(handle for handle in set(listed) if handle not in late and handle not in doomed.kept)
     nothing = "no other machine" if doomed.kept else "no machine"
     world.job.log(f"the listing afterwards: {', '.join(shown) or nothing}")
     return facts.model_copy(update={"listed": shown})
@@ -189,28 +179,38 @@ def _both(one: CleanupFacts, other: CleanupFacts) -> CleanupFacts:
     )
 
 
-def _prove(world: World, facts: CleanupFacts, doomed: _Doomed) -> None:
+def _honest(facts: CleanupFacts, doomed: Doomed) -> CleanupFacts:
+    """What could not be looked at must not pass for what is empty."""
+    unseen = sorted(error.what_happened for error in doomed.blind.values())
+    return facts.model_copy(update={"unseen": unseen, "verified_at": None}) if unseen else facts
+
+
+def _prove(world: World, facts: CleanupFacts, blind: Sequence[errors.AccelError]) -> None:
     """Show the proof where people look; raise when there is none."""
-    commands = {handle: world.machines.release_command(handle) for handle in facts.left}
+    by_hand: dict[str, tuple[str, ...]] = {each: (world.machines.release_command(each),) for each in facts.left}
+    told = {handle: f"{handle} may still live and cost money" for handle in facts.left}
+    for error in blind:
+        if isinstance(error, CleanupUnverifiedError):
+            by_hand[error.what_happened] = error.commands
+            told[error.what_happened] = f"{error.what_happened}: a machine may still live and cost money"
+    commands = tuple(dict.fromkeys(command for each in by_hand.values() for command in each))
     world.job.summary(proof.cleanup(facts, commands))
-    for handle, command in commands.items():
-        world.job.error(
-            "a machine may still live", f"{handle} may still live and cost money. End it by hand: {command}"
-        )
-    if facts.left:
-        raise CleanupUnverifiedError(
-            f"{len(facts.left)} machine(s) may still live: {', '.join(facts.left)}", commands=tuple(commands.values())
-        )
-    # After the proof of what was seen: an unseen part must not pass for an empty one.
-    for error in doomed.blind:
+    for each, text in told.items():
+        world.job.error("a machine may still live", f"{text}. End it by hand: {' ; '.join(by_hand[each])}")
+    if told:
+        raise CleanupUnverifiedError("; ".join(told.values()), commands=commands)
+    for error in blind:
         raise error
 
 
-def _keep(world: World, facts: CleanupFacts, doomed: _Doomed, *, mine: bool) -> None:
+def _keep(world: World, facts: CleanupFacts, doomed: Doomed, *, mine: bool) -> None:
     """Add the proof to the records of this job, and forget its key. Cleanup itself depends on neither."""
-    for slot in records.slots(world.files):
-        _remember(world, slot, facts)
-    if mine and facts.verified_at is not None and not doomed.kept and not doomed.blind:
+    try:
+        for slot in records.slots(world.files):
+            _remember(world, slot, facts)
+    except errors.ComputerError as error:
+        world.job.warning("cleanup", f"the proof is in this log only: {error}")
+    if mine and facts.verified_at is not None and not doomed.kept:
         for name in world.files.names(KEY_FILES):
             world.files.remove(name)
 

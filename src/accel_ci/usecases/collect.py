@@ -40,19 +40,19 @@ def collect(world: World, patterns: Sequence[str], *, caps: Caps, slot: str, sec
 
 
 def _artifact(world: World, file: Fetched, place: str, *, redactor: Redactor) -> Artifact:
-    shown = redactor.redact(file.name)
-    if shown != file.name:
+    if redactor.finds(file.name):
         # Its bytes lie here under a name made from its own, which would be seen in the uploaded artifact.
         if not file.refused:
             world.files.remove(f"{place}/{file.path}")
-        return Artifact(name=output.one_line(shown), worker=file.worker, refused="its name holds a secret")
+        shown = output.one_line(redactor.hidden(file.name))
+        return Artifact(name=shown, worker=file.worker, refused="its name holds a secret")
     return Artifact(
         name=output.one_line(file.name),
         worker=file.worker,
         path="" if file.refused else f"{place}/{file.path}",
         size_bytes=file.size_bytes,
         sha256=file.sha256,
-        refused=output.one_line(file.refused),
+        refused=output.one_line(redactor.hidden(file.refused)),
     )
 
 

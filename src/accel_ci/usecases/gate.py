@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from accel_ci.domain import check, errors, evidence, grant, slash, trigger
-from accel_ci.domain.check import Check
+from accel_ci.domain.check import Check, Conclusion
 from accel_ci.domain.context import Context
 from accel_ci.domain.grant import Grant
 from accel_ci.domain.pullrequest import PullRequest, Push, Reaction
 from accel_ci.domain.slash import Command
 from accel_ci.domain.trigger import Nothing, Policy, Pushed, Refusal, Request
 from accel_ci.formats import markup
+from accel_ci.operations import budget
 from accel_ci.ports.github import GitHub
 from accel_ci.ports.world import World
 
 MARKER = "gate"
+NOT_RUN = "Not run on an accelerator"
 LABELS = "pull_request_target"
 COMMENTS = "issue_comment"
 APPROVERS = 10  # anybody may approve a public repository's pull request, and each one's role costs a call
@@ -34,7 +36,7 @@ def gate(
     elif context.event == COMMENTS:
         given = _commented(world, context, event=event, policy=policy, check_name=check_name)
     else:
-        given = _direct(world, context, event=event, policy=policy)
+        given = _direct(world, context, event=event, policy=policy, check_name=check_name)
     if given is None:
         world.job.output("allowed", "false")
         return None
@@ -45,12 +47,22 @@ def gate(
     return given
 
 
-def _direct(world: World, context: Context, *, event: Mapping[str, Any], policy: Policy) -> Grant | None:
-    given = grant.of_event(context, branches=policy.branches, now=world.clock.now())
+def _direct(
+    world: World, context: Context, *, event: Mapping[str, Any], policy: Policy, check_name: str
+) -> Grant | None:
+    branch = trigger.queue_of(event)
+    given = grant.of_event(context, branches=policy.branches, now=world.clock.now(), branch=branch)
     head = event.get("head_commit")
     if isinstance(head, dict) and trigger.skipped(str(head.get("message", "")), policy):
         world.job.notice("gate", "the commit's message asks to be skipped: nothing is done")
         return None
+    if world.github is not None and budget.limited(policy):
+        try:
+            book = budget.opened(world.github, context, check_name=check_name, now=world.clock.now())
+            book.write(f"{context.event} by {context.actor}")
+        except (errors.CloudError, errors.ConfigurationError) as error:
+            # Nobody asked for this run whom a refusal could tell what to do: it is not counted, and goes on.
+            world.job.warning("gate", f"this run is not counted: {error}; {error.what_to_do}")
     return given
 
 
@@ -93,12 +105,12 @@ def _decided(world: World, context: Context, request: Request, *, policy: Policy
     role = github.role(request.actor)
     changed = github.changed_files(request.number)
     # All is asked anew: the event tells how things were when somebody clicked.
-    refusal = trigger.refused(request, policy, pull=pull, role=role, changed=changed) or _too_many(
-        github, context, request, policy=policy
-    )
+    refusal = trigger.refused(request, policy, pull=pull, role=role, changed=changed)
     shown = "" if refusal else _shown(world, github, request, pull=pull, policy=policy, check_name=check_name)
     if not refusal and not shown:
         refusal = evidence.lacking(request, pull, policy)
+    if not refusal:  # the last question: what it allows is counted
+        refusal = budget.exceeded(github, context, request, policy=policy, check_name=check_name, now=world.clock.now())
     if request.comment is None and (refusal or pull.fork or not policy.until_push):
         github.remove_label(request.number, policy.label)  # one label is one decision on one commit
     if request.comment is not None:
@@ -106,21 +118,9 @@ def _decided(world: World, context: Context, request: Request, *, policy: Policy
     if refusal is not None:
         _refuse(world, github, request.number, refusal=refusal)
         return None
+    _take_back(world, github, request.number)
     told = evidence.asked(request, policy, role=role.value, shown=shown)
     return trigger.granted(context, request, pull=pull, evidence=told, now=world.clock.now())
-
-
-def _too_many(github: GitHub, context: Context, request: Request, *, policy: Policy) -> Refusal | None:
-    if not policy.max_running:
-        return None
-    workflow = github.run(context.run_id).workflow
-    others = sum(run.id != context.run_id for run in github.waiting_runs(workflow))
-    if others < policy.max_running:
-        return None
-    return Refusal(
-        why=f"{others} runs are going on, and {policy.max_running} may",
-        what_to_do=f"wait until one has ended, then {trigger.repeat(request, policy)}",
-    )
 
 
 def _shown(
@@ -159,6 +159,8 @@ def _obey(world: World, context: Context, command: Command, *, check_name: str) 
     github = _github(world)
     if not command.person or not github.role(command.actor).may_write:
         _react(world, github, command.comment, Reaction.REFUSED)
+        refusal = Refusal(why=trigger.MAY_NOT, what_to_do="ask a maintainer, who may give this command")
+        _refuse(world, github, command.number, refusal=refusal, what="Not done")
     elif command.verb == "cancel":
         _cancel(world, context, github, command, check_name=check_name)
     else:
@@ -171,11 +173,25 @@ def _cancel(world: World, context: Context, github: GitHub, command: Command, *,
     known = github.checks(github.pull_request(command.number).head_sha, check_name)
     pending = {check.run_of(each) for each in known if each.conclusion is None}
     runs = sorted(run_id for run_id in pending if run_id and run_id != context.run_id)
-    for run_id in runs:
-        # Politely: a forced end would skip the steps that end the machine.
-        github.cancel(run_id)
-    world.job.notice("gate", f"asked to end: {', '.join(map(str, runs))}" if runs else "nothing to end")
-    _react(world, github, command.comment, Reaction.DONE if runs else Reaction.REFUSED)
+    refusal = _cannot_end(github, runs)
+    if refusal is None:
+        world.job.notice("gate", f"asked to end: {', '.join(map(str, runs))}")
+    else:
+        _refuse(world, github, command.number, refusal=refusal, what="Nothing was cancelled")
+    _react(world, github, command.comment, Reaction.REFUSED if refusal else Reaction.DONE)
+
+
+def _cannot_end(github: GitHub, runs: Sequence[int]) -> Refusal | None:
+    """None once all of these runs are asked to end."""
+    if not runs:
+        return Refusal(why="no run of the newest commit is going on", what_to_do="nothing")
+    try:
+        for run_id in runs:
+            # Politely: a forced end would skip the steps that end the machine.
+            github.cancel(run_id)
+    except errors.AccessError as error:
+        return Refusal(why="the gate may not end runs", what_to_do=error.what_to_do)
+    return None
 
 
 def _react(world: World, github: GitHub, comment: int, reaction: Reaction) -> None:
@@ -194,13 +210,21 @@ def _github(world: World) -> GitHub:
     return world.github
 
 
-def _refuse(world: World, github: GitHub, number: int, *, refusal: Refusal) -> None:
-    world.job.warning("not run", f"{refusal.why}; {refusal.what_to_do}")
-    body = f"### ⛔ Not run on an accelerator\n\nBecause {refusal.why}. What to do: {refusal.what_to_do}.\n"
+def _refuse(world: World, github: GitHub, number: int, *, refusal: Refusal, what: str = NOT_RUN) -> None:
+    world.job.warning(what.lower(), f"{refusal.why}; {refusal.what_to_do}")
+    body = f"### ⛔ {what}\n\nBecause {refusal.why}. What to do: {refusal.what_to_do}.\n"
     try:
         github.put_comment(number, MARKER, body)
     except errors.AccessError as error:
         world.job.warning("gate", f"no comment on the pull request: {error}; {error.what_to_do}")
+
+
+def _take_back(world: World, github: GitHub, number: int) -> None:
+    """An earlier refusal, which is no longer true, would stay above the run's report."""
+    try:
+        github.remove_comment(number, MARKER)
+    except errors.CloudError as error:
+        world.job.warning("gate", f"an earlier refusal stays on the pull request: {error}; {error.what_to_do}")
 
 
 def _open_check(world: World, context: Context, given: Grant, *, name: str) -> None:
@@ -216,6 +240,19 @@ def _open_check(world: World, context: Context, given: Grant, *, name: str) -> N
         url=context.run_url,
     )
     try:
-        world.github.put_check(pending)
+        if not _spoiled(world, world.github, pending, matrix=context.siblings > 1):
+            world.github.put_check(pending)
     except errors.CloudError as error:
         world.job.warning("gate", f"no check on the commit: {error}; {error.what_to_do}")
+
+
+def _spoiled(world: World, github: GitHub, pending: Check, *, matrix: bool) -> bool:
+    """True when a step or job of this attempt has ended this very check badly: pending again, its failure would be lost."""
+    known = [each for each in github.checks(pending.sha, pending.name) if each.external_id == pending.external_id]
+    if known and not matrix:  # a matrix has one check for all, with each job's own beside it
+        world.job.warning(
+            "gate",
+            f"another step or job of this run has the check `{pending.name}` too: the worst of them counts;"
+            " give each a `check` of its own",
+        )
+    return any(each.conclusion not in (None, Conclusion.SUCCESS) for each in known)

@@ -23,7 +23,7 @@ def keep(world: World, wanted: str, *, repository_id: int, seconds: float) -> fl
     cost = "" if rate is None else f": {units.dollars(rate)} an hour, {units.dollars(rate * seconds / 3600)} until then"
     world.job.warning("kept machine", f"{machine.handle} lives, and costs money, until {units.moment(until)}{cost}")
     expiry = lease.expires_at(machine.labels)
-    if world.machines.capabilities().native_lifetime_limit and expiry is not None and expiry < until:
+    if world.machines.capabilities(machine.handle).native_lifetime_limit and expiry is not None and expiry < until:
         world.job.warning("kept machine", f"its own limit may end it at {units.moment(expiry)} all the same")
     world.job.log(f"end it earlier: {world.machines.release_command(machine.handle)}")
     return until
@@ -31,11 +31,12 @@ def keep(world: World, wanted: str, *, repository_id: int, seconds: float) -> fl
 
 def _found(world: World, wanted: str, repository_id: int) -> Machine:
     # By the listing, not by the name alone: nobody keeps another repository's machine.
-    machines = release.listed(world, Owner(repository_id=repository_id))
-    for machine in machines:
+    handles: list[str] = []
+    for machine in release.listed(world, Owner(repository_id=repository_id)):
         if wanted in (machine.handle, machine.name):
             return machine
-    names = ", ".join(machine.handle for machine in machines) or "none"
+        handles.append(machine.handle)
+    names = ", ".join(handles) or "none"
     raise errors.ConfigurationError(
         f"this repository has no machine {wanted!r}", what_to_do=f"these exist now: {names}"
     )

@@ -41,7 +41,7 @@ def report(
     # Last: what GitHub refuses must not cost the record.
     publish.publish(world, record, publication)
     if record.machine is not None:
-        sweeping.watch(world, publication.sweeper)
+        sweeping.watch(world, publication.sweeper, handle=record.machine.handle)
     return record
 
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from accel_ci.domain import errors, judgement, results, verdict
-from accel_ci.domain.grant import Trust
 from accel_ci.domain.machine import Machine
 from accel_ci.domain.record import RunRecord
 from accel_ci.domain.verdict import Verdict
 from accel_ci.domain.workload import Phase, Work
-from accel_ci.formats import output
-from accel_ci.operations import follow, reach, records, reports
+from accel_ci.formats import output, redaction
+from accel_ci.operations import follow, reach, records, reports, sending
 from accel_ci.ports.world import World
 
 
@@ -22,11 +21,14 @@ def run_remote(world: World, work: Work, *, slot: str) -> RunRecord:
     _same(world, record, work)
     record.target.setup, record.target.run = work.setup, work.run
     try:
-        _ready(world, machine, work, slot=slot, trust=record.identity.trust)
-        _phases(world, machine, work, record=record)
-        _conclude(world, machine, work, record=record)
+        sending.send(world, machine, work, record=record)
+        if record.verdict is not Verdict.CONFLICT:
+            _phases(world, machine, work, record=record)
+            _conclude(world, machine, work, record=record)
     except errors.AccelError as error:
-        _judge(record, verdict.of_error(error), str(error))
+        # It may quote what the machine answered, and be shown in a comment.
+        hidden = redaction.Redactor(value.encode() for value in work.secrets.values()).hidden(str(error))
+        _judge(record, verdict.of_error(error), hidden)
         raise
     finally:
         records.save(world.files, record)
@@ -42,33 +44,6 @@ def _same(world: World, record: RunRecord, work: Work) -> None:
             _judge(record, Verdict.INFRA_ERROR, str(error))
             records.save(world.files, record)
         raise
-
-
-def _ready(world: World, machine: Machine, work: Work, *, slot: str, trust: str) -> None:
-    """Our files and the source are on every worker; a second call finds them there."""
-    _safe(world, machine, trust=trust)
-    sent = records.place(slot, records.SENT)
-    with world.job.group("send the source"):
-        reach.retried(world, lambda: world.remote.prepare(machine), what="prepare")
-        # Not twice: unpacking over a directory in which tests ran would mix two states.
-        if world.files.read(sent) is None:
-            into = world.files.path(records.place(slot, "source"))
-            package = reach.retried(world, lambda: world.sources.pack(work.source, into=into), what="pack")
-            reach.retried(world, lambda: world.remote.put(machine, package), what="put")
-            world.files.write(sent, (package.sha or "workspace").encode())
-            world.files.remove(records.place(slot, "source"))
-            world.job.log(f"sent {package.sha or 'the workspace'}, {package.size_bytes} bytes")
-
-
-def _safe(world: World, machine: Machine, *, trust: str) -> None:
-    """A stranger's code never runs where it could become root or the machine's cloud identity."""
-    open_ = [worker.name for worker in machine.workers if worker.unconfined]
-    if not open_:
-        return
-    what = f"{', '.join(open_)} could not take administrator rights and the cloud's metadata from the test user"
-    if trust != Trust.TRUSTED.value:
-        raise errors.BootError(f"a fork's code is not run: {what}", what_to_do="use an image with gpasswd and iptables")
-    world.job.warning("machine", what)
 
 
 def _phases(world: World, machine: Machine, work: Work, *, record: RunRecord) -> None:
@@ -132,7 +107,8 @@ def _with_results(
             what="get",
         )
     except errors.CloudError as error:
-        unknown = f"the test reports could not be fetched: {error}"
+        redactor = redaction.Redactor(value.encode() for value in work.secrets.values())
+        unknown = redactor.hidden(f"the test reports could not be fetched: {error}")
         # A pass that no report could contradict is not yet true.
         return (Verdict.INFRA_ERROR, unknown) if given is Verdict.PASSED else (given, reason)
     if not found and not work.report_patterns:

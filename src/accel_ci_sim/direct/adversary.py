@@ -28,6 +28,7 @@ from accel_ci_sim.direct.adversary_judge import PERSISTENT, SECRETS, Judge, Viol
 from accel_ci_sim.direct.adversary_ports import Api, Commits, HostileRemote, Kept, OneMachine, Shown, Time, Watched
 from accel_ci_sim.direct.entropy import Entropy
 from accel_ci_sim.direct.github import TOKEN
+from accel_ci_sim.direct.lanes import Lanes
 from accel_ci_sim.direct.stranger import LABEL, PULL, ROLES, Event, Maintainer, Scene, Stranger
 from accel_ci_sim.world import dice
 from accel_ci_sim.world.github import GitHubWorld, Run, job_token
@@ -35,6 +36,7 @@ from accel_ci_sim.world.github import GitHubWorld, Run, job_token
 CHUNK = 200
 REPOSITORY, REPOSITORY_ID = "org/hello", 4711
 BASE_SHA = "b" * 40
+WORKFLOW = ".github/workflows/tests.yml"
 MOST_ACTS = 25  # of a stranger in one world
 MOST_RUNS = 12
 CALM = 0.1  # of all worlds: nobody disturbs, and whoever asks gets a grant
@@ -118,7 +120,9 @@ class Story:
         self._maintainer = Maintainer(self._scene, think=self._think)
         self._keenness = 0.0 if self._calm else self._dice.choice((0.02, 0.1, 0.4))
         self._left = 0 if self._calm else MOST_ACTS
-        self._policy = Policy(label=LABEL, until_push=dice.chance(self._dice, 0.2))
+        self._github.changes[WORKFLOW] = "f" * 40
+        most = dice.of(seed, number, "budget").choice((0, 0, 1, 2))
+        self._policy = Policy(label=LABEL, until_push=dice.chance(self._dice, 0.2), max_per_day=most)
         self._entropy = Entropy(dice.of(seed, number, "entropy"))
         self._texts: list[str] = []  # all grants ever given, as texts that somebody may have copied
         self._events = self._runs = 0
@@ -195,6 +199,7 @@ class Story:
             run_url=f"https://github.com/{REPOSITORY}/actions/runs/{run_id}",
             pull_request=PULL,
             workflow="tests.yml",
+            workflow_file=WORKFLOW,
         )
 
     def _copied(self, here: Context) -> str:
@@ -238,7 +243,7 @@ class _Job:
         if given is None:
             story._judge.denied(event.wish, "; ".join(self._shown.texts[-2:]))
         else:
-            story._judge.granted(given, event.wish)
+            story._judge.granted(given, event.wish, most=story._policy.max_per_day)
         story._judge.seen("log", self._shown.texts)
         return self._shown.outputs.get("grant", "")
 
@@ -301,6 +306,7 @@ class _Job:
             history=acted(self._history),
             clock=acted(story._clock),
             entropy=story._entropy,
+            lanes=Lanes(),
             github=GitHubRest(api),
         )
 

@@ -10,6 +10,7 @@ from accel_ci.domain.grant import Grant, Trust
 from accel_ci.domain.workload import Phase
 from accel_ci_sim.world.github import BOT, GitHubWorld
 
+DAY_S = 24 * 3600
 SECRETS = {"HF_TOKEN": "canary-7c1d9e42b8", "WANDB_KEY": "canary/+=5fa0 33"}
 RULES = {
     "I7-asked": "a grant was asked for by a maintainer, in this very event",
@@ -18,6 +19,7 @@ RULES = {
     "I8-sink": "no secret is in a log, output, summary, comment, check, record or history",
     "I8-fork": "no secret reaches a machine that runs a fork's commit",
     "I8-command": "no line of a log commands the runner",
+    "budget": "no day has more grants than it may",
     "one-comment": "gate has one comment on a pull request at most",
     "others": "nobody else's comment is changed or deleted",
     "label-used": "a decision uses the label up",
@@ -57,9 +59,13 @@ class Judge:
         self._world = world
         self._github = github
 
-    def granted(self, grant: Grant, wish: Wish | None) -> None:
-        """Gate gave a grant for an event that meant this; None: no maintainer stands behind it."""
+    def granted(self, grant: Grant, wish: Wish | None, *, most: int = 0) -> None:
+        """Gate gave a grant for an event that meant this; None: no maintainer stands behind it. `most`: of a day; 0: any."""
         self.grants[grant.run_id] = grant
+        day = grant.expires_at // DAY_S  # a grant's life is a day, too
+        same = sum(each.expires_at // DAY_S == day for each in self.grants.values())
+        if most and same > most:
+            self._broke("budget", f"{same} of {most}")
         if wish is None:
             self._broke("I7-asked", f"{grant.actor} for {grant.sha[:14]}: {grant.evidence}")
         if grant.sha not in self.wanted:

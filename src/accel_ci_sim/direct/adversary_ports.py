@@ -12,11 +12,12 @@ from urllib.parse import unquote
 
 from accel_ci.adapters.github_calls import Calls
 from accel_ci.domain import verdict
+from accel_ci.domain.doors import Tried
 from accel_ci.domain.lease import Lease, Owner
 from accel_ci.domain.machine import Candidate, Capabilities, Creation, Machine, MachineSpec, State, Worker
 from accel_ci.domain.runkey import RunKey
 from accel_ci.domain.verdict import EndRecord
-from accel_ci.domain.workload import Caps, CommitSource, Fetched, Package, Phase, Source
+from accel_ci.domain.workload import Caps, CommitSource, Fetched, Package, Phase, Source, Unpacked
 from accel_ci.ports.clock import Clock
 from accel_ci.ports.entropy import Entropy
 from accel_ci.ports.remote import Base, Ended, Event, Output
@@ -135,7 +136,7 @@ class OneMachine:
     def __init__(self) -> None:
         self._made: dict[str, Machine] = {}
 
-    def capabilities(self) -> Capabilities:
+    def capabilities(self, handle: str = "") -> Capabilities:
         """See ports.machines.Machines."""
         return Capabilities(native_lifetime_limit=True, zones=True)
 
@@ -204,12 +205,14 @@ class HostileRemote:
     _source: str = ""
     _secrets: list[str] = field(default_factory=list)
 
-    def prepare(self, machine: Machine) -> None:
-        """Ready."""
+    def prepare(self, machine: Machine) -> list[Tried]:
+        """Ready, and shut."""
+        return [Tried(worker=each.index) for each in machine.workers]
 
-    def put(self, machine: Machine, package: Package) -> None:
+    def put(self, machine: Machine, package: Package) -> Unpacked:
         """The commit is there."""
         self._source = package.sha or "workspace"
+        return Unpacked(sha=package.sha or "")
 
     def start(self, machine: Machine, phase: Phase) -> None:
         """The code runs, and knows what it was handed."""

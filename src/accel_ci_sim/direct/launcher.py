@@ -14,6 +14,7 @@ from accel_ci_sim.direct.files import Files
 from accel_ci_sim.direct.history import History
 from accel_ci_sim.direct.job import Job
 from accel_ci_sim.direct.judge import Judge
+from accel_ci_sim.direct.lanes import Lanes
 from accel_ci_sim.direct.layers import Layer
 from accel_ci_sim.direct.machines import Machines
 from accel_ci_sim.direct.process import Process
@@ -53,7 +54,7 @@ class Launcher:
             "entropy": self._entropy,
         }
         guarded = {name: guard.port(process, name, each) for name, each in real.items()}
-        return World(**guarded, github=self._github(process, guarded))
+        return World(**guarded, lanes=Lanes(), github=self._github(process, guarded))
 
     def _github(self, process: Process, ports: dict[str, Any]) -> GitHubRest | None:
         """Where the run is one of GitHub's; cleanup and sweeps get it as well, for they may ask whether a run is over."""

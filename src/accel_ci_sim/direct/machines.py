@@ -25,7 +25,7 @@ class Machines:
         self._process = process
         self._cloud = sky
 
-    def capabilities(self) -> Capabilities:
+    def capabilities(self, handle: str = "") -> Capabilities:
         """With or without a native limit, as the world's cloud has it."""
         return Capabilities(
             native_lifetime_limit=self._cloud.weather.native_limit, zones=True, max_lateness_s=LATENESS_S
@@ -92,6 +92,14 @@ class Machines:
     def release_command(self, handle: str) -> str:
         """A command for people."""
         return f"sim delete {handle}"
+
+    def handles(self, key: RunKey, zones: Sequence[str]) -> Sequence[str]:
+        """See ports.machines.Machines."""
+        return [f"sim://{zone}/{key.name}" for zone in zones or self._cloud.weather.zones]
+
+    def search_commands(self, owner: Owner) -> Sequence[str]:
+        """A command for people."""
+        return [f"sim delete --run {owner.run_id}"]
 
     def annotate(self, handle: str, name: str, value: str) -> None:
         """See ports.machines.Machines."""

@@ -6,9 +6,10 @@ import hashlib
 from collections.abc import Generator, Mapping, Sequence
 
 from accel_ci.domain import errors, verdict
+from accel_ci.domain.doors import Tried
 from accel_ci.domain.machine import Machine
 from accel_ci.domain.verdict import EndRecord
-from accel_ci.domain.workload import Caps, Fetched, Package, Phase
+from accel_ci.domain.workload import Caps, Fetched, Package, Phase, Unpacked
 from accel_ci.ports.remote import Base, Beat, Ended, Event, Lost, Output, Quiet
 from accel_ci_sim.direct import files, handles
 from accel_ci_sim.direct.files import Files
@@ -27,17 +28,19 @@ class Remote:
         self._files = into
         self._schedule = process.scene.schedule
 
-    def prepare(self, machine: Machine) -> None:
+    def prepare(self, machine: Machine) -> list[Tried]:
         """See ports.remote.Remote."""
         for worker in self._workers(machine):
             worker.prepared = True
+        return [Tried(worker=worker.index) for worker in self._workers(machine)]
 
-    def put(self, machine: Machine, package: Package) -> None:
+    def put(self, machine: Machine, package: Package) -> Unpacked:
         """See ports.remote.Remote."""
         for worker in self._workers(machine):
             if not worker.prepared:
                 raise errors.CloudError(f"w{worker.index} has no courier")
             worker.source = package.sha
+        return Unpacked(sha=package.sha or "")
 
     def start(self, machine: Machine, phase: Phase) -> None:
         """See ports.remote.Remote."""

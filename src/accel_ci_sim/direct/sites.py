@@ -50,7 +50,12 @@ PORTS: dict[str, type] = {
 NO_CALLS = frozenset({"tpu.client", "tpu.connect", "tpu.project"})
 LATENCY_S = {"machines": 0.2, "tpu": 0.1, "github": 0.2, "remote": 0.1, "sources": 0.5, "history": 0.3}
 ERRORS: dict[str, type[errors.TransientError]] = {"remote": errors.ConnectionLostError}
-ON_THIS_COMPUTER = frozenset({"machines.capabilities", "machines.release_command", "remote.public_key"})
+ON_THIS_COMPUTER = frozenset(
+    {
+        *(f"machines.{name}" for name in ("capabilities", "handles", "release_command", "search_commands")),
+        "remote.public_key",
+    }
+)
 UNUSED = frozenset(  # no use case calls these yet
     {
         "machines.capabilities", "machines.annotate", "tpu.set_labels",

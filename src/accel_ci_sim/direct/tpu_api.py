@@ -157,6 +157,7 @@ def _node(shown: Node) -> Any:
         network_config=SimpleNamespace(enable_external_ips=True),
         network_endpoints=endpoints,
         labels=shown.spec["labels"],
+        metadata=shown.spec["metadata"],
         scheduling_config=SimpleNamespace(spot=shown.spot, preemptible=False),
         accelerator_type=shown.kind.name,
     )

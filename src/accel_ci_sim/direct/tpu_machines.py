@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future
 from typing import Any
 
@@ -39,14 +39,14 @@ class _Watched(TpuMachines):
 
     process: Process
 
-    def list_owned(self, owner: Owner) -> list[Machine]:
+    def list_owned(self, owner: Owner) -> Iterator[Machine]:
         """See ports.machines.Machines."""
         if self.process.listed_at is None and owner.run_id is not None:
             self.process.listed_at = self.process.scene.schedule.now
-        owned = super().list_owned(owner)
-        if owner.run_id is not None:
-            self.process.listed.update(each.handle for each in owned)
-        return owned
+        for each in super().list_owned(owner):
+            if owner.run_id is not None:
+                self.process.listed.add(each.handle)
+            yield each
 
 
 def over(process: Process, sky: TpuSky) -> TpuMachines:

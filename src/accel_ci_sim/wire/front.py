@@ -21,6 +21,8 @@ from accel_ci_sim.world.compute import ComputeCloud
 from accel_ci_sim.world.tpu import TpuCloud
 from accel_ci_sim.world.tpu_status import Code, RefusedError, Status
 
+HANGS_S = 3600.0
+
 
 class Front:
     """What answers requests. Everything happens in one asyncio loop, so nothing needs a lock."""
@@ -73,6 +75,8 @@ class Front:
             return await self._batch(request)
         knobs, api = self._knobs.knobs, self._api(request)
         await asyncio.sleep(tpu_knobs.seconds(self._dice, knobs.latency_s))
+        if any(part in request.path for part in knobs.hanging):
+            await self._hang(request)
         try:
             if dice.chance(self._dice, knobs.error_rate):
                 raise tpu_status.unavailable()
@@ -88,6 +92,12 @@ class Front:
             self._log(f"{request.method} {request.path} done, reply lost")
             raise LostReplyError
         return answer
+
+    async def _hang(self, request: Request) -> None:
+        """Until the client is tired of waiting, or the simulator ends; then as if the connection had broken."""
+        self._log(f"{request.method} {request.path} is left without an answer")
+        await asyncio.sleep(HANGS_S)
+        raise LostReplyError
 
     async def _batch(self, request: Request) -> Answer:
         try:

@@ -65,7 +65,8 @@ def _pull(asked: Asked) -> Answer:
 
 def _files(asked: Asked) -> Answer:
     asked.world.allow(asked.token, "pull_requests:read")
-    return 200, Listing([shapes.file(path) for path in asked.world.pull(asked.number()).files])
+    pull = asked.world.pull(asked.number())
+    return 200, Listing([shapes.file(path, moved_from=pull.moved.get(path, "")) for path in pull.files])
 
 
 def _reviews(asked: Asked) -> Answer:
@@ -79,6 +80,12 @@ def _activity(asked: Asked) -> Answer:
     branch = asked.query.get("ref", "").removeprefix("refs/heads/")
     found = [each for each in reversed(asked.world.activity) if branch in ("", each.branch)]
     return 200, Listing([shapes.activity(each) for each in found])
+
+
+def _commits(asked: Asked) -> Answer:
+    asked.world.allow(asked.token, "contents:read")
+    sha = asked.world.changes.get(asked.query.get("path", ""))
+    return 200, Listing([shapes.commit(asked.world, sha)] if sha else [])
 
 
 def _react(asked: Asked) -> Answer:
@@ -233,6 +240,7 @@ _ROUTES: tuple[tuple[str, str, Handler], ...] = (
     ("GET", "/pulls/([^/]+)/files", _files),
     ("GET", "/pulls/([^/]+)/reviews", _reviews),
     ("GET", "/activity", _activity),
+    ("GET", "/commits", _commits),
     ("POST", "/issues/comments/([^/]+)/reactions", _react),
     ("POST", "/issues/([^/]+)/labels", _add_labels),
     ("DELETE", "/issues/([^/]+)/labels/([^/]+)", _remove_label),

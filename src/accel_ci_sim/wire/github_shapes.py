@@ -70,9 +70,10 @@ def pull(world: GitHubWorld, told: Pull) -> dict[str, Any]:
     return shape
 
 
-def file(path: str) -> dict[str, Any]:
+def file(path: str, *, moved_from: str = "") -> dict[str, Any]:
     """A changed file."""
-    return _like("file", filename=path)
+    shape = _like("file", filename=path)
+    return shape | ({"status": "renamed", "previous_filename": moved_from} if moved_from else {})
 
 
 def review(world: GitHubWorld, told: Review, *, number: int) -> dict[str, Any]:
@@ -94,6 +95,11 @@ def activity(told: Activity) -> dict[str, Any]:
         "activity_type": "push",
         "actor": _user(told.actor),
     }
+
+
+def commit(world: GitHubWorld, sha: str) -> dict[str, Any]:
+    """A commit of the default branch."""
+    return _like("commit", sha=sha, url=f"{_api(world)}/commits/{sha}")
 
 
 def reaction(author: str, content: str, *, at: float) -> dict[str, Any]:

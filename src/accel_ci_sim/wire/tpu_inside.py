@@ -10,6 +10,9 @@ from accel_ci_sim.wire.guest import Guest
 from accel_ci_sim.world import tpu, tpu_catalogue
 from accel_ci_sim.world.tpu_node import Node, TpuWorker
 
+# The generations whose chips are /dev/accel*; those of the others are VFIO groups.
+ACCEL = ("V2", "V3", "V4")
+
 
 def guests(node: Node) -> list[Guest]:
     """The hosts of a node, which now has its workers."""
@@ -20,6 +23,7 @@ def guests(node: Node) -> list[Guest]:
             hostname=hostname(node, worker),
             metadata=lambda: node.metadata,
             tree=partial(tree, node, worker),
+            devices=partial(devices, node),
         )
         for worker in node.workers
     ]
@@ -48,6 +52,12 @@ def tree(node: Node, worker: TpuWorker) -> Mapping[str, Any]:
         },
         "project": {"numeric-project-id": str(number), "project-id": place.project},
     }
+
+
+def devices(node: Node) -> tuple[str, ...]:
+    """What each host shows below /dev: a device for each of its chips, of Google's own driver in the older generations."""
+    name = "accel{}" if node.kind.generation in ACCEL else "vfio/{}"
+    return tuple(name.format(number) for number in range(node.kind.chips_per_host))
 
 
 def hostname(node: Node, worker: TpuWorker) -> str:

@@ -59,6 +59,7 @@ class Pull:
     files: list[str] = field(default_factory=list)
     head_ref: str = "speed"
     reviews: list[Review] = field(default_factory=list)
+    moved: dict[str, str] = field(default_factory=dict)  # new path -> old path
 
 
 @dataclass(slots=True, kw_only=True)
@@ -183,6 +184,7 @@ class GitHubWorld:
         self.checks: dict[int, CheckRun] = {}
         self.runs: dict[int, Run] = {}
         self.activity: list[Activity] = []
+        self.changes: dict[str, str] = {}
         self.faults: list[Fault] = []
         self.remaining = 1000
         self.resets_at = 0.0

@@ -135,6 +135,11 @@ class Kind:
     hosts: int
 
     @property
+    def chips_per_host(self) -> int:
+        """How many chips each host has."""
+        return _chips(self.topology) // self.hosts
+
+    @property
     def generation(self) -> str:
         """AcceleratorConfig.Type."""
         return FAMILIES[self.family].generation
@@ -175,6 +180,10 @@ def region(zone: str) -> str:
 def _of(family: str) -> Iterator[Kind]:
     about = FAMILIES[family]
     for size, topology in about.topologies.items():
-        chips = math.prod(map(int, topology.split("x")))
+        chips = _chips(topology)
         hosts = 1 if chips <= about.most_chips_on_one_host else chips // CHIPS_PER_HOST
         yield Kind(name=f"{family}-{size}", family=family, units=int(size), topology=topology, hosts=hosts)
+
+
+def _chips(topology: str) -> int:
+    return math.prod(map(int, topology.split("x")))

@@ -28,6 +28,9 @@ class Knobs(BaseModel):
     quota: dict[str, int] = Field({}, description="by region, `*` for any: chips (cores before v5e, v5p) per family")
     closed_zones: tuple[str, ...] = Field((), description="zones that a policy keeps the project out of (403)")
     unreachable_zones: tuple[str, ...] = Field((), description="zones that do not answer (503, `unreachable` in lists)")
+    hanging: tuple[str, ...] = Field(
+        (), description="calls with one of these in their address (a zone, `/compute/`) are never answered"
+    )
     preempt_after_s: Number | None = Field(None, description="spot nodes are PREEMPTED after so long in READY")
     preempt_creating: Chance = Field(0.0, description="chance that a spot node is taken away before it is READY")
     maintenance_after_s: Number | None = Field(None, description="nodes go into maintenance after so long in READY")

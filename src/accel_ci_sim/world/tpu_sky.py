@@ -21,6 +21,7 @@ PROJECT = "world"
 BASE = f"tpu://{PROJECT}/"
 CHIPS = 16  # of the biggest machine here: a quota of one leaves room for one
 HOST_KEY = "AAAAC3NzaC1lZDI1NTE5AAAAISIMULATED"
+WELL = '{"devices": 4, "name": "TPU", "problems": []}'
 _STATES = {
     NodeState.READY: State.READY,
     NodeState.DELETING: State.RELEASING,
@@ -111,7 +112,11 @@ class TpuSky:
     def start(self, node: Node, up: Callable[[], None]) -> None:
         """Turn the node's workers on; in a world where machines hang, some never come up."""
         serial = self._nodes[node.name].serial
-        keys = {("hostkeys", "ssh-ed25519"): HOST_KEY, ("accel-ci", "stage"): "ready"}
+        keys = {
+            ("hostkeys", "ssh-ed25519"): HOST_KEY,
+            ("accel-ci", "stage"): "ready",
+            ("accel-ci", "health"): WELL,
+        }
         node.workers = [
             TpuWorker(index, on=True, address=f"{serial}.{index}.sim", attributes=dict(keys))
             for index in range(node.kind.hosts)
@@ -190,6 +195,7 @@ def wire_node(node: Mapping[str, Any]) -> dict[str, Any]:
         "acceleratorType": node["accelerator_type"],
         "runtimeVersion": node["runtime_version"],
         "labels": dict(node["labels"]),
+        "metadata": dict(node["metadata"]),
         "schedulingConfig": dict(node.get("scheduling_config", {})),
     }
 
