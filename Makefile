@@ -70,6 +70,9 @@ bugs: setup  ## Put each known bug in, and see how soon a rule breaks
 kills: setup  ## Jobs killed at random moments, as real processes: make kills KILLS=96 SEED=7
 	$(PYTHON) -m tests.end_to_end.kills --kills $(KILLS) --seed $(SEED)
 
+threats: setup  ## Every threat of docs/security.md with its counter-measure, its test and the result
+	$(PYTHON) tools/threats.py
+
 bench: setup  ## Measure, side by side with what one would use instead
 	for script in bench/[a-z]*.py; do $(PYTHON) -m "bench.$$(basename "$$script" .py)"; done
 

@@ -14,6 +14,7 @@ from accel_ci.domain import errors
 from accel_ci.domain.machine import Machine, State
 from accel_ci.operations import records
 from tests.fakes.job import FakeJob
+from tests.servers.gce_over_http import GceServer
 
 
 @pytest.mark.parametrize(("status", "limited"), [("cancelled", True), ("failure", False), ("", False)])
@@ -34,6 +35,27 @@ def test_clouds_that_nobody_can_look_into_are_named(mode: str, kind: str, tmp_pa
     assert told.endswith("gce, tpu")
 
 
+@pytest.mark.parametrize(("leased", "told"), [("local", True), ("mi300-8", True), ("", True)])
+def test_a_slip_in_what_was_leased_hides_nothing(leased: str, told: bool, tmp_path: Path) -> None:
+    """A type that no cloud has narrows nothing: every backend is looked through, and what cannot be is named."""
+    call = _call(tmp_path, leased=leased)
+    assert commands.cleanup_(call) == 0
+    assert isinstance(call.job, FakeJob)
+    assert any("not looked through" in each for each in call.job.of_kind("log")) is told
+
+
+def test_only_the_backends_of_what_was_leased_are_looked_through(tmp_path: Path) -> None:
+    """`leased: l4-1` means Compute Engine: nobody asks the Cloud TPU API, or misses its library."""
+    (tmp_path / "token").write_text("a-token")
+    with GceServer() as server:
+        call = _call(tmp_path, leased="l4-1")
+        call.environ.update(server.environment(str(tmp_path / "token")))  # type: ignore[attr-defined]
+        assert commands.cleanup_(call) == 0
+        assert {each.path.split("/")[1] for each in server.cloud.requests} == {"compute"}
+    assert isinstance(call.job, FakeJob)
+    assert not any("not looked through" in each for each in call.job.of_kind("log"))
+
+
 def test_a_listing_says_what_it_does_not_show(tmp_path: Path) -> None:
     """`accel-ci list` names the clouds that it could not ask: "no machine" is about the others."""
     call = _call(tmp_path)
@@ -46,7 +68,7 @@ def test_a_listing_is_of_all_backends(tmp_path: Path) -> None:
     """What this directory leased last is not all that may live: a cloud that cannot be asked is named all the same."""
     call = _call(tmp_path)
     here = wiring.here(call.environ)
-    wiring.remember(call.environ, here, given={"accelerator": "local"})
+    wiring.place(call.environ).remember(here, given={"accelerator": "local"})
     name = here.key().name
     machine = Machine(
         handle=f"local://{name}", name=name, zone="local", accelerator="local", spot=False, state=State.READY
@@ -62,7 +84,7 @@ def test_a_lease_is_no_run_to_go_on_with(tmp_path: Path) -> None:
     """`attach` after `provision` says what to do instead, and not that `provision`'s inputs are none of its own."""
     call = _call(tmp_path)
     here = wiring.here(call.environ)
-    wiring.remember(call.environ, here, given={"accelerator": "local", "ttl": "30m"})
+    wiring.place(call.environ).remember(here, given={"accelerator": "local", "ttl": "30m"})
     with pytest.raises(errors.ConfigurationError, match="only a lease") as refused:
         commands.attach_(call)
     assert "accel-ci run-remote" in refused.value.what_to_do

@@ -45,6 +45,15 @@ def test_every_end_is_reported_and_clean(scripts: dict[str, Any], zones: Any, ve
     assert fakes.history.names() == [record.identity.name]
 
 
+def test_a_first_request_that_is_refused_is_the_error() -> None:
+    """Whoever may do nothing may not look either: what is said is the missing right, not a machine that may live."""
+    fakes = Fakes(zones={"a": Zone(error=errors.AccessError("403 create"))})
+    fakes.machines.fail("list_owned", errors.AccessError("403 list"), times=100)
+    fakes.machines.fail("find", errors.AccessError("403 get"), times=100)
+    with pytest.raises(errors.AccessError, match=r"create|get"):
+        _journey(fakes)
+
+
 def test_files_come_back_after_a_failure_too() -> None:
     """A failed run still brings its artifacts."""
     record = _journey(Fakes({"run": Script(exit_code=1)}, files={"results/a": b"1"}))

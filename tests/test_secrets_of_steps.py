@@ -29,10 +29,11 @@ def test_collect_refuses_a_file_that_is_named_after_a_secret(tmp_path: Path, mon
 
     step("provision", accelerator="local", backend="local")
     try:
-        step("run-remote", run=COMMAND)
+        ran = step("run-remote", run=COMMAND)
         told = step("collect", paths="out/*")
     finally:
         step("cleanup", mode="run")
+    assert ran.masked == [VALUE], "no log may show it from then on"
     assert "out/fine.txt: 3 bytes" in told.text
     assert "out/***.txt: refused, its name holds a secret" in told.text and VALUE not in told.text
     assert list(tmp_path.rglob("*fine.txt")) and not list(tmp_path.rglob(f"*{VALUE}*"))

@@ -88,7 +88,8 @@ def provision_(call: Call) -> int:
         cloud=_cloud(inputs),
         talk=call.job,
     ) as world:
-        wiring.remember(call.environ, here, given=call.given)
+        # Before anything is leased: a killed client must leave what cleanup needs to sign in again.
+        wiring.place(call.environ).remember(here, given=call.given)
         permission = grant.checked(inputs.grant, here, now=world.clock.now())
         record = plans.begun(here, inputs, permission, now=world.clock.now())
         record = provision.provision(world, record, here.key(slot=inputs.slot), order=plans.order(inputs, record))
@@ -118,7 +119,7 @@ def _secrets(call: Call, world: World, here: Context, *, record: RunRecord) -> S
     handed = _opened(call, world, here, record=record)
     records.same_secrets(world.files, record.identity.slot, handed.values)
     for value in handed.values.values():
-        call.job.mask(value)
+        call.job.mask(value)  # GitHub hides what it is told from here on, in later steps too
     if handed.kept_back:
         call.job.notice("secrets", handed.kept_back)
     return handed
@@ -129,6 +130,7 @@ def _secret_mistakes(call: Call) -> list[Mistake]:
 
 
 def _opened(call: Call, world: World, here: Context, *, record: RunRecord) -> Secrets:
+    # For a stranger's commit not even the file is read: whatever goes wrong there would be seen in their log.
     trusted = record.identity.trust == grant.Trust.TRUSTED.value
     given, open_ = wiring.secrets(call.environ, here, read_file=trusted), wiring.opener(call.environ)
     return plans.secrets(here, record, given, now=world.clock.now(), open_=open_)
@@ -169,9 +171,16 @@ def _places(world: World, slot: str) -> dict[str, str]:
 def cleanup_(call: Call) -> int:
     """End machines and prove it."""
     inputs, here = call.read(CleanupInputs), wiring.continued(call.environ)
-    _tell_unseen(call, here, inputs, loud=inputs.mode == "sweep")
-    with wiring.world(call.environ, here, backend=inputs.backend, cloud=_cloud(inputs), talk=call.job) as world:
-        call.tell(outputs.cleanup(_ended(world, here, inputs)))
+    # What no backend has was never leased: a slip in it must not keep the search from the rest.
+    leased = inputs.leased if accelerators.backends_of(inputs.leased) else ""
+    if not leased:
+        _tell_unseen(call, here, inputs, loud=inputs.mode == "sweep")
+    cloud = _cloud(inputs)
+    with wiring.world(
+        call.environ, here, backend=inputs.backend, accelerator=leased, cloud=cloud, talk=call.job
+    ) as world:
+        limit_s = cleanup.HURRIED_LIMIT_S if _cancelled(call) else cleanup.LIMIT_S
+        call.tell(outputs.cleanup(_ended(world, here, inputs, limit_s=limit_s)))
     return 0
 
 
@@ -179,12 +188,12 @@ def _tell_unseen(call: Call, here: Context, inputs: CleanupInputs | ListInputs, 
     """Say which clouds are not looked into: "no machine" must not be read as the proof of more than was seen."""
     left_out = wiring.unseen(call.environ, here, backend=inputs.backend, cloud=_cloud(inputs))
     if left_out:
-        text = f"not looked through, for nothing here signs in there: {', '.join(left_out)}"
+        text = f"not looked through, for nothing here signs in there, or its library is not here: {', '.join(left_out)}"
         # A sweeper that sees no cloud would be green for ever.
         call.job.warning(inputs.verb, text) if loud else call.job.log(text)
 
 
-def _ended(world: World, here: Context, inputs: CleanupInputs) -> CleanupFacts:
+def _ended(world: World, here: Context, inputs: CleanupInputs, *, limit_s: float) -> CleanupFacts:
     if inputs.mode == "sweep":
         return cleanup.sweep(
             world, here.repository_id, grace_s=float(inputs.grace), dry_run=inputs.dry_run, url=here.run_url
@@ -192,7 +201,9 @@ def _ended(world: World, here: Context, inputs: CleanupInputs) -> CleanupFacts:
     jobs, key = tuple(map(here.job_of, inputs.for_)), here.key()
     owner = lease.of_run(key, jobs=jobs) if jobs or inputs.mode == "run" else lease.of_job(key)
     # A signal does not stop it: whoever sent one wants the machine gone all the more.
-    return journey.to_the_end(lambda: cleanup.cleanup(world, key, owner=owner, jobs=jobs, dry_run=inputs.dry_run))
+    return journey.to_the_end(
+        lambda: cleanup.cleanup(world, key, owner=owner, jobs=jobs, dry_run=inputs.dry_run, limit_s=limit_s)
+    )
 
 
 def _cloud(inputs: ProvisionInputs | CleanupInputs | KeepInputs | ListInputs) -> Cloud:
@@ -206,7 +217,7 @@ def _cloud(inputs: ProvisionInputs | CleanupInputs | KeepInputs | ListInputs) ->
 def report_(call: Call) -> int:
     """Finish the record and show it."""
     inputs, here = call.read(models.ReportInputs), wiring.continued(call.environ)
-    with wiring.world(call.environ, here, talk=call.job) as world:
+    with wiring.world(call.environ, here, slot=inputs.slot, talk=call.job) as world:
         now, known = world.clock.now(), records.find(world.files, inputs.slot)
         permission = grant.checked(inputs.grant, here, now=now) if inputs.grant else None
         if known is None and _reported(world, here, sha=plans.commit(here, permission), name=inputs.check):
@@ -230,6 +241,7 @@ def _reported(world: World, here: Context, *, sha: str, name: str) -> bool:
     if world.github is None or not sha:
         return False
     try:
+        # Asked, and not remembered: this is another runner than the one that tested.
         return publish.concluded(world.github, sha=sha, run_id=here.run_id, attempt=here.attempt, name=name)
     except errors.CloudError:
         return False
@@ -260,7 +272,7 @@ def run_(call: Call) -> int:
         permission = _gate(call, world, here, inputs=inputs) if here.on_github else None
         if here.on_github and permission is None:
             return 0
-        wiring.remember(call.environ, here, given=call.given)
+        wiring.place(call.environ).remember(here, given=call.given)
         # A second journey of the same job has a machine and a record of its own.
         leases = inputs.provision().model_copy(update={"slot": records.free_slot(world.files)})
         record = plans.begun(here, leases, permission, now=world.clock.now())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import TypeGuard, TypeVar
 
 from accel_ci.domain import errors, lease
 from accel_ci.domain.record import RunRecord
@@ -43,19 +43,26 @@ def run(world: World, record: RunRecord, key: RunKey, *, plan: Plan) -> RunRecor
     except errors.AccelError as error:
         failure = error
     finally:
+        # Our own bugs, too, must not leave a machine.
         unverified = to_the_end(lambda: _cleaned(world, key))
     finished = record
     try:
         finished = to_the_end(lambda: _reported(world, records.find(world.files, key.slot) or record, plan))
     except errors.ComputerError as error:  # a full disk must not hide what may still live
         failure = error if failure is None or isinstance(failure, errors.CloudError) else failure
-    if isinstance(failure, errors.ConfigurationError) and finished.machine is None:
+    if _never_began(failure, finished):
         raise failure  # without sign-in, say, cleanup could not look either: the first mistake is the one to mend
     if unverified is not None:
-        raise unverified
+        raise unverified  # worse than whatever went wrong before: it goes on costing money
     if failure is not None and not isinstance(failure, errors.CloudError):
         raise failure
     return finished
+
+
+def _never_began(failure: errors.AccelError | None, record: RunRecord) -> TypeGuard[errors.AccelError]:
+    """True when the very first request was refused, so that there never was a machine."""
+    refused = isinstance(failure, errors.AccessError) and len(record.tries) <= 1
+    return (refused or isinstance(failure, errors.ConfigurationError)) and record.machine is None
 
 
 def _work(world: World, record: RunRecord, key: RunKey, *, plan: Plan) -> None:
@@ -63,6 +70,7 @@ def _work(world: World, record: RunRecord, key: RunKey, *, plan: Plan) -> None:
         provision.provision(world, record, key, order=plan.order)
     if record.verdict is None:
         run_remote.run_remote(world, plan.work, slot=key.slot)
+    # After a failure as well: that is when somebody wants the files.
     if plan.paths and record.machine is not None:
         collect.collect(world, plan.paths, caps=plan.caps, slot=key.slot, secrets=plan.work.secrets.values())
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from accel_ci import __version__
-from accel_ci.domain import check, errors, grant, sealed
+from accel_ci.domain import check, errors, grant, lease, sealed
 from accel_ci.domain.context import Context
 from accel_ci.domain.errors import Mistake
 from accel_ci.domain.grant import Grant
@@ -15,12 +15,11 @@ from accel_ci.domain.record import Identity, RunRecord, Target
 from accel_ci.domain.trigger import Policy
 from accel_ci.domain.workload import Caps, CommitSource, Source, WorkspaceSource
 from accel_ci.formats import redaction
+from accel_ci.inputs import models
 from accel_ci.inputs.models import GateInputs, ProvisionInputs, RunInputs
 from accel_ci.journey import Plan
 from accel_ci.operations.acquire import Order
 from accel_ci.operations.publish import Publication
-
-SWEEPER = "sweep.yml"
 
 # An account's tokens can be had by whatever runs on the machine, and root can open what we closed.
 NOT_FOR_STRANGERS = {"machine-account", "sudo"}
@@ -74,6 +73,7 @@ def _identity(here: Context, permission: Grant | None, *, slot: str) -> Identity
         slot=slot,
         event=here.event,
         actor=here.actor,
+        # GITHUB_SHA of a pull request's event is the base branch's commit, or a merge that nobody looked at.
         sha=permission.sha if permission else here.sha,
         base_sha=permission.base_sha if permission else "",
         trust=(permission.trust if permission else grant.Trust.TRUSTED).value,
@@ -85,13 +85,14 @@ def _identity(here: Context, permission: Grant | None, *, slot: str) -> Identity
 
 def order(inputs: ProvisionInputs, record: RunRecord) -> Order:
     """What to lease and for how long; ConfigurationError when a stranger's commit would get what only our own may have."""
+    # "false" is what they are without a word: a workflow may say so for everybody.
     unsafe = sorted(NOT_FOR_STRANGERS & {name for name, value in inputs.options.items() if value != "false"})
     if unsafe and record.identity.trust != grant.Trust.TRUSTED.value:
         raise errors.ConfigurationError(
             f"a stranger's commit may not have these options: {', '.join(unsafe)}",
             what_to_do="leave them out for pull requests from forks",
         )
-    return Order(spec=inputs.spec(), ttl_s=float(inputs.ttl))
+    return Order(spec=inputs.spec(), ttl_s=float(inputs.ttl), scope=lease.scope_of(inputs.slot))
 
 
 def source(here: Context, record: RunRecord, *, wanted: str, directory: str) -> Source:
@@ -100,6 +101,7 @@ def source(here: Context, record: RunRecord, *, wanted: str, directory: str) -> 
     `auto` means the commit in a GitHub Actions job and the directory elsewhere. Without a pull request nothing is merged.
     """
     if wanted == "auto":
+        # A job's workspace may be empty, another commit or changed by earlier steps; a person means what they see.
         wanted = "commit" if here.on_github else "workspace"
     if wanted in ("commit", "merge"):
         if not record.identity.sha:
@@ -139,6 +141,7 @@ def secrets(here: Context, record: RunRecord, given: Mapping[str, str], *, now: 
 
     ConfigurationError names, all at once, those that can be no variable, that belong elsewhere, or that cannot be hidden.
     """
+    # By name only: even how long a value is could help a stranger.
     if given and record.identity.trust != grant.Trust.TRUSTED.value:
         return Secrets(kept_back=f"{', '.join(sorted(given))}: not handed over, this is a stranger's commit")
     mistakes = unfit(given)
@@ -193,7 +196,7 @@ def plan(here: Context, inputs: RunInputs, record: RunRecord, *, directory: str,
 
 
 def publication(
-    here: Context, *, name: str = check.NAME, failure_issue: bool = True, sweeper: str = SWEEPER
+    here: Context, *, name: str = check.NAME, failure_issue: bool = True, sweeper: str = models.SWEEPER
 ) -> Publication:
     """How the run is shown on GitHub."""
     return Publication(

@@ -15,17 +15,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pydantic import TypeAdapter
-
 from accel_ci.adapters import event_file, github_rest, registry, sealed_box
 from accel_ci.adapters.actions_job import ActionsJob
 from accel_ci.adapters.entropy_os import SystemEntropy
-from accel_ci.adapters.files_dir import FilesDirectory
 from accel_ci.adapters.git_source import GitSources
 from accel_ci.adapters.github_calls import Calls
 from accel_ci.adapters.github_rest import GitHubRest
 from accel_ci.adapters.google_sign_in import GoogleSignIn
-from accel_ci.adapters.history_dir import HistoryDirectory
+from accel_ci.adapters.kept_runs import KeptRuns
 from accel_ci.adapters.lanes_threads import ThreadLanes
 from accel_ci.adapters.registry import Site
 from accel_ci.adapters.supervised import SupervisedRemote
@@ -41,34 +38,13 @@ from accel_ci.ports.job import Job
 from accel_ci.ports.machines import Machines
 from accel_ci.ports.world import World
 
-CURRENT = "current"
 SECRET, SECRETS_KEY, SECRETS_FILE = "ACCEL_CI_SECRET_", "ACCEL_CI_SECRETS_KEY", "ACCEL_CI_SECRETS_FILE"
-SHOWN = 5
-_CONTEXT = TypeAdapter(Context)
+# What Google's own tools and keyless sign-in read: whoever signed in for those is signed in for us.
 CLOUD = re.compile("(?:CLOUDSDK|GOOGLE|ACTIONS_ID_TOKEN_REQUEST)_|(?:HOME|GITHUB_ACTIONS)$")
+# Too much rather than too little: a command that misses a variable says so, one that gets a token does not.
 PRIVATE = re.compile(
     r"^(GITHUB|ACTIONS|RUNNER|INPUT|ACCEL_CI|AWS|GOOGLE|CLOUDSDK)_|TOKEN|SECRET|PASSW|CREDENTIAL|API_?KEY"
 )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
-    """Where things are kept: `state` outlives jobs on this computer, `runs` holds one directory per run or job."""
-
-    state: str
-    runs: str
-
-    def files(self, name: str) -> FilesDirectory:
-        """The documents of the run of that name."""
-        return FilesDirectory(self.run(name))
-
-    def run(self, name: str) -> str:
-        """The private directory of the run of that name."""
-        return f"{self.runs}/{name}"
-
-    def history(self) -> HistoryDirectory:
-        """What was kept of earlier runs."""
-        return HistoryDirectory(f"{self.state}/history")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +58,7 @@ class Cloud:
     def completed(self, given: Mapping[str, str]) -> Cloud:
         """The same, with what the step that leased was given; an identity is taken whole or not at all."""
         if not self.provider:
+            # One step's provider with another step's account would be an identity that nobody wrote down.
             provider, account = given.get("workload-identity-provider", ""), given.get("service-account", "")
         else:
             provider, account = self.provider, self.service_account
@@ -91,14 +68,15 @@ class Cloud:
 NO_CLOUD = Cloud()
 
 
-def place(environ: Mapping[str, str]) -> Place:
+def place(environ: Mapping[str, str]) -> KeptRuns:
     """ACCEL_CI_STATE, else the user's state directory, else one below the temporary directory, where HOME cannot be used.
 
     The documents of a GitHub Actions job lie in the runner's own temporary directory, which ends with the job.
     """
     state = environ.get("ACCEL_CI_STATE") or _state_home(environ)
     temp = environ.get("RUNNER_TEMP")
-    return Place(state=state, runs=f"{temp}/accel-ci/runs" if _on_github(environ) and temp else f"{state}/runs")
+    # Not the home on GitHub: that of a self-hosted runner is there in the next job, of whatever repository.
+    return KeptRuns(state=state, runs=f"{temp}/accel-ci/runs" if _on_github(environ) and temp else f"{state}/runs")
 
 
 def job(environ: Mapping[str, str]) -> ActionsJob | TerminalJob:
@@ -111,6 +89,7 @@ def job(environ: Mapping[str, str]) -> ActionsJob | TerminalJob:
             clock=SystemClock(),
             entropy=SystemEntropy(),
             debug=environ.get("RUNNER_DEBUG") == "1",
+            # In our container the runner's directory has another name than for the steps that read what we tell.
             outside=(
                 environ.get("RUNNER_TEMP", ""),
                 environ.get("ACCEL_CI_TEMP_OUTSIDE") or environ.get("RUNNER_TEMP", ""),
@@ -139,7 +118,8 @@ def world(
     files = kept.files(here.key().name)
     known = _leased_from(files, slot) if backend == "auto" and not accelerator else backend
     chosen = registry.backend(known, accelerator=accelerator)
-    if accelerator:  # only who names one leases
+    # Compute Engine's library is slow to import: begun here, it is there when it is needed.
+    if accelerator:  # whoever names one leases it, or looks for it
         chosen.ahead()
     site = _site(environ, here, cloud=cloud)
     with chosen.remote(site) as remote:
@@ -161,6 +141,7 @@ def world(
 def unseen(environ: Mapping[str, str], here: Context, *, backend: str, cloud: Cloud) -> list[str]:
     """The backends that a look for machines leaves out, when `backend` is `auto` and nothing was leased here."""
     known = _leased_from(place(environ).files(here.key().name), "") if backend == "auto" else backend
+    # Whoever names a backend and cannot reach it gets an error anyway.
     return registry.unreachable(_site(environ, here, cloud=cloud)) if known == registry.EVERY else []
 
 
@@ -189,6 +170,7 @@ def _site(environ: Mapping[str, str], here: Context, *, cloud: Cloud) -> Site:
 
 def _github(environ: Mapping[str, str], here: Context) -> GitHub | None:
     token = environ.get("GITHUB_TOKEN", "")
+    # Somebody's own token at a terminal is no leave to write comments in their name.
     if not token or not here.on_github:
         return None
     api_url = environ.get("GITHUB_API_URL", "")
@@ -222,64 +204,23 @@ def event(environ: Mapping[str, str]) -> dict[str, Any]:
 
 def continued(environ: Mapping[str, str]) -> Context:
     """The context of the GitHub Actions job, or of the run that was begun last in this directory."""
-    new = here(environ)
-    if new.on_github:
-        return new
-    last = place(environ).files(CURRENT).read(str(new.repository_id))
-    return recalled(environ, last.decode())[0] if last else new
-
-
-def remember(environ: Mapping[str, str], here: Context, *, given: Mapping[str, str]) -> None:
-    """Keep what a person's run was begun with, so that later commands and `attach` go on with it."""
-    kept = place(environ)
-    files = kept.files(here.key().name)
-    files.write("context.json", _CONTEXT.dump_json(here))
-    files.write("inputs.json", json.dumps(dict(given)).encode())
-    kept.files(CURRENT).write(str(here.repository_id), here.key().name.encode())
+    new, kept = here(environ), place(environ)
+    last = "" if new.on_github else kept.last(new.repository_id)
+    return kept.recalled(last)[0] if last else new
 
 
 def recalled(environ: Mapping[str, str], name: str) -> tuple[Context, dict[str, str]]:
     """The context and the inputs of the run of that name; of this directory's last one when the name is empty."""
     kept = place(environ)
-    if not name:
-        last = kept.files(CURRENT).read(str(here(environ).repository_id))
-        name = last.decode() if last else ""
-    files = kept.files(name) if name and Path(kept.runs, name).is_dir() else None
-    known, given = (files.read("context.json"), files.read("inputs.json")) if files else (None, None)
-    if known is None or given is None:
-        raise errors.ConfigurationError(
-            f"no run {name!r} is known here" if name else "no run was begun in this directory",
-            what_to_do=f"see which there are: ls {kept.runs}",
-        )
-    return _CONTEXT.validate_json(known), json.loads(given)
+    return kept.recalled(name or kept.last(here(environ).repository_id))
 
 
 def leased(environ: Mapping[str, str], wanted: str, *, slot: str) -> tuple[Context, Files, str]:
     """The run and the slot that leased the machine of this handle or name, or the run of this name; "": the last run."""
-    kept = place(environ)
-    if not wanted:
-        here = continued(environ)
-        return here, kept.files(here.key().name), slot
-    known = list(_slots(kept))
-    for files, run, each in known:
-        machine = records.load_machine(files, each)
-        if wanted in (machine.handle, machine.name) or (wanted == run and each == slot):
-            return recalled(environ, run)[0], files, each
-    names = [records.load_machine(files, each).handle for files, _, each in known[:SHOWN]]
-    raise errors.ConfigurationError(
-        f"no machine {wanted!r} was leased from here",
-        what_to_do=f"the last ones were: {', '.join(names)}" if names else "use it where the machine was leased",
-    )
-
-
-def _slots(kept: Place) -> Iterator[tuple[Files, str, str]]:
-    """The documents, run and slot of every machine that was leased from here, the newest run first."""
-    runs = [path.parent for path in Path(kept.runs).glob("*/context.json")]
-    for run in sorted(runs, key=lambda path: path.stat().st_mtime, reverse=True):
-        files = kept.files(run.name)
-        for slot in records.slots(files):
-            if files.read(records.place(slot, "machine.json")) is not None:
-                yield files, run.name, slot
+    if wanted:
+        return place(environ).leased(wanted, slot=slot)
+    here = continued(environ)
+    return here, place(environ).files(here.key().name), slot
 
 
 def copy_page(files: Files, slot: str, *, to: str) -> str:
@@ -357,6 +298,8 @@ def opener(environ: Mapping[str, str]) -> Callable[[str], bytes]:
     private = private_key(environ)
 
     def open_(box: str) -> bytes:
+        """What is in the box; ConfigurationError without a key, NotOursError when it was sealed for another one."""
+        # Only now: a run whose secrets are all in the clear needs no key.
         if not private:
             raise errors.ConfigurationError(
                 "there are sealed secrets, and no key to open them",
@@ -377,14 +320,16 @@ def _state_home(environ: Mapping[str, str]) -> str:
         try:
             Path(parent).mkdir(parents=True, exist_ok=True)
         except OSError:
-            continue
+            continue  # containers have a HOME that is not theirs to write to
         if os.access(parent, os.W_OK):
             return f"{parent}/accel-ci"
+    # By number: two people of one computer must not share what is private.
     return f"{tempfile.gettempdir()}/accel-ci-{os.getuid()}"
 
 
 def _authorization(environ: Mapping[str, str]) -> str:
     """The header that lets git fetch a private repository with the job's own token; "" without one."""
     token = environ.get("GITHUB_TOKEN", "")
+    # In a header of ours, and not in the address: git writes addresses into its messages and files.
     basic = base64.b64encode(f"x-access-token:{token}".encode()).decode()
     return f"Authorization: Basic {basic}" if token else ""

@@ -95,7 +95,8 @@ def test_an_action_sets_up_and_then_becomes_the_program(path: str) -> None:
     assert second["run"] == f'exec "$RUNNER_TEMP/accel-ci/bin/accel-ci" {verb(path)}'
     assert second["id"] == "main"
     found = re.fullmatch(
-        r'"\$GITHUB_ACTION_PATH/([^"]+)"(?: "\$BACKEND")?(?: "\$ACCELERATOR")?(?: github| "\$SERVICE")?', first["run"]
+        r'"\$GITHUB_ACTION_PATH/([^"]+)"(?: "\$BACKEND")?(?: "\$ACCELERATOR"| "\$LEASED" "\$OWN")?(?: github| "\$SERVICE")?',
+        first["run"],
     )
     assert found is not None
     script = ((ROOT / path).parent / found[1]).resolve()
@@ -115,12 +116,14 @@ def test_scripts_are_bash_without_expressions(path: str) -> None:
 def test_inputs_travel_as_one_json(path: str) -> None:
     """The program gets all inputs as one JSON, with what tells matrix siblings apart; the set-up gets the backend."""
     first, second, *_ = working(path)
-    names = ("backend", "accelerator", "workload-identity-provider")
+    names = ("backend", "accelerator", "leased", "workload-identity-provider")
     told = [name for name in names if name in read(path)["inputs"]]
-    service = {"SERVICE": "${{ inputs.mode == 'sweep' && 'github' || '' }}"} if verb(path) == "cleanup" else {}
-    assert (
-        first.get("env", {}) == {name.upper().replace("-", "_"): f"${{{{ inputs.{name} }}}}" for name in told} | service
-    )
+    searched = {
+        "OWN": "${{ inputs.mode == 'job' && inputs.for == '' && 'own' || '' }}",
+        "SERVICE": "${{ inputs.mode == 'sweep' && 'github' || '' }}",
+    }
+    plain = {name.upper().replace("-", "_"): f"${{{{ inputs.{name} }}}}" for name in told}
+    assert first.get("env", {}) == plain | (searched if verb(path) == "cleanup" else {})
     environment = dict(second["env"])
     assert environment.pop("ACCEL_CI_INPUTS") == "${{ toJSON(inputs) }}"
     assert environment.pop("ACCEL_CI_MATRIX") == "${{ toJSON(matrix) }}"

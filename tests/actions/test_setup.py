@@ -476,6 +476,28 @@ def test_auto_brings_the_library_of_the_backend_it_means(
     assert {name.partition("+")[2] for name in runner.made()} - {""} == expected
 
 
+@pytest.mark.parametrize(
+    ("first", "then", "expected"),
+    [
+        (("auto", "l4-1"), ("auto", "own"), {"gce"}),
+        (("auto", "v5p-8"), ("auto", "own"), {"tpu"}),
+        (("auto", "v6e-1"), ("auto", "own"), {"gce", "tpu"}),
+        (("github",), ("auto", "own"), {"gce", "tpu"}),
+        (("auto", "l4-1"), ("auto",), {"gce", "tpu"}),
+        (("auto", "l4-1"), ("auto", "v5p-8"), {"gce", "tpu"}),
+    ],
+)
+def test_what_the_job_brought_is_enough_to_clean_up_after_it(
+    runner: Runner, first: tuple[str, ...], then: tuple[str, ...], expected: set[str]
+) -> None:
+    """`own` adds nothing to the backends of the job's earlier steps; without any, and for other jobs, all are brought."""
+    for name in ("gce", "tpu"):
+        runner.write(f"requirements/{name}.txt", (runner.action / "requirements/cloud.txt").read_text())
+    for arguments in (first, then):
+        assert runner.set_up(*arguments, GOOGLE_APPLICATION_CREDENTIALS="key.json").returncode == 0
+    assert {name.partition("+")[2] for name in runner.made()} - {""} == expected
+
+
 @pytest.mark.parametrize(("key", "expected"), [("a key", True), ("", False)])
 def test_who_opens_sealed_secrets_gets_their_library(runner: Runner, key: str, expected: bool) -> None:
     """The key in the environment is the sign; nobody else pays for it."""

@@ -87,6 +87,7 @@ def test_nobody_can_be_impersonated_on_the_machine(world: GceWorld) -> None:
         ("n1-standard-8+t4-1", "n1-standard-8", ("nvidia-tesla-t4", 1), "deeplearning", "pd-balanced", "1"),
         ("t4-2", "n1-standard-8", ("nvidia-tesla-t4", 2), "deeplearning", "pd-balanced", "2"),
         ("v6e-1", "ct6e-standard-1t", None, "ubuntu-accel-2204-amd64-tpu-v5e-v5p-v6e", "hyperdisk-balanced", None),
+        ("tpu7x-2", "tpu7x-standard-1t", None, "ubuntu-accel-2404-amd64-tpu-tpu7x", "hyperdisk-balanced", None),
         ("e2-standard-4", "e2-standard-4", None, "debian-12", "pd-balanced", None),
         ("c4a-standard-4", "c4a-standard-4", None, "debian-12-arm64", "hyperdisk-balanced", None),
     ],
@@ -113,7 +114,7 @@ def test_from_an_order_to_a_machine(
     ]
     assert found == ([attached] if attached else [])
     metadata = _metadata(body)
-    kind = "tpu" if accelerator.startswith("v6e") else "gpu"
+    kind = "tpu" if "tpu" in image else "gpu"
     chips = accelerators.rows(accelerator)[0].chips if accelerators.rows(accelerator) else 0
     assert metadata.get("accel-ci-expects") == (f"{kind} {chips}" if chips else None)
     assert ("accel-ci-probe" in metadata) == bool(chips)
@@ -344,6 +345,26 @@ def test_what_calls_are_refused_with(
     with pytest.raises(kind) as error:
         world.begin()
     assert type(error.value) is kind
+
+
+FAMILY = "projects/deeplearning-platform-release/global/images/family/common-cu999"
+
+
+@pytest.mark.parametrize(
+    ("status", "reason", "message", "fix"),
+    [
+        (404, "notFound", f"The resource '{FAMILY}' was not found", "--project=deeplearning-platform-release "),
+        (400, "invalid", "The image used for the boot disk is deprecated", "--project=PROJECT "),
+        (400, "badRequest", "[pd-balanced] features are not compatible for creating instance.", "`disk-type`"),
+        (400, "invalid", "The resource 'projects/p/zones/z/diskTypes/pd-x' was not found", "`disk-type`"),
+    ],
+)
+def test_images_and_disks_that_are_not_there(world: GceWorld, status: int, reason: str, message: str, fix: str) -> None:
+    """Families are withdrawn and disks do not fit every machine: the error names the option, and the command that lists."""
+    world.cloud.next("POST .*/instances", Answer(*refusal(status, reason, message)))
+    with pytest.raises(NoCapacityError if "diskTypes" in message else ConfigurationError) as error:
+        world.begin()
+    assert fix in error.value.what_to_do and "option `" in error.value.what_to_do
 
 
 def test_a_lost_reply_makes_no_second_machine(world: GceWorld) -> None:

@@ -5,10 +5,14 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from typing import Any
 
 import pytest
+from google.auth.credentials import AnonymousCredentials
 
 from accel_ci.adapters import gce_library, registry
+from accel_ci.adapters.gce_api import GceApi
+from accel_ci.adapters.google_sign_in import GoogleSignIn
 
 PROBE = """
 import json, sys
@@ -51,3 +55,44 @@ def test_without_the_library(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_only_who_leases_there_imports_ahead(accelerator: str, expected: bool) -> None:
     """The import begins with the first step that names an accelerator of Compute Engine."""
     assert (registry.backend("auto", accelerator=accelerator).ahead is gce_library.begin) is expected
+
+
+class _Credentials(AnonymousCredentials):
+    """Credentials that have no token yet; `order` is told when they get one."""
+
+    def __init__(self, order: list[str]) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self._order = order
+
+    @property
+    def valid(self) -> bool:
+        return "token" in self._order
+
+    def refresh(self, request: object) -> None:
+        self._order.append("token")
+
+
+class _SignIn(GoogleSignIn):
+    """Signs in as these credentials."""
+
+    def __init__(self, order: list[str]) -> None:
+        super().__init__({})
+        self._found = _Credentials(order)
+
+    def credentials(self) -> tuple[Any, str]:
+        return self._found, "my-project"
+
+
+def test_the_token_is_got_while_the_library_is_imported(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The import begins, then the sign-in asks its servers, and only then the import is waited for; once for both clients."""
+    order: list[str] = []
+    load = gce_library.load
+
+    def noted() -> gce_library.Library:
+        order.append("wait")
+        return load()
+
+    monkeypatch.setattr(gce_library, "begin", lambda: order.append("begin"))
+    monkeypatch.setattr(gce_library, "load", noted)
+    GceApi({}, sign_in=_SignIn(order)).connect()
+    assert order == ["begin", "token", "wait", "begin", "wait"]

@@ -157,5 +157,12 @@ def test_what_a_host_is_given_is_nothing_secret(option: str) -> None:
     expected = google_hosts.probe(Kind.GPU, 1, option)
     given = google_hosts.metadata(public_key="ssh-ed25519 AAAA", sudo=False, expected=expected)
     probe = set() if option == "off" else {"accel-ci-expects", "accel-ci-probe"}
-    always = {"enable-guest-attributes", "block-project-ssh-keys", "enable-oslogin", "startup-script", "ssh-keys"}
+    always = {
+        "enable-guest-attributes",
+        "block-project-ssh-keys",
+        "enable-oslogin",
+        "startup-script",
+        "ssh-keys",
+        "accel-ci-excerpt",
+    }
     assert set(given) == always | probe

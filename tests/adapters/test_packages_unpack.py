@@ -14,20 +14,23 @@ from accel_ci.adapters.git_source import GitSources
 from accel_ci.domain.workload import CommitSource, Source, WorkspaceSource
 from tests.adapters.git_repository import Repository
 
-COURIER = Path(__file__).parents[2] / "src" / "accel_ci" / "on_machine" / "courier.py"
+ON_MACHINE = Path(__file__).parents[2] / "src" / "accel_ci" / "on_machine"
 
 
 def _sent(source: Source, tmp_path: Path) -> Path:
     """The source directory of a worker that got the package."""
     root = tmp_path / "worker"
     root.mkdir()
-    (root / "courier.py").write_bytes(COURIER.read_bytes())
+    for program in ("courier.py", "checkout.py"):
+        (root / program).write_bytes((ON_MACHINE / program).read_bytes())
     package = GitSources(os.environ).pack(source, into=str(tmp_path / "package"))
     proof = ["--sha", package.sha] if package.sha else []
+    proof += ["--base", package.base] if package.base else []
     with open(package.path, "rb") as sent:
         command = [sys.executable, str(root / "courier.py"), "unpack", "--kind", package.kind, *proof]
         done = subprocess.run(command, stdin=sent, capture_output=True, check=False, timeout=60)
-    assert json.loads(done.stdout) == {"ok": True, "sha": package.sha or ""}, done
+    told = json.loads(done.stdout)
+    assert (told["ok"], told["sha"], told.get("base", "")) == (True, package.sha or "", package.base), done
     return root / "source"
 
 
@@ -44,6 +47,20 @@ def test_commit(tmp_path: Path, object_format: str) -> None:
     assert source.git("describe").startswith("v1.0-1-g")
     assert source.git("status", "--porcelain") == ""
     assert (source.path / "a.txt").read_text() == "2"
+
+
+def test_merge(tmp_path: Path) -> None:
+    """Base and commit travel together, though no branch leads to both, and are merged over there."""
+    repository = Repository(tmp_path / "repository")
+    repository.commit(a="1")
+    repository.git("checkout", "--quiet", "-b", "topic")
+    head = repository.commit(topic="1")
+    repository.git("checkout", "--quiet", "main")
+    base = repository.commit(base="1")
+    repository.commit(later="1")
+    source = Repository(_sent(CommitSource(repository=str(repository.path), sha=head, base=base), tmp_path))
+    assert source.git("rev-parse", "HEAD^1", "HEAD^2").split() == [base, head]
+    assert {path.name for path in source.path.glob("*.txt")} == {"a.txt", "base.txt", "topic.txt"}
 
 
 def test_old_history(tmp_path: Path) -> None:

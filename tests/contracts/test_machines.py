@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -34,11 +35,8 @@ zoned = [name for name, kind in BACKENDS.items() if kind.zones]
 @pytest.fixture(scope="module")
 def simulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SimulatorProcess]:
     """One simulated cloud for all cases that need it."""
-    running = SimulatorProcess(tmp_path_factory.mktemp("sim"))
-    try:
+    with closing(SimulatorProcess(tmp_path_factory.mktemp("sim"))) as running:
         yield running
-    finally:
-        running.close()
 
 
 @pytest.fixture(params=BACKENDS)

@@ -93,14 +93,17 @@ WRONG = "on: push\npermissions: {}\njobs:\n  a:\n    timeout-minutes: 5\n    ste
 @pytest.mark.parametrize(
     ("steps", "left"),
     [
-        ("      - if: failure()\n        run: x\n", 1),
+        ("      - if: failure()\n        run: mail x\n", 1),
         (
-            "      - if: failure() # accel-ci: ignore[failure-blind-to-cancel] the step is for failures only\n        run: x\n",
+            "      - if: failure() # accel-ci: ignore[failure-blind-to-cancel] for failures only\n        run: mail x\n",
             0,
         ),
-        ("      # accel-ci: ignore[garbled-text, failure-blind-to-cancel]\n      - if: failure()\n        run: x\n", 0),
-        ("      - if: failure() # accel-ci: ignore[garbled-text]\n        run: x\n", 1),
-        ("      - if: failure()\n        # accel-ci: ignore[failure-blind-to-cancel]\n        run: x\n", 1),
+        (
+            "      # accel-ci: ignore[garbled-text, failure-blind-to-cancel]\n      - if: failure()\n        run: mail x\n",
+            0,
+        ),
+        ("      - if: failure() # accel-ci: ignore[garbled-text]\n        run: mail x\n", 1),
+        ("      - if: failure()\n        # accel-ci: ignore[failure-blind-to-cancel]\n        run: mail x\n", 1),
     ],
 )
 def test_a_comment_leaves_a_finding_out(steps: str, left: int) -> None:

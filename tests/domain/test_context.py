@@ -28,6 +28,21 @@ def test_a_github_job_is_read_from_its_variables() -> None:
     assert found.on_github
 
 
+@pytest.mark.parametrize(
+    ("reference", "path"),
+    [
+        ("org/hello/.github/workflows/tpu.yml@refs/heads/main", ".github/workflows/tpu.yml"),
+        ("org/hello/.github/workflows/tpu.yml@refs/pull/5/merge@x", ".github/workflows/tpu.yml"),
+        ("org/rules/.github/workflows/tpu.yml@refs/heads/main", ""),
+        ("org/hello-2/.github/workflows/tpu.yml@refs/heads/main", ""),
+        ("", ""),
+    ],
+)
+def test_the_workflows_file_is_one_of_this_repository(reference: str, path: str) -> None:
+    """An organisation's rule may start a workflow of another repository, whose commits are not ours to write on."""
+    assert context.of_github(ENVIRON | {"GITHUB_WORKFLOW_REF": reference}, {}).workflow_file == path
+
+
 def test_matrix_siblings_have_different_keys() -> None:
     """The matrix values and the index make the instance; no matrix makes none."""
     legs = [

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,7 @@ from tests.end_to_end import quick_uv
 from tests.end_to_end import runner as runners
 from tests.end_to_end.runner import Runner, git
 from tests.end_to_end.terminal import Terminal
+from tests.servers.simulator import SimulatorProcess
 
 TESTS = """
 import pytest
@@ -31,6 +34,20 @@ def terminal(tmp_path: Path) -> Terminal:
     home.mkdir()
     (project / "test_three.py").write_text(TESTS)
     return Terminal(project, home)
+
+
+@pytest.fixture(scope="module")
+def cloud_of_all(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SimulatorProcess]:
+    """One simulated cloud for all journeys of a module."""
+    with closing(SimulatorProcess(tmp_path_factory.mktemp("cloud"))) as running:
+        yield running
+
+
+@pytest.fixture
+def cloud(cloud_of_all: SimulatorProcess) -> SimulatorProcess:
+    """The simulated cloud with all knobs at rest."""
+    cloud_of_all.turn()
+    return cloud_of_all
 
 
 @pytest.fixture

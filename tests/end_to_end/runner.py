@@ -32,22 +32,20 @@ ALWAYS: dict[str, Any] = {"if": "always()"}
 
 @dataclass(frozen=True)
 class Runner:
-    """A repository on a server that is a directory, and a runner with an empty home."""
+    """A repository on a server that is a directory, and a runner with an empty home.
+
+    `unmasked`: the runner hides no secret in its log, so that one which we show can be seen.
+    """
 
     base: Path
+    unmasked: bool = False
 
     def run(
-        self,
-        jobs: dict[str, Any],
-        *,
-        event: str = "push",
-        payload: dict[str, Any] | None = None,
-        unmasked: bool = False,
-        **variables: str,
+        self, jobs: dict[str, Any], *, event: str = "push", payload: dict[str, Any] | None = None, **variables: str
     ) -> subprocess.CompletedProcess[str]:
         """The whole run of these jobs on an event, by default a push of the repository's newest commit."""
         workflow = yaml.safe_dump({"on": event, "jobs": jobs})
-        return self.act(workflow, event=event, payload=payload, unmasked=unmasked, **variables)
+        return self.act(workflow, event=event, payload=payload, **variables)
 
     def example(
         self, name: str, *, payload: dict[str, Any] | None = None, **variables: str
@@ -58,15 +56,9 @@ class Runner:
         return self.act(workflow, event=next(iter(events)), payload=payload, **variables)
 
     def act(
-        self,
-        workflow: str,
-        *,
-        event: str,
-        payload: dict[str, Any] | None = None,
-        unmasked: bool = False,
-        **variables: str,
+        self, workflow: str, *, event: str, payload: dict[str, Any] | None = None, **variables: str
     ) -> subprocess.CompletedProcess[str]:
-        """The whole run of a workflow's text. `unmasked`: the runner hides no secret that we would have shown."""
+        """The whole run of a workflow's text."""
         work = Path(tempfile.mkdtemp(prefix="work-", dir=self.base))
         git(self.base, "clone", "-q", str(self.repository), str(work))
         (work / WORKFLOW).parent.mkdir(parents=True)
@@ -84,7 +76,7 @@ class Runner:
             *("--env", f"GITHUB_WORKFLOW_REF=org/hello/{WORKFLOW}@refs/heads/main"),
             *(word for name, value in variables.items() for word in ("--env", f"{name}={value}")),
             *(("--secret", f"GITHUB_TOKEN={TOKEN}") if "GITHUB_API_URL" in variables else ()),
-            *(("--insecure-secrets",) if unmasked else ()),
+            *(("--insecure-secrets",) if self.unmasked else ()),
         ]
         try:
             return subprocess.run(

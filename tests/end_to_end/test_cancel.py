@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from tests import background
 from tests.end_to_end import runner as runners
 from tests.end_to_end.runner import ALWAYS, Runner
 
@@ -31,22 +32,16 @@ def _steps(*later: str) -> dict[str, Any]:
 @contextmanager
 def _cancelled_when(started: Path) -> Iterator[None]:
     """Send SIGINT, as a person's Ctrl-C does, to our children of the name act once the file is there."""
-    over = threading.Event()
 
-    def watch() -> None:
+    def watch(over: threading.Event) -> None:
         while not over.wait(0.05):
             if started.exists():
                 for child in _acts():
                     os.kill(child, signal.SIGINT)
                 return
 
-    thread = threading.Thread(target=watch)
-    thread.start()
-    try:
+    with background.running(watch):
         yield
-    finally:
-        over.set()
-        thread.join()
 
 
 def _acts() -> list[int]:

@@ -26,21 +26,6 @@ FULL = {"us-central1-a": 1.0, "us-east4-a": 1.0}
 COMMAND = "python3 -m pytest -q -p no:cacheprovider"
 
 
-@pytest.fixture(scope="module")
-def cloud_of_all(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SimulatorProcess]:
-    """One simulated cloud for all journeys."""
-    running = SimulatorProcess(tmp_path_factory.mktemp("cloud"))
-    yield running
-    running.close()
-
-
-@pytest.fixture
-def cloud(cloud_of_all: SimulatorProcess) -> SimulatorProcess:
-    """The simulated cloud with all knobs at rest."""
-    cloud_of_all.turn()
-    return cloud_of_all
-
-
 def _left(cloud: SimulatorProcess) -> list[str]:
     project = cloud.exports["CLOUDSDK_CORE_PROJECT"]
     listed = cloud.call("GET", f"/compute/v1/projects/{project}/aggregated/instances")[1]["items"]

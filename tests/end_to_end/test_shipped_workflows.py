@@ -9,6 +9,7 @@ import re
 import subprocess
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from typing import Any
 
 import pytest
@@ -34,16 +35,8 @@ def cloud_of_all(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Simulator
     programs = tmp_path_factory.mktemp("programs")
     (programs / "pip").write_text(PIP)
     (programs / "pip").chmod(0o755)
-    running = SimulatorProcess(tmp_path_factory.mktemp("cloud"), path=str(programs))
-    yield running
-    running.close()
-
-
-@pytest.fixture
-def cloud(cloud_of_all: SimulatorProcess) -> SimulatorProcess:
-    """The simulated cloud with all knobs at rest."""
-    cloud_of_all.turn()
-    return cloud_of_all
+    with closing(SimulatorProcess(tmp_path_factory.mktemp("cloud"), path=str(programs))) as running:
+        yield running
 
 
 @pytest.fixture

@@ -15,7 +15,6 @@ from tests.contracts.github_worlds import Wired
 from tests.end_to_end import runner as runners
 from tests.end_to_end.runner import Runner
 from tests.end_to_end.test_shipped_workflows import _living, _variables
-from tests.end_to_end.test_shipped_workflows import cloud as cloud
 from tests.end_to_end.test_shipped_workflows import cloud_of_all as cloud_of_all
 from tests.end_to_end.test_shipped_workflows import github as github
 from tests.servers.simulator import SimulatorProcess
@@ -36,7 +35,9 @@ class Conversation:
     github: Wired
     cloud: SimulatorProcess
 
-    def said(self, body: str, *, who: str = MAINTAINER, workflow: str = COMPOSED, run: int = 77) -> tuple[Any, list[str]]:
+    def said(
+        self, body: str, *, who: str = MAINTAINER, workflow: str = COMPOSED, run: int = 77
+    ) -> tuple[Any, list[str]]:
         """The whole run that a comment starts, and the reactions that the comment has then."""
         new = self.github.state.comment(who, NUMBER, body)
         event = copy.deepcopy(EVENT)

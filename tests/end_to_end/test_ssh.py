@@ -7,6 +7,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,11 +24,8 @@ READ_S = 30
 @pytest.fixture(scope="module")
 def simulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SimulatorProcess]:
     """A simulated cloud for this module."""
-    running = SimulatorProcess(tmp_path_factory.mktemp("sim"))
-    try:
+    with closing(SimulatorProcess(tmp_path_factory.mktemp("sim"))) as running:
         yield running
-    finally:
-        running.close()
 
 
 @dataclass(frozen=True)

@@ -91,6 +91,7 @@ class FakeMachines:
         listing_lag_s: float = 0.0,
     ) -> None:
         self.calls: list[tuple[str, str]] = []
+        self.joined: list[tuple[str, str]] = []
         self._clock = clock
         self._zones = {zone: _queue(scripts) for zone, scripts in (zones or {"zone-a": Script()}).items()}
         self._native = native_lifetime_limit
@@ -207,6 +208,14 @@ class FakeMachines:
         if entry is None:
             raise CloudError(f"{handle} is gone")
         entry.machine = replace(entry.machine, labels={**entry.machine.labels, name: value})
+
+    def join(self, machine: Machine, *, public_key: str, root: str) -> Machine:
+        """Let the key in."""
+        self._called("join", machine.handle)
+        if self._living(machine.handle) is None:
+            raise BootError(f"{machine.handle} is gone")
+        self.joined.append((machine.handle, public_key))
+        return replace(machine, root=root)
 
     def console_tail(self, handle: str) -> str:
         """One line."""

@@ -22,14 +22,9 @@ from accel_ci.inputs.fields import (
     Text,
     Words,
 )
+from tests.inputs.refusals import refused
 
 ZONE = Pattern("zone", "[a-z0-9-]+", "us-central1-b")
-
-
-def refused(syntax: Syntax, text: str) -> FieldError:
-    with pytest.raises(FieldError) as caught:
-        syntax.parse(text)
-    return caught.value
 
 
 @pytest.mark.parametrize(

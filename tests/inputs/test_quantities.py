@@ -7,16 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from accel_ci.inputs import quantities
-from accel_ci.inputs.fields import FieldError, Syntax
 from accel_ci.inputs.quantities import Count, Duration, Size
+from tests.inputs.refusals import refused
 
 TTL = Duration("10s", "24h")
-
-
-def refused(syntax: Syntax, text: str) -> FieldError:
-    with pytest.raises(FieldError) as caught:
-        syntax.parse(text)
-    return caught.value
 
 
 @pytest.mark.parametrize(

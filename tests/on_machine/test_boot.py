@@ -158,13 +158,16 @@ def test_a_busy_metadata_server(metadata: Metadata, tmp_path: Path) -> None:
     assert metadata.told == {"accel-ci/stage": "ready"}
 
 
-def _image(place: Path, *, groups: str, gpasswd: str = "exit 0", iptables: str = "exit 0") -> Path:
+def _image(
+    place: Path, *, groups: str, gpasswd: str = "exit 0", iptables: str = "exit 0", ip6tables: str = "exit 0"
+) -> Path:
     """The commands of an image whose agent has put our user into these groups; what is called is kept in `calls`."""
     commands = {
         "getent": "exit 0",
         "id": f"echo {groups}",
         "gpasswd": f'echo "gpasswd $*" >>"{place}/calls"; {gpasswd}',
         "iptables": f'echo "iptables $*" >>"{place}/calls"; {iptables}',
+        "ip6tables": f'echo "ip6tables $*" >>"{place}/calls"; {ip6tables}',
     }
     for name, text in commands.items():
         (place / name).write_text(f"#!/bin/sh\n{text}\n")
@@ -179,20 +182,30 @@ def _calls(place: Path) -> list[str]:
 
 @pytest.mark.judge("curl")
 def test_the_test_user_is_no_administrator_and_cannot_reach_the_metadata(metadata: Metadata, tmp_path: Path) -> None:
-    """It leaves every group that is root or becomes it, keeps the others, and the metadata's port is closed to it alone."""
+    """It leaves every group that is root or becomes it, keeps the others, and the metadata is closed to it but for names.
+
+    Whatever ids it can take on besides its own, as `newuidmap` lets it, are shut out with it.
+    """
     image = _image(tmp_path, groups="accel-ci adm docker google-sudoers video")
     _boot(metadata, tmp_path, image)
-    *groups, firewall = _calls(image)
+    *groups, firewall, firewall6 = _calls(image)
     assert groups == ["gpasswd --delete accel-ci google-sudoers", "gpasswd --delete accel-ci docker"]
-    assert "--destination 169.254.169.254 --protocol tcp --dport 80" in firewall
-    assert "--uid-owner accel-ci --jump REJECT" in firewall
+    assert "--destination 169.254.169.254 --protocol tcp ! --dport 53" in firewall
+    assert "--destination fd20:ce::254 --protocol tcp ! --dport 53" in firewall6
+    assert all("--match owner ! --uid-owner 0-999 --jump REJECT" in each for each in (firewall, firewall6))
     assert metadata.writes == ["accel-ci/confined", "accel-ci/stage"]
     assert metadata.told["accel-ci/confined"] == "yes"
 
 
 @pytest.mark.judge("curl")
 @pytest.mark.parametrize(
-    "broken", [{"groups": "accel-ci"}, {"groups": "google-sudoers", "gpasswd": "exit 1"}, {"iptables": "exit 2"}]
+    "broken",
+    [
+        {"groups": "accel-ci"},
+        {"groups": "google-sudoers", "gpasswd": "exit 1"},
+        {"iptables": "exit 2"},
+        {"ip6tables": "exit 2"},
+    ],
 )
 def test_a_user_that_could_not_be_confined(metadata: Metadata, tmp_path: Path, broken: dict[str, str]) -> None:
     """An agent that never came, a group or a firewall that refuses: the machine boots and says that it is not confined."""

@@ -19,6 +19,7 @@ from typing import Any
 
 import pytest
 
+from tests import background
 from tests.on_machine import worker_root
 from tests.on_machine.worker_root import WorkerRoot
 
@@ -300,21 +301,13 @@ def test_a_large_file_comes_through(root: WorkerRoot) -> None:
 @contextmanager
 def busy(work: Any) -> Iterator[None]:
     """Do `work(number)` again and again in the background."""
-    over = threading.Event()
 
-    def go_on() -> None:
-        for number in itertools.count():
-            if over.is_set():
-                return
+    def go_on(over: threading.Event) -> None:
+        for number in itertools.takewhile(lambda _: not over.is_set(), itertools.count()):
             work(number)
 
-    thread = threading.Thread(target=go_on)
-    thread.start()
-    try:
+    with background.running(go_on):
         yield
-    finally:
-        over.set()
-        thread.join()
 
 
 def test_a_file_that_grows_is_refused(root: WorkerRoot) -> None:

@@ -35,11 +35,15 @@ Endpoint = tuple[str, int]
 
 
 class Sshd:
-    """Serves `endpoints`; whoever has the private key that belongs to `public_key` is in `homes[endpoint]`."""
+    """Serves `endpoints`; whoever has the private key that belongs to `public_key` is in `homes[endpoint]`.
 
-    def __init__(self, directory: Path, endpoints: Sequence[Endpoint], *, public_key: str) -> None:
+    `more` are further words of SetEnv, and settings on lines of their own.
+    """
+
+    def __init__(self, directory: Path, endpoints: Sequence[Endpoint], *, public_key: str, more: str = "") -> None:
         self.host_key = host_key(directory / "host")
         self.user = getpass.getuser()
+        self._more = more
         self.homes = {endpoint: directory / f"home{index}" for index, endpoint in enumerate(endpoints)}
         (directory / "authorized_keys").write_text(public_key + "\n")
         if os.geteuid() == 0:
@@ -62,7 +66,7 @@ class Sshd:
         for endpoint in endpoints:
             self.homes[endpoint].mkdir()
         homes = [
-            f"Match LocalAddress {address} LocalPort {port}\n  SetEnv HOME={self.homes[address, port]}"
+            f"Match LocalAddress {address} LocalPort {port}\n  SetEnv HOME={self.homes[address, port]}{self._more}"
             for address, port in endpoints
         ]
         settings = directory / f"sshd_config{number}"

@@ -2,31 +2,46 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from accel_ci.adapters import tpu_nodes, tpu_options
+from accel_ci import plans
+from accel_ci.adapters import gce_instances, gce_options, tpu_nodes, tpu_options
 from accel_ci.domain import lease
-from accel_ci.domain.errors import ConnectionLostError
+from accel_ci.domain.errors import BootError, ConfigurationError, ConnectionLostError
 from accel_ci.domain.lease import Lease
-from accel_ci.domain.machine import MachineSpec
+from accel_ci.domain.machine import Candidate, MachineSpec
 from accel_ci.domain.runkey import RunKey
-from accel_ci.domain.verdict import Verdict
-from accel_ci.usecases import cleanup, provision
+from accel_ci.domain.verdict import EndRecord, Reason, Verdict
+from accel_ci.inputs import parsing
+from accel_ci.inputs.models import ProvisionInputs
+from accel_ci.operations import records
+from accel_ci.usecases import cleanup, provision, run_remote
 from tests.adapters import local_machines
 from tests.contracts.remote_worlds import SshdWorld
 from tests.end_to_end import runner as runners
 from tests.end_to_end.terminal import Terminal
+from tests.fakes.remote import Script
 from tests.servers import sshd
 from tests.usecases import worlds
 from tests.usecases.worlds import Fakes
 
 KEY = RunKey(repository_id=4711, repository="org/hello", run_id=77, job="tpu")
 ROOT = '"$ACCEL_CI_RESULTS"/..'
+
+
+def _instance() -> dict[str, Any]:
+    """What Compute Engine is asked for: an L4 for ten minutes."""
+    spec = MachineSpec(backend="gce", accelerator="l4-1", zones=("us-central1-a",))
+    wanted, place = Lease(key=KEY, expires_at=2_000_000_000), Candidate(zone="us-central1-a", spot=True)
+    options = gce_options.checked(spec)
+    return gce_instances.body(spec, options, wanted, place, public_key="ssh-ed25519 AAAA", now=2_000_000_000 - 600)
 
 
 @pytest.fixture
@@ -66,6 +81,40 @@ def test_threat_07_a_forged_verdict(terminal: Terminal, lie: str, verdict: Verdi
     assert terminal.machines() == []
 
 
+@pytest.mark.parametrize(
+    ("script", "verdict"),
+    [
+        (Script(record=EndRecord(key="k", nonce="0" * 32, phase="run", reason=Reason.EXITED, exit_code=0)), None),
+        (Script(no_record=True), None),
+        (Script(exit_code=1), Verdict.FAILED),
+        (Script(exit_code=None, signal=9), Verdict.FAILED),
+        (Script(exit_code=0, reason=Reason.TIMED_OUT), Verdict.TIMED_OUT),
+    ],
+    ids=["another-nonce", "no-record", "exit-code", "signal", "time-limit"],
+)
+def test_threat_07_only_our_own_record_of_a_clean_end_is_a_pass(script: Script, verdict: Verdict | None) -> None:
+    """A record of somebody else's making or none is no end at all, and reports that are all green mend nothing."""
+    green = b'<testsuite tests="1"><testcase name="a"/></testsuite>'
+    known = script.record
+    for key in (worlds.KEY.name, "k"):
+        told = replace(script, record=replace(known, key=key)) if known else script
+        fakes = Fakes({"run": told}, files={"r.xml": green})
+        provision.provision(fakes.world, worlds.record(), worlds.KEY, order=worlds.order())
+        work = replace(worlds.WORK, report_patterns=("r.xml",))
+        record = run_remote.run_remote(fakes.world, work, slot="")
+        assert record.verdict is (verdict or Verdict.INFRA_ERROR)
+
+
+def test_threat_07_the_nonce_is_nobodys_to_read(terminal: Terminal) -> None:
+    """Neither files of the worker nor command lines and environments of our processes hold what makes a record ours."""
+    of_process = "tr '\\0' '\\n' </proc/$p/cmdline; tr '\\0' '\\n' </proc/$p/environ"
+    look = f"for p in $$ $PPID; do {of_process}; done; grep -ra . {ROOT}"
+    done = _run(terminal, look)
+    assert done.returncode == 0 and "supervisor.py" in done.stdout, done.stdout[-2000:]
+    (nonce,) = (path.read_text() for path in terminal.home.rglob("nonce-run"))
+    assert len(nonce) == 32 and nonce not in done.stdout
+
+
 def test_threat_08_traversal_and_special_files(terminal: Terminal) -> None:
     """Links, pipes and devices stay where they are; a plain file beside them comes back."""
     makes = "mkdir out; echo fine >out/a.txt; ln -s /etc/passwd out/b.txt; mkfifo out/c.txt; ln -s / out/d"
@@ -88,6 +137,39 @@ def test_threat_09_the_machines_cloud_identity() -> None:
     assert not any(word in str(body) for word in ("TOKEN", "PRIVATE", "password"))
 
 
+def test_threat_09_a_machine_of_compute_engine_is_nobody() -> None:
+    """It has no account at all, so its metadata server has no tokens; the project's keys and OS Login open no door."""
+    body = _instance()
+    assert body["service_accounts"] == []
+    metadata = {each["key"]: each["value"] for each in body["metadata"]["items"]}
+    assert metadata["block-project-ssh-keys"] == "TRUE" and "accel-ci-sudo" not in metadata
+    assert "169.254.169.254" in metadata["startup-script"]
+
+
+def test_threat_09_a_stranger_gets_no_open_machine() -> None:
+    """Neither the options that would open one are taken for a fork's commit, nor a machine that could not be closed."""
+    record = worlds.record()
+    record.identity.trust = "fork"
+    for option in ("sudo=true", "machine-account=a@b.iam.gserviceaccount.com"):
+        inputs = parsing.parse(ProvisionInputs, {"accelerator": "v6e-1", "backend": "tpu", "options": option})
+        with pytest.raises(ConfigurationError, match="stranger"):
+            plans.order(inputs, record)
+    fakes = Fakes()
+    provision.provision(fakes.world, record, worlds.KEY, order=worlds.order())
+    machine = records.load_machine(fakes.files, "")
+    records.save_machine(fakes.files, "", replace(machine, workers=(replace(machine.workers[0], unconfined=True),)))
+    with pytest.raises(BootError, match="fork's code is not run"):
+        run_remote.run_remote(fakes.world, worlds.WORK, slot="")
+    assert not fakes.remote.started
+
+
+def test_threat_10_the_cloud_ends_it() -> None:
+    """Compute Engine deletes the machine when its lease is over, though nothing of ours lives: that is in the request."""
+    scheduling = _instance()["scheduling"]
+    assert scheduling["max_run_duration"] == {"seconds": 600}
+    assert scheduling["instance_termination_action"] == "DELETE" and scheduling["automatic_restart"] is False
+
+
 def test_threat_10_a_machine_that_goes_on(tmp_path: Path) -> None:
     """When everything of ours is gone, the lease itself ends the machine and whatever was started there."""
     with local_machines.opened(tmp_path) as machines, local_machines.commands() as start:
@@ -99,8 +181,11 @@ def test_threat_10_a_machine_that_goes_on(tmp_path: Path) -> None:
 
 def test_threat_11_what_an_earlier_run_left(terminal: Terminal) -> None:
     """The second run on the same computer finds neither files nor processes of the first one."""
-    first = _run(terminal, "echo poison >marker; echo poison >$ACCEL_CI_RESULTS/marker; (sleep 300 &); true")
+    poison = "echo poison >marker; echo poison >$ACCEL_CI_RESULTS/marker; (setsid sleep 300 & echo left=$!); true"
+    first = _run(terminal, poison)
     assert first.returncode == 0, first.stdout[-2000:]
+    (left,) = re.findall(r"left=(\d+)", first.stdout)
+    assert not Path("/proc", left).exists()
     second = _run(terminal, "! ls marker $ACCEL_CI_RESULTS/marker 2>/dev/null")
     assert second.returncode == 0, second.stdout[-2000:]
     assert terminal.machines() == []
@@ -132,6 +217,7 @@ def test_threat_21_the_sweeper_as_a_weapon() -> None:
     (handle,) = fakes.machines.living()
     (machine,) = fakes.machines.list_owned(lease.Owner(repository_id=4711))
     fakes.clock.advance(100_000)
+    assert not lease.Owner(repository_id=4711).owns("accel-hello-77-1-3f9a2c71", {})
     for change in ({"accel-ci-repository": "4712"}, {"accel-ci-repository": ""}, {"accel-ci-expires": "never"}):
         for name, value in change.items():
             fakes.machines.annotate(handle, name, value)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -11,19 +12,27 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
+from accel_ci import plans
 from accel_ci.adapters.actions_job import ActionsJob
-from accel_ci.domain import grant
+from accel_ci.domain import check, grant
 from accel_ci.domain.context import Context
 from accel_ci.domain.errors import AccelError, CloudError
 from accel_ci.domain.grant import Grant
 from accel_ci.domain.pullrequest import PullRequest, Push, Role
 from accel_ci.domain.trigger import Policy
+from accel_ci.domain.workload import CommitSource
+from accel_ci.inputs import parsing
+from accel_ci.inputs.models import ProvisionInputs
 from accel_ci.usecases import gate
+from accel_ci_sim.world.github import CheckRun, Issue
 from tests.contracts import github_worlds
 from tests.fakes.entropy import FakeEntropy
 from tests.fakes.github import FakeGitHub
 from tests.formats import runner_parser
+from tests.house.source_tree import REPOSITORY
+from tests.threats.test_repository import SHIPPED
 from tests.usecases.worlds import Fakes
 
 SEEN, EVIL = "a" * 40, "e" * 40
@@ -90,6 +99,33 @@ def test_threat_02_a_push_after_the_approval(at_call: int) -> None:
 
 
 @pytest.mark.parametrize(
+    ("head", "push"),
+    [
+        (EVIL, Push(sha=EVIL, at=AT - 3600, actor="ada")),  # the label was for another commit, whoever pushed this one
+        (SEEN, Push(sha=SEEN, at=AT - 1, actor="eve")),  # too new to have been looked at
+        (SEEN, None),  # nobody tells when it came
+    ],
+)
+def test_threat_02_each_of_the_two_answers_alone(head: str, push: Push | None) -> None:
+    """The event's commit is the live one, and there is evidence: without either nothing is granted."""
+    fakes = _fakes()
+    assert fakes.github is not None
+    fakes.github.pulls[5] = _pull(head_sha=head)
+    fakes.github.pushes = {"speed": push} if push else {}
+    assert gate.gate(fakes.world, HERE, event=_labeled(), policy=Policy()) is None
+
+
+def test_threat_02_the_granted_commit_is_what_is_sent() -> None:
+    """Not the job's own commit, which is the base branch's, nor the newest: record and source name the grant's."""
+    given = gate.gate(_fakes().world, HERE, event=_labeled(), policy=Policy())
+    here = replace(HERE, sha="b" * 40, head_sha=EVIL)
+    inputs = parsing.parse(ProvisionInputs, {"accelerator": "v6e-1"})
+    record = plans.begun(here, inputs, given, now=AT)
+    source = plans.source(here, record, wanted="auto", directory=".")
+    assert record.identity.sha == SEEN and isinstance(source, CommitSource) and source.sha == SEEN
+
+
+@pytest.mark.parametrize(
     "event",
     [
         _labeled(label="bug"),
@@ -109,6 +145,31 @@ def test_threat_03_another_label_or_a_labelling_bot(event: dict[str, Any]) -> No
     good.github.labels[5] = {"run-tpu-tests"}
     assert gate.gate(good.world, HERE, event=_labeled(), policy=Policy()) is not None
     assert good.github.labels[5] == set()
+
+
+def test_threat_03_the_label_is_used_up_on_github() -> None:
+    """What gate takes off is gone in the repository, so that a second click is a second event."""
+    with github_worlds.wired() as opened:
+        opened.pull(5, fork=False, labels=("run-tpu-tests", "size/S"), files=())
+        opened.github.remove_label(5, "run-tpu-tests")
+        assert opened.labels(5) == {"size/S"}
+
+
+def _scripts(node: Any) -> Iterator[str]:
+    """The scripts of steps; an input of ours that is called `run` is data."""
+    steps = node if isinstance(node, list) else []
+    yield from (each["run"] for each in steps if isinstance(each, dict) and isinstance(each.get("run"), str))
+    for each in node.values() if isinstance(node, dict) else steps:
+        yield from _scripts(each)
+
+
+def test_threat_04_no_expression_and_no_shell() -> None:
+    """No script of a shipped action holds an expression, and no program of ours hands text to a shell on the runner."""
+    for path in SHIPPED:
+        assert [each for each in _scripts(yaml.safe_load(path.read_text())) if "${{" in each] == [], path
+    for path in (REPOSITORY / "src/accel_ci").rglob("*.py"):
+        if "on_machine" not in path.parts:
+            assert not re.search(r"shell=True|os\.system|os\.popen|getoutput", path.read_text()), path
 
 
 @contextmanager
@@ -148,6 +209,19 @@ def test_threat_12_our_marker_in_a_strangers_comment() -> None:
         assert [each.author for each in opened.state.comments_of(5)] == ["eve", "github-actions[bot]"]
 
 
+def test_threat_12_checks_and_issues_of_others() -> None:
+    """A check of another app under our name and mark does not count, and neither does an issue that begins as ours do."""
+    with github_worlds.wired() as opened:
+        opened.pull(5, fork=True, labels=(), files=())
+        mark = check.external_id(77, 1)
+        forged = CheckRun(id=9001, app="evil", sha=SEEN, name="accel-ci", external_id=mark, conclusion="success")
+        opened.state.put_check(forged)
+        assert opened.github.checks(SEEN, "accel-ci") == [] and opened.github.checks(SEEN) == []
+        body = "<!-- accel-ci issue x -->\nall is red"
+        opened.state.issues[9002] = Issue(number=9002, author="eve", body=body, labels=["accel-ci"])
+        assert opened.github.issues("issue x") == []
+
+
 def test_threat_20_label_spam() -> None:
     """A thousand other labels cost no call to GitHub, and one step never makes more than its forty."""
     with github_worlds.wired() as opened:
@@ -161,6 +235,18 @@ def test_threat_20_label_spam() -> None:
             for _ in range(41):
                 opened.github.pull_request(5)
         assert len(opened.exchanges) == 40
+
+
+def test_threat_20_requests_of_strangers_use_no_budget_up() -> None:
+    """A hundred labels and comments of people who may not write leave a day's only run to the maintainer."""
+    fakes, here = _fakes(), replace(HERE, workflow_file=".github/workflows/tpu.yml")
+    assert fakes.github is not None
+    fakes.github.changes[here.workflow_file] = "f" * 40
+    for number in range(100):
+        event = _labeled(sender={"login": ("tri", "eve")[number % 2], "type": "User"})
+        assert gate.gate(fakes.world, replace(here, run_id=number), event=event, policy=Policy(max_per_day=1)) is None
+    assert fakes.github.all_checks == []
+    assert gate.gate(fakes.world, here, event=_labeled(), policy=Policy(max_per_day=1)) is not None
 
 
 def test_a_grant_of_another_run_is_refused() -> None:

@@ -59,3 +59,28 @@ def test_threat_18_another_branch_does_without() -> None:
     evil = replace(HERE, event="push", ref="refs/heads/evil")
     opened = sealed.opened({"TOKEN": box()}, evil, now=0.0, open_=lambda text: sealed_box.open_box(text, PRIVATE))
     assert opened == ({}, ["TOKEN"])
+
+
+def test_threat_18_what_asks_to_be_merged_is_not_main() -> None:
+    """A pull request's run has main's ref, and another's code: what was sealed for main stays out, and ended boxes too."""
+    inside = Sealed(repository_id=HERE.repository_id, name="TOKEN", contexts=("*@main",), not_after=100, value=SECRET)
+    text = sealed.MARK + sealed_box.seal(inside.model_dump_json().encode(), sealed_box.public_key(PRIVATE))
+    asked = replace(HERE, event="pull_request_target", ref="refs/heads/main", pull_request=5)
+    assert sealed.opened({"TOKEN": text}, asked, now=100.0, open_=_opener) == ({}, ["TOKEN"])
+    main = replace(HERE, ref="refs/heads/main")
+    assert sealed.opened({"TOKEN": text}, main, now=100.0, open_=_opener) == ({"TOKEN": SECRET}, [])
+    with pytest.raises(ConfigurationError):
+        sealed.opened({"TOKEN": text}, main, now=101.0, open_=_opener)
+
+
+@pytest.mark.parametrize("text", [f"{SECRET[:3]}\udce9\0{SECRET}", "hush"])
+def test_threat_18_no_error_tells_a_secret(text: str) -> None:
+    """What is wrong with a value is told by its name alone, all at once, as a configuration error."""
+    with pytest.raises(ConfigurationError) as error:
+        plans.secrets(HERE, worlds.record(), {"TOKEN": text}, now=0.0, open_=refused)
+    told = f"{error.value} {error.value.what_to_do} {[str(each) for each in error.value.mistakes]}"
+    assert "TOKEN" in told and SECRET not in told and "hush" not in told
+
+
+def _opener(text: str) -> bytes:
+    return sealed_box.open_box(text, PRIVATE)

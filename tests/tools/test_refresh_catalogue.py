@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -19,9 +20,8 @@ L4 = (Price("us-central1", "abc", 1.0, 0.5, 0.1, 0.05), Price("us-east4", "ac", 
 @pytest.fixture(scope="module")
 def simulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SimulatorProcess]:
     """A simulated Compute Engine, whose own catalogue is not ours."""
-    running = SimulatorProcess(tmp_path_factory.mktemp("sim"))
-    yield running
-    running.close()
+    with closing(SimulatorProcess(tmp_path_factory.mktemp("sim"))) as running:
+        yield running
 
 
 def test_what_is_offered_is_asked_for(simulator: SimulatorProcess) -> None:

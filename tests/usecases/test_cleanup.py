@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
@@ -242,6 +243,55 @@ def test_names_that_cannot_be_looked_up_do_not_save_what_the_listing_shows() -> 
     with pytest.raises(errors.CleanupUnverifiedError, match="could not look up"):
         cleanup.cleanup(fakes.world, KEY, owner=lease.of_job(KEY))
     assert fakes.machines.living() == []
+
+
+def test_nothing_is_called_empty_that_could_not_be_looked_at() -> None:
+    """Without an answer neither summary nor record says that there was no machine, and every way to look is a command."""
+    fakes = Fakes(zones={"a": Script(), "b": Script()})
+    records.save(fakes.files, worlds.record())
+    fakes.machines.fail("find", errors.TransientError("503"), times=1000)
+    with pytest.raises(errors.CleanupUnverifiedError) as raised:
+        cleanup.cleanup(fakes.world, KEY, owner=lease.of_job(KEY))
+    assert raised.value.commands == tuple(f"fake-cloud delete fake://{zone}/{KEY.name}" for zone in "ab")
+    (summary,) = fakes.job.summaries
+    assert "There was no machine" not in summary and all(command in summary for command in raised.value.commands)
+    kept = records.load(fakes.files, "").cleanup
+    assert kept is not None and kept.verified_at is None and "could not look up" in kept.unseen[0]
+
+
+def test_whoever_may_not_look_has_proven_nothing() -> None:
+    """A refused identity is no proof of an empty cloud: exit 5, with the commands for somebody who may."""
+    fakes = _with_machines()
+    fakes.machines.fail("list_owned", errors.AccessError("403"), times=10)
+    with pytest.raises(errors.CleanupUnverifiedError, match="403") as raised:
+        cleanup.cleanup(fakes.world, KEY, owner=lease.of_run(KEY))
+    assert raised.value.commands == (f"fake-cloud delete --run {KEY.run_id}",)
+
+
+def test_what_a_broken_listing_shows_is_ended() -> None:
+    """A zone that is silent does not save the machines of the zones that answer; the proof is refused all the same."""
+    fakes = _with_machines()
+    fakes.files.documents.clear()
+    listing = fakes.machines.list_owned
+
+    def partial(owner: lease.Owner) -> Iterator[Machine]:
+        yield from listing(owner)
+        raise errors.TransientError("zone b did not answer")
+
+    fakes.machines.list_owned = partial  # type: ignore[assignment, method-assign]
+    with pytest.raises(errors.CleanupUnverifiedError, match="zone b"):
+        cleanup.cleanup(fakes.world, KEY, owner=lease.of_run(KEY))
+    assert fakes.machines.living() == []
+
+
+def test_the_proof_is_shown_once() -> None:
+    """Whoever comes after a proof and finds nothing, as the post step does, adds nothing; and the record keeps what ended."""
+    fakes = _with_machines()
+    first = cleanup.cleanup(fakes.world, KEY, owner=lease.of_job(KEY))
+    cleanup.cleanup(fakes.world, KEY, owner=lease.of_job(KEY))
+    assert len(fakes.job.summaries) == 1
+    kept = records.load(fakes.files, "").cleanup
+    assert kept is not None and kept.released == first.released
 
 
 def test_the_key_goes_with_the_machine() -> None:

@@ -310,3 +310,29 @@ def test_a_reaction_that_fails_changes_nothing() -> None:
     _github(fakes).denied["react"] = errors.AccessError("no", what_to_do="pull-requests: write")
     assert _comment(fakes, f"/accel-ci run {HEAD}") is not None
     assert "pull-requests: write" in fakes.job.of_kind("warning")[0]
+
+
+@pytest.mark.parametrize(
+    ("tip", "pinned"),
+    [
+        (Push(sha="d" * 40, at=1.0, actor="bob"), "d" * 40),
+        (Push(sha="main", at=1.0, actor="bob"), "c" * 40),
+        (None, "c" * 40),
+    ],
+)
+def test_the_base_is_pinned_as_it_is_now(tip: Push | None, pinned: str) -> None:
+    """The grant names the base branch's newest commit, for GitHub's `base.sha` may be months old; else that."""
+    fakes = _fakes(fork=True)
+    if tip is not None:
+        _github(fakes).pushes["main"] = tip
+    given = _comment(fakes, f"/accel-ci run {HEAD}")
+    assert given is not None and given.base_sha == pinned
+
+
+def test_a_base_that_nobody_tells_is_the_pull_requests_own() -> None:
+    """Without the permission to look, the grant goes by what the pull request itself says, and the log says so."""
+    fakes = _fakes(fork=True)
+    _github(fakes).denied["last_push"] = errors.AccessError("no", what_to_do="contents: read")
+    given = _comment(fakes, f"/accel-ci run {HEAD}")
+    assert given is not None and given.base_sha == "c" * 40
+    assert any("last push" in line for line in fakes.job.of_kind("log"))

@@ -51,8 +51,8 @@ def test_the_pending_check_is_concluded(verdict: Verdict) -> None:
     record.verdict = verdict
     report.report(fakes.world, record)
     (concluded,) = github.all_checks
-    wanted = {"passed": "success", "failed": "failure", "timed-out": "timed_out"}.get(verdict.value, "cancelled")
-    assert concluded.conclusion == wanted
+    wanted = {"passed": "success", "failed": "failure", "timed-out": "timed_out", "conflict": "action_required"}
+    assert concluded.conclusion == wanted.get(verdict.value, "cancelled")
 
 
 def test_the_comment_tells_the_story() -> None:

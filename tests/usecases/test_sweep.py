@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
 
 from accel_ci.domain import errors
+from accel_ci.domain.lease import Owner
+from accel_ci.domain.machine import Machine
 from accel_ci.domain.queued import WorkflowRun
 from accel_ci.operations import incident, sweeping
 from accel_ci.usecases import cleanup, provision
@@ -171,6 +174,23 @@ def test_a_listing_that_never_works_is_not_clean() -> None:
     with pytest.raises(errors.CleanupUnverifiedError):
         _sweep(fakes)
     assert fakes.github is not None and fakes.github.written == []
+
+
+def test_a_silent_zone_saves_no_leak_elsewhere() -> None:
+    """What the answering part shows overdue twice ends; the sweep fails all the same, and says how to look by hand."""
+    fakes = _with_machines(github=True)
+    fakes.clock.advance(TTL_S + GRACE_S + 1)
+    listing = fakes.machines.list_owned
+
+    def partial(owner: Owner) -> Iterator[Machine]:
+        yield from listing(owner)
+        raise errors.TransientError("zone b did not answer")
+
+    fakes.machines.list_owned = partial  # type: ignore[assignment, method-assign]
+    with pytest.raises(errors.CleanupUnverifiedError, match="zone b"):
+        _sweep(fakes)
+    assert fakes.machines.living() == []
+    assert fakes.github is not None and "outlived" in str(fakes.github.open_issues)
 
 
 def test_provision_sweeps_beside_itself() -> None:

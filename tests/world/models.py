@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from accel_ci_sim.world import dice
 from accel_ci_sim.world.cloud import Cloud
+from accel_ci_sim.world.ledger import Ledger
 from accel_ci_sim.world.machine import Machine, Request
 from accel_ci_sim.world.schedule import EPOCH, Schedule
 from accel_ci_sim.world.weather import Weather
@@ -22,9 +23,8 @@ class Sky:
     heard: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.cloud = Cloud(
-            self.schedule, self.weather, dice.of(1, 1, "test"), scripts=lambda request, worker: {}, hear=self._hear
-        )
+        self.ledger = Ledger(self.schedule, scripts=lambda request, worker: {}, hear=self._hear)
+        self.cloud = Cloud(self.schedule, self.weather, dice.of(1, 1, "test"), self.ledger)
 
     def _hear(self, machine: Machine, what: str) -> None:
         self.heard.append(what)

@@ -85,12 +85,12 @@ def _(patch: pytest.MonkeyPatch) -> None:
 
 @bug("a machine that never boots is waited for without end", "I11", within=6000)
 def _(patch: pytest.MonkeyPatch) -> None:
-    honest = acquire._wait
+    honest = acquire.awaited
 
-    def patient(world: World, creation: Creation, *, candidate: Candidate, deadline: float) -> Machine:
-        return honest(world, creation, candidate=candidate, deadline=deadline + 1e6)
+    def patient(world: World, creation: Creation, *, what: str, deadline: float) -> Machine:
+        return honest(world, creation, what=what, deadline=deadline + 1e6)
 
-    patch.setattr(acquire, "_wait", patient)
+    patch.setattr(acquire, "awaited", patient)
 
 
 @bug("the lease is renewed with every request", "I1", "I2", "I-true", "I9", within=600)

@@ -45,7 +45,7 @@ def test_a_full_zone() -> None:
     with pytest.raises(StockoutError):
         sky.cloud.create(models.request())
     sky.schedule.run()
-    assert sky.cloud.machines == []
+    assert sky.ledger.machines == []
 
 
 def test_a_creation_that_failed_and_yet_lands() -> None:
@@ -63,7 +63,7 @@ def test_a_late_landing_finds_its_place_taken() -> None:
     sky = Sky(models.weather())
     sky.cloud.create(models.request())
     sky.cloud.land_late(models.request())
-    assert len(sky.cloud.machines) == 1
+    assert len(sky.ledger.machines) == 1
 
 
 def test_a_stockout_may_come_late() -> None:
@@ -149,7 +149,7 @@ def test_without_a_native_limit_nothing_ends_a_machine() -> None:
     """It lives on until somebody releases it."""
     sky = Sky(models.weather())
     sky.cloud.create(models.request())
-    assert sky.at(1e7, lambda: len(sky.cloud.alive())) == 1
+    assert sky.at(1e7, lambda: len(sky.ledger.alive())) == 1
 
 
 def test_preemption_takes_the_workers() -> None:

@@ -16,10 +16,9 @@ from accel_ci.domain.runkey import RunKey
 from accel_ci.domain.workload import CommitSource, Phase
 from accel_ci.ports.remote import Lost
 from accel_ci.ports.world import World
-from accel_ci_sim.direct import plans, sites
+from accel_ci_sim.direct import exhaustive, plans, sites, stages
 from accel_ci_sim.direct.files import Files
 from accel_ci_sim.direct.process import Crashed, Outcome, Process
-from accel_ci_sim.direct.simulation import Simulation
 from accel_ci_sim.world.cloud import Cloud
 from accel_ci_sim.world.faults import Aim, Fate
 from accel_ci_sim.world.machine import Machine
@@ -33,7 +32,8 @@ class Stage:
 
     def __init__(self, aim: tuple[str, int, Fate] | None = None) -> None:
         site, nth, fate = aim or ("clock.now", 1_000_000, Fate.NONE)
-        self.simulation = Simulation(1, 0, rate=0.0, aims=(Aim(sites.BY_NAME[site].number, nth, fate),))
+        aims = (Aim(sites.BY_NAME[site].number, nth, fate),)
+        self.simulation = exhaustive.simulated(1, stages.every()["steps/sim"], aims)
         self.scene = self.simulation.scene
         self.scene.quiet_since = self.scene.schedule.now  # the judge need not wait for it
         self.files = Files(lambda name, content: None)
@@ -68,7 +68,7 @@ class Stage:
         assert there is not None
         there.boot_s, there.stockout = 0.0, False
         sky = self.scene.cloud
-        assert isinstance(sky, Cloud)  # seed 1, world 0 has one
+        assert isinstance(sky, Cloud)
         sky._booted(there)
         there.workers[0].scripts["run"] = Script(seconds=100.0, output=((0.0, b"hello\n"), (5.0, b"world\n")))
         machine = world.machines.poll(creation).machine

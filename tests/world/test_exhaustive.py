@@ -13,9 +13,9 @@ SEED = 1
 
 
 def test_there_is_every_story_on_every_cloud() -> None:
-    """Seven stories; clouds with and without a native limit, Cloud TPU with nodes and with its queue."""
+    """Seven stories; clouds with and without a native limit, Compute Engine, Cloud TPU with nodes and queue, and both."""
     assert len(EVERY) == 7 * len(stages.CLOUDS)
-    assert {name.rpartition("/")[2] for name in EVERY} == {"native", "sim", "tpu", "queued"}
+    assert {name.rpartition("/")[2] for name in EVERY} == {"native", "sim", "gce", "auto", "tpu", "queued"}
 
 
 @pytest.mark.parametrize("name", EVERY)

@@ -58,7 +58,7 @@ def test_a_lost_or_doubled_post_leaves_one_of_each(fate: Fate, nth: int) -> None
 def test_what_the_gate_refuses_never_gets_a_machine(wrong: str) -> None:
     """A stranger's label, another label, a closed pull request: no job begins."""
     simulation = _simulation(label=wrong)
-    assert _roles(simulation) == ["gate"] and not simulation.scene.cloud.machines
+    assert _roles(simulation) == ["gate"] and not simulation.scene.ledger.machines
 
 
 def test_a_push_before_the_label_is_refused() -> None:
@@ -79,7 +79,7 @@ def test_a_forced_cancel_leaves_it_to_the_sweeper() -> None:
     simulation = _simulation(cancel_s=8.0, force_s=0.0)
     assert not {"cleanup", "report", "post", "cleanup-job"} & set(_roles(simulation))
     assert simulation.scene.ended_by == {"sweep": 1}
-    assert simulation.scene.cloud.alive() == []
+    assert simulation.scene.ledger.alive() == []
 
 
 def test_a_lost_runner_leaves_it_to_the_cleanup_job() -> None:
@@ -101,7 +101,7 @@ def test_no_copy_of_a_check_is_left_pending() -> None:
 def test_a_kept_machine_outlives_its_job_and_then_ends() -> None:
     """Cleanup, the post step and the cleanup job leave it alone; the sweeper ends it after its time and the grace."""
     simulation = _simulation(keep_s=8.0, kept_for_s=3000.0)
-    (machine,) = simulation.scene.cloud.machines
+    (machine,) = simulation.scene.ledger.machines
     assert simulation.scene.ended_by == {"sweep": 1}
     assert machine.gone_at is not None and machine.gone_at > machine.landed_at + 3000.0
 

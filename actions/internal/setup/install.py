@@ -29,6 +29,8 @@ BACKENDS = (
     (re.compile(r"v[0-9][a-z0-9]*-[0-9]+"), ("tpu",)),
     (re.compile(r"[a-z][a-z0-9]*(-[a-z0-9+]+)+"), ("gce",)),
 )
+GOOGLE = ("gce", "tpu")
+OWN = "own"
 GOOGLE_SIGN_IN = ("WORKLOAD_IDENTITY_PROVIDER", "GOOGLE_APPLICATION_CREDENTIALS", "CLOUDSDK_AUTH_ACCESS_TOKEN_FILE")
 
 # What says where packages come from and how to get there stays; what could change the place or the choice goes.
@@ -65,7 +67,7 @@ def main(home: str, *extras: str) -> int:
     try:
         if not os.path.isdir(program):
             make(program, os.path.join(REQUIREMENTS, "runtime.txt"), own_code=True)
-        for extra in wanted(extras):
+        for extra in wanted(extras, brought(program)):
             lock, place = os.path.join(REQUIREMENTS, f"{extra}.txt"), f"{program}+{extra}"
             if os.path.isfile(lock) and not os.path.isdir(place):
                 make(place, lock)
@@ -76,18 +78,25 @@ def main(home: str, *extras: str) -> int:
     return 0
 
 
-def wanted(arguments: tuple[str, ...]) -> list[str]:
+def wanted(arguments: tuple[str, ...], brought: tuple[str, ...] = ()) -> list[str]:
     """The extras that the arguments mean: `auto` is the backends that have the type beside it, or all of Google Cloud's
 
-    where no type is and somebody signed in; who has the key to sealed secrets needs their library.
+    where no type is and somebody signed in; beside `own` what was `brought` is enough, if anything was. Who has the key to
+    sealed secrets needs their library.
     """
     signed_in = any(os.environ.get(name) for name in GOOGLE_SIGN_IN)
     sealed = ["secrets"] if os.environ.get("ACCEL_CI_SECRETS_KEY") else []
     found: tuple[str, ...] = ()
     if "auto" in arguments:
         known = [extras for text in arguments for form, extras in BACKENDS if form.fullmatch(text)]
-        found = known[0] if known else ("gce", "tpu") if signed_in else ()
+        everything = (OWN in arguments and brought) or (GOOGLE if signed_in else ())
+        found = known[0] if known else everything
     return [*filter(None, arguments), *found, *sealed]
+
+
+def brought(program: str) -> tuple[str, ...]:
+    """The backends whose libraries earlier steps of the job brought."""
+    return tuple(name for name in GOOGLE if os.path.isdir(f"{program}+{name}"))
 
 
 def digest() -> str:

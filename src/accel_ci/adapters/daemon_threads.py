@@ -21,6 +21,7 @@ class DaemonThreads(Executor):
         future: Future[Any] = Future()
 
         def work() -> None:
+            """Make the call once there is room, unless nobody waits for it any more."""
             with self._room:
                 if not self._over:
                     with _Told(future):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future
+from concurrent.futures import Executor, Future
 from dataclasses import replace
 from queue import SimpleQueue
 
@@ -19,8 +19,9 @@ from accel_ci.ports.machines import Machines
 class EveryBackend:
     """Leases, finds and ends machines in each of `backends`, by name; a candidate or a handle says whose it is."""
 
-    def __init__(self, backends: Mapping[str, Machines]) -> None:
+    def __init__(self, backends: Mapping[str, Machines], *, threads: Callable[[int], Executor] = DaemonThreads) -> None:
         self._backends = backends
+        self._threads = threads
 
     def capabilities(self, handle: str = "") -> Capabilities:
         """What the handle's backend can do; without one, what all of them can."""
@@ -51,9 +52,11 @@ class EveryBackend:
         return accelerators.ordered(found)
 
     def begin_create(self, spec: MachineSpec, lease: Lease, candidate: Candidate, *, public_key: str) -> Creation:
+        """The creation, asked for in the candidate's backend."""
         return self._backends[candidate.backend].begin_create(spec, lease, candidate, public_key=public_key)
 
     def poll(self, creation: Creation) -> Creation:
+        """The creation as its handle's backend sees it."""
         return self._of(creation.handle).poll(creation)
 
     def find(self, key: RunKey, zones: Sequence[str]) -> Iterator[Machine]:
@@ -65,27 +68,39 @@ class EveryBackend:
         return self._gathered(lambda backend: backend.list_owned(owner))
 
     def release(self, handle: str) -> None:
+        """Begin to end the machine in its handle's backend."""
         self._of(handle).release(handle)
 
     def released(self, handle: str) -> bool:
+        """True once its handle's backend is certain that the machine is gone."""
         return self._of(handle).released(handle)
 
     def release_command(self, handle: str) -> str:
+        """The command of the handle's backend."""
         return self._of(handle).release_command(handle)
 
     def handles(self, key: RunKey, zones: Sequence[str]) -> Sequence[str]:
+        """The handles that the key's machine may have in any of the backends."""
         return [handle for backend in self._backends.values() for handle in backend.handles(key, zones)]
 
     def search_commands(self, owner: Owner) -> Sequence[str]:
+        """The commands of all backends."""
         return [command for backend in self._backends.values() for command in backend.search_commands(owner)]
 
     def annotate(self, handle: str, name: str, value: str) -> None:
+        """Set the label in the handle's backend."""
         self._of(handle).annotate(handle, name, value)
 
+    def join(self, machine: Machine, *, public_key: str, root: str) -> Machine:
+        """The machine as its own backend lets another job use it."""
+        return self._of(machine.handle).join(machine, public_key=public_key, root=root)
+
     def console_tail(self, handle: str) -> str:
+        """The console's last lines, from the handle's backend."""
         return self._of(handle).console_tail(handle)
 
     def interruption(self, handle: str) -> str:
+        """Why the handle's cloud took the machine away; "" when it did not."""
         return self._of(handle).interruption(handle)
 
     def _gathered(
@@ -96,7 +111,7 @@ class EveryBackend:
         is left out. AccessError when no cloud lets us look; what else went wrong comes last, unless `enough` were found.
         """
         told = SimpleQueue[Machine | Future[None]]()
-        threads, closed, silent = DaemonThreads(len(self._backends)), list[AccelError](), list[BaseException]()
+        threads, closed, silent = self._threads(len(self._backends)), list[AccelError](), list[BaseException]()
         for backend in self._backends.values():
             threads.submit(_tell, look, backend, told).add_done_callback(told.put)
         found, waiting = 0, len(self._backends)

@@ -9,6 +9,7 @@ import shlex
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
+from dataclasses import replace
 
 from accel_ci.adapters import gce_errors, gce_instances, gce_options, google_by_hand, google_hosts, google_machines
 from accel_ci.adapters.daemon_threads import DaemonThreads
@@ -161,6 +162,19 @@ class GceMachines:
         operation = self._api.set_labels(place, labels, fingerprint=instance.label_fingerprint)
         google_machines.await_annotation(lambda: self._labelling(place, operation or ""), handle=handle)
 
+    def join(self, machine: Machine, *, public_key: str, root: str) -> Machine:
+        """With the key among those of its metadata, which the guest agent reads within seconds."""
+        place = gce_instances.of_handle(machine.handle)
+        instance = self._api.instance(place)
+        if instance is None:
+            raise BootError(f"{machine.handle} ended before it was used", what_to_do="run it again")
+        known = {item.key: item.value for item in instance.metadata.items}
+        wanted = google_hosts.with_key(known, public_key)
+        if wanted != known:
+            operation = self._api.set_metadata(place, wanted, fingerprint=instance.metadata.fingerprint)
+            google_machines.await_annotation(lambda: self._labelling(place, operation or ""), handle=machine.handle)
+        return replace(machine, root=root)
+
     def console_tail(self, handle: str) -> str:
         """The end of the serial console, at most 32 KiB."""
         return self._api.console(gce_instances.of_handle(handle))
@@ -182,8 +196,8 @@ class GceMachines:
             yield gce_instances.machine(gce_instances.place_of(self._api.project, each), each)
 
     def _places(self, key: RunKey, zones: Sequence[str]) -> list[Place]:
-        everywhere = zones or accelerators.zones(gce_options.BACKEND)
-        return [Place(self._api.project, zone, key.name) for zone in everywhere]
+        everywhere, project, name = zones or accelerators.zones(gce_options.BACKEND), self._api.project, key.name
+        return [Place(project, zone, name) for zone in everywhere]
 
     def _seen(self, place: Place) -> Machine | None:
         instance = self._api.instance(place)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
 from typing import Any, TypeVar
 
-from accel_ci.adapters import gce_errors, gce_library, google_calls, google_sign_in
+from accel_ci.adapters import gce_errors, gce_library, google_calls, google_exchange, google_sign_in
 from accel_ci.adapters.gce_errors import Refusal
 from accel_ci.adapters.gce_instances import Attributes, Place
 from accel_ci.adapters.google_calls import PAGES, READ_S, WRITE_S, GoogleApi
@@ -47,6 +47,9 @@ class GceApi(GoogleApi):
     def _client(self, of: str) -> Any:
         gce_library.begin()
         credentials, _ = self._signed_in
+        if not credentials.valid:
+            # The first call would do it: done now, its three round trips pass while the library is imported.
+            self._asked(lambda: credentials.refresh(google_exchange.Asking()))
         try:
             kind = getattr(gce_library.load(), of)
         except ModuleNotFoundError as error:
@@ -101,14 +104,14 @@ class GceApi(GoogleApi):
         token, silent = "", list[str]()
         for _ in range(PAGES):
             request = {"project": self.project, "filter": expression, "page_token": token}
-            page = google_calls.repeated(
+            page = self._repeated(
                 lambda request=request: self._asked(  # type: ignore[misc]
                     lambda: next(self.instances.aggregated_list(request=request, retry=None, timeout=READ_S).pages)
                 )
             )
             assert page is not None
             silent += _silent(page)
-            for _, found in page.items.items():
+            for found in page.items.values():
                 yield from found.instances
             token = page.next_page_token
             if not token:
@@ -139,13 +142,24 @@ class GceApi(GoogleApi):
         made = self._found(lambda: self.instances.set_labels_unary(request=request, retry=None, timeout=READ_S))
         return None if made is None else str(made.name)
 
+    def set_metadata(self, place: Place, metadata: Mapping[str, str], *, fingerprint: str) -> str | None:
+        """The name of the operation that gives the instance this metadata and no other; None when there is no instance."""
+        items = [{"key": name, "value": value} for name, value in metadata.items()]
+        request = {**place.named, "metadata_resource": {"items": items, "fingerprint": fingerprint}}
+        made = self._found(lambda: self.instances.set_metadata_unary(request=request, retry=None, timeout=READ_S))
+        return None if made is None else str(made.name)
+
     def _found(self, call: Callable[[], Answer]) -> Answer | None:
-        return google_calls.repeated(lambda: self._asked(call, unless=_nothing))
+        return self._repeated(lambda: self._asked(call, unless=_nothing))
+
+    def _repeated(self, ask: Callable[[], Answer]) -> Answer:
+        return google_calls.repeated(ask)
 
     def _asked(
         self, call: Callable[[], Answer], *, unless: Callable[[Refusal], bool] = lambda said: False
     ) -> Answer | None:
         def refused(error: Any) -> AccelError | None:
+            """What the library's exception is in our own terms; None when it is the answer that was expected."""
             said = gce_errors.of_call(error)
             return None if unless(said) else gce_errors.classed(said)
 

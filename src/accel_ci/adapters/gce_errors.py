@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -63,9 +64,25 @@ _RULES = (
         "give the identity the role of docs/google-cloud.md",
     ),
     _Rule(
+        r"diskTypes/[^ ]+' was not found",
+        NoCapacityError,
+        "the zone has no such disks: set the option `disk-type`, or name other zones",
+    ),
+    _Rule(
         r"machine type with name|(machineTypes|acceleratorTypes|zones)/[^ ]+' was not found|does not exist in zone",
         NoCapacityError,
         "the zone does not have it: name others, see `accel-ci accelerators`",
+    ),
+    _Rule(
+        r"projects/(?P<project>[a-z0-9.:-]+)/global/images/[^ ]+' was not found|image.*is deprecated",
+        ConfigurationError,
+        "set the option `image`; see which there are: gcloud compute images list --project={project}"
+        " --no-standard-images --format='value(family)'",
+    ),
+    _Rule(
+        r"not compatible for creating instance|disk type.*(not supported|cannot be used)",
+        ConfigurationError,
+        "set the option `disk-type`, such as hyperdisk-balanced or pd-balanced; see docs/google-cloud.md",
     ),
     _Rule(r"notReady|NOT_READY|resourceInUse|IN_USE_BY_ANOTHER", TransientError, "ask again in a few seconds"),
     _Rule(r"^(invalid|required|badRequest|INVALID|UNSUPPORTED|notFound|RESOURCE_NOT_FOUND|conditionNotMet)",
@@ -80,8 +97,8 @@ def classed(refusal: Refusal) -> AccelError:
     """The error for a call that was refused; a TransientError may have worked all the same."""
     text = f"{refusal.code} {refusal.message} {refusal.details}"
     for rule in _RULES:
-        if re.search(rule.text, text, re.IGNORECASE):
-            return _error(rule, refusal)
+        if found := re.search(rule.text, text, re.IGNORECASE):
+            return _error(rule, refusal, found.groupdict(default="PROJECT"))
     if refusal.status >= 500 or refusal.status in (408, 429):
         return TransientError(_said(refusal), what_to_do=google_refusals.AGAIN)
     return CloudError(_said(refusal))
@@ -122,11 +139,12 @@ def of_failed(operation: Any) -> Refusal | None:
 _BY_STATUS = {401: "authError", 403: "forbidden", 404: "notFound", 409: "alreadyExists", 429: "rateLimitExceeded"}
 
 
-def _error(rule: _Rule, refusal: Refusal) -> AccelError:
+def _error(rule: _Rule, refusal: Refusal, named: Mapping[str, str]) -> AccelError:
+    fix = rule.fix.format(**named)
     if rule.kind is QuotaError:
         everywhere = _EVERYWHERE.search(refusal.message) is not None
-        return QuotaError(_said(refusal), what_to_do=rule.fix, everywhere=everywhere)
-    return rule.kind(_said(refusal), what_to_do=rule.fix)
+        return QuotaError(_said(refusal), what_to_do=fix, everywhere=everywhere)
+    return rule.kind(_said(refusal), what_to_do=fix)
 
 
 def _reasons(details: Any) -> str:

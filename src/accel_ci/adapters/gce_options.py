@@ -18,8 +18,8 @@ _TRUTH = re.compile("true|false")
 _NETWORK = re.compile(r"(?:projects/[a-z0-9.:-]+/[a-z0-9/-]+/)?[a-z][a-z0-9-]{0,62}")
 _FORMS: Mapping[str, tuple[re.Pattern[str], str]] = {
     "image": (
-        re.compile(r"[a-z]+(?:-[a-z]+)*|[a-z0-9.:-]+/[a-z0-9-]+|projects/[a-z0-9.:-]+/global/images/[a-z0-9/-]+"),
-        "deep-learning, ubuntu-accelerator, tpu, debian, PROJECT/FAMILY or projects/PROJECT/global/images/NAME",
+        re.compile(r"[a-z0-9]+(?:-[a-z]+)*|[a-z0-9.:-]+/[a-z0-9-]+|projects/[a-z0-9.:-]+/global/images/[a-z0-9/-]+"),
+        "deep-learning, ubuntu-accelerator, tpu, tpu7x, debian, PROJECT/FAMILY or projects/PROJECT/global/images/NAME",
     ),
     "disk-size": (re.compile("[1-9][0-9]{1,4}"), "a number of GB such as 200"),
     "disk-type": (re.compile("(?:pd|hyperdisk)-[a-z-]+"), "a type such as pd-ssd"),
@@ -35,15 +35,18 @@ _FORMS: Mapping[str, tuple[re.Pattern[str], str]] = {
     "health": (re.compile("devices|jax|torch|off"), "devices, jax, torch or off"),
 }
 
-# Families, never dated images: those are withdrawn within months.
+# Families, never dated images: those are withdrawn within months. docs/google-cloud.md says how to look them up.
 IMAGES = {
     "deep-learning": "deeplearning-platform-release/common-cu128-ubuntu-2204-nvidia-570",
     "ubuntu-accelerator": "ubuntu-os-accelerator-images/ubuntu-accelerator-2204-amd64-with-nvidia-570",
     "tpu": "ubuntu-os-accelerator-images/ubuntu-accel-2204-amd64-tpu-v5e-v5p-v6e",
+    "tpu7x": "ubuntu-os-accelerator-images/ubuntu-accel-2404-amd64-tpu-tpu7x",
     "debian": "debian-cloud/debian-12",
     "debian-arm": "debian-cloud/debian-12-arm64",
 }
 _USUAL = {Kind.GPU: ("deep-learning", 100), Kind.TPU: ("tpu", 100), Kind.CPU: ("debian", 20)}
+# Series whose hardware the usual image of their kind does not run on.
+_OTHERWISE = {"tpu7x": "tpu7x", **dict.fromkeys(machine_types.ARM, "debian-arm")}
 # These take no persistent disk.
 _HYPERDISK = ("a3-ultragpu", "a4", "a4x", "c4", "c4a", "c4d", "n4", "n4a", "n4d", "ct6e", "tpu7x")
 
@@ -87,7 +90,7 @@ def checked(spec: MachineSpec) -> GceOptions:
     flex_start = given.get("provisioning") == FLEX_START
     return GceOptions(
         shape=shape,
-        image=_image(given.get("image") or ("debian-arm" if shape.arm else usual_image)),
+        image=_image(given.get("image") or _OTHERWISE.get(shape.series, usual_image)),
         disk_gb=int(given.get("disk-size") or usual_gb),
         disk_type=given.get("disk-type") or _disk_type(shape),
         network=given.get("network", ""),

@@ -46,6 +46,8 @@ SETTINGS = {
     "core.fsmonitor": "false",
     "core.untrackedCache": "false",
     "credential.helper": "",
+    # Where a server sends us instead is nothing that anybody has checked, least of all for who gets the token.
+    "http.followRedirects": "false",
     "protocol.allow": "never",
     "protocol.ext.allow": "never",
     # Hostile trees (.git in odd spellings, dot-dot names) are refused before anybody checks them out.

@@ -13,7 +13,7 @@ from accel_ci.adapters.git_command import Git
 from accel_ci.domain.errors import AccelError, ConfigurationError, TransientError
 from accel_ci.domain.workload import CommitSource, Package, Source
 
-BRANCH = "refs/heads/accel-ci"
+BRANCH, BASE = "refs/heads/accel-ci", "refs/heads/accel-ci-base"
 TEXT_BYTES = 1024 * 1024
 
 _SHA = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
@@ -44,7 +44,10 @@ class GitSources:
         """The package in the file `into`. TransientError when the network failed, CloudError after `limit_s`."""
         if isinstance(source, CommitSource):
             self._bundle(source, into)
-            return Package(path=into, kind="bundle", sha=source.sha, size_bytes=os.path.getsize(into))
+            # A directory of this computer means nothing over there, and an address of ssh needs a key.
+            origin = source.repository if source.repository.startswith("https://") else ""
+            size, base = os.path.getsize(into), source.base
+            return Package(path=into, kind="bundle", sha=source.sha, size_bytes=size, base=base, origin=origin)
         if not os.path.isdir(source.directory):
             raise ConfigurationError(f"no directory {source.directory!r}", what_to_do="name an existing directory")
         git = Git(source.directory, self._environment, limit_s=self._limit_s)
@@ -60,7 +63,7 @@ class GitSources:
             _done(git("init", "--bare", "--quiet", "--template=", f"--object-format={sha_format}", "."))
             wanted = ("--depth=1", "--no-write-fetch-head", "--", address, f"{sha}:{BRANCH}")
             fetched = git("fetch", "--quiet", *wanted, settings=settings)
-            if fetched.returncode or not self._holds(git, sha):
+            if fetched.returncode or not self._holds(git, sha, BRANCH):
                 raise _refusal(source, fetched.stderr)
             size = git("cat-file", "-s", f"{BRANCH}:{path}").stdout.strip()
             found = git("cat-file", "blob", f"{BRANCH}:{path}") if size.isdigit() and int(size) <= TEXT_BYTES else None
@@ -72,24 +75,25 @@ class GitSources:
         return found.stdout.decode("utf-8", "replace")
 
     def _bundle(self, source: CommitSource, into: str) -> None:
-        source = _commit(source.repository, source.sha)
+        wanted = {BRANCH: source.sha, **({BASE: source.base} if source.base else {})}
+        commits = {ref: _commit(source.repository, sha) for ref, sha in wanted.items()}
         address, settings = self._address(source.repository)
         with tempfile.TemporaryDirectory(prefix=".fetch-", dir=os.path.dirname(os.path.abspath(into))) as folder:
             git = Git(folder, self._environment, limit_s=self._limit_s)
             sha_format = "sha1" if len(source.sha) == 40 else "sha256"
             _done(git("init", "--bare", "--quiet", "--template=", f"--object-format={sha_format}", "."))
-            fetched = git(
-                "fetch", "--quiet", "--no-write-fetch-head", "--", address, f"{source.sha}:{BRANCH}", settings=settings
-            )
-            if fetched.returncode or not self._holds(git, source.sha):
-                raise _refusal(source, fetched.stderr)
+            refs = [f"{sha}:{ref}" for ref, sha in wanted.items()]
+            fetched = git("fetch", "--quiet", "--no-write-fetch-head", "--", address, *refs, settings=settings)
+            for ref, commit in commits.items():
+                if fetched.returncode or not self._holds(git, commit.sha, ref):
+                    raise _refusal(commit, fetched.stderr)
             # HEAD in the bundle lets a person simply clone it to see what was sent
             _done(git("symbolic-ref", "HEAD", BRANCH))
             _done(git("bundle", "create", "--quiet", os.path.abspath(into), "--all"))
         os.chmod(into, 0o600)
 
-    def _holds(self, git: Git, sha: str) -> bool:
-        return git("rev-parse", "--verify", f"{BRANCH}^{{commit}}").stdout.decode("ascii", "replace").strip() == sha
+    def _holds(self, git: Git, sha: str, ref: str) -> bool:
+        return git("rev-parse", "--verify", f"{ref}^{{commit}}").stdout.decode("ascii", "replace").strip() == sha
 
     def _address(self, repository: str) -> tuple[str, dict[str, str]]:
         """What git is to dial, and the settings that allow just this; nothing else is ever dialled."""

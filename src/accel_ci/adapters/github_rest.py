@@ -29,6 +29,7 @@ class GitHubRest:
         self._login = login
 
     def role(self, user: str) -> Role:
+        """From /collaborators/USER/permission; a role that GitHub added since is READ."""
         try:
             found = self._calls.get(f"/collaborators/{quote(user, safe='')}/permission", needs=READ_METADATA)
         except RefusedError as error:
@@ -38,6 +39,7 @@ class GitHubRest:
         return Role(found["permission"]) if found["permission"] in tuple(Role) else Role.READ
 
     def pull_request(self, number: int) -> PullRequest:
+        """From /pulls/NUMBER; without a head repository, which was deleted, it counts as a fork."""
         found = self._calls.get(f"/pulls/{number}", needs=READ_PULLS)
         head, base = found["head"], found["base"]
         return PullRequest(
@@ -53,11 +55,13 @@ class GitHubRest:
         )
 
     def changed_files(self, number: int) -> Iterator[str]:
+        """From /pulls/NUMBER/files; of a file that was moved both names."""
         for file in self._calls.pages(f"/pulls/{number}/files", needs=READ_PULLS):
             # A file that was moved out of a place is a change there, too.
             yield from filter(None, (file["filename"], file.get("previous_filename")))
 
     def last_push(self, branch: str) -> Push | None:
+        """From /activity, newest first; a branch that is gone has none."""
         try:
             found = self._calls.get("/activity", needs=READ_CONTENTS, ref=f"refs/heads/{branch}", per_page=1)
         except RefusedError as error:
@@ -70,10 +74,12 @@ class GitHubRest:
         return None
 
     def last_change(self, path: str) -> str:
+        """From /commits, newest first."""
         found = self._calls.get("/commits", needs=READ_CONTENTS, path=path, per_page=1)
         return found[0]["sha"] if found else ""
 
     def approvers(self, number: int, sha: str) -> list[str]:
+        """From /pulls/NUMBER/reviews; people only, each by the newest review that decides."""
         newest = dict[str, dict[str, Any]]()
         for review in self._calls.pages(f"/pulls/{number}/reviews", needs=READ_PULLS):  # oldest first
             # A bot that may write and approves whatever passes has looked at nothing.
@@ -82,13 +88,16 @@ class GitHubRest:
         return [who for who, last in newest.items() if last["state"] == "APPROVED" and last["commit_id"] == sha]
 
     def react(self, comment: int, reaction: Reaction) -> None:
+        """By POST, which GitHub answers with the reaction that is there when it is there already."""
         body = {"content": reaction.value}
         self._calls.post(f"/issues/comments/{comment}/reactions", needs=PULLS, body=body)
 
     def remove_label(self, number: int, label: str) -> None:
+        """By DELETE; a label that is not there is fine."""
         self._delete(f"/issues/{number}/labels/{quote(label, safe='')}")
 
     def put_check(self, check: Check) -> None:
+        """By POST once, then PATCH of what differs."""
         body = _check_body(check)
         made = {**body, "head_sha": check.sha, "name": check.name, "external_id": check.external_id}
         for found in self._made(
@@ -99,6 +108,7 @@ class GitHubRest:
                 self._calls.send("PATCH", f"/check-runs/{found['id']}", needs=CHECKS, body=body)
 
     def checks(self, sha: str, name: str = "") -> list[Check]:
+        """From /commits/SHA/check-runs, only what our own app wrote."""
         return [_check(found) for found in self._runs_of(sha, name)]
 
     def _runs_of(self, sha: str, name: str) -> list[dict[str, Any]]:
@@ -108,6 +118,7 @@ class GitHubRest:
         return _by_id(each for each in listed if (each["app"] or {}).get("slug") == app)
 
     def put_comment(self, number: int, marker: str, body: str) -> None:
+        """By POST once, then PATCH; copies that a doubled request left are deleted."""
         path, text = f"/issues/{number}/comments", _marked(marker, body)
         first, *others = self._made(
             lambda: self._comments(number, marker), lambda: self._calls.post(path, needs=PULLS, body={"body": text})
@@ -118,6 +129,7 @@ class GitHubRest:
             self._delete(f"/issues/comments/{other['id']}")
 
     def remove_comment(self, number: int, marker: str) -> None:
+        """By DELETE of every copy."""
         for each in self._comments(number, marker):
             self._delete(f"/issues/comments/{each['id']}")
 
@@ -133,6 +145,7 @@ class GitHubRest:
                 raise
 
     def open_issue(self, marker: str, title: str, body: str) -> Issue:
+        """By POST once; copies that a doubled request left are closed as not planned."""
         new = {"title": title, "body": _marked(marker, body), "labels": [LABEL]}
         first, *others = self._made(
             lambda: self._issues(marker), lambda: self._calls.post("/issues", needs=ISSUES, body=new)
@@ -142,9 +155,11 @@ class GitHubRest:
         return Issue(number=first["number"], body=first["body"])
 
     def issues(self, marker: str) -> list[Issue]:
+        """From /issues with our label, only what our own login wrote; no pull requests."""
         return [Issue(number=each["number"], body=each["body"]) for each in self._issues(marker)]
 
     def close_issue(self, number: int) -> None:
+        """By PATCH."""
         self._close(number, "completed")
 
     def _issues(self, marker: str) -> list[dict[str, Any]]:
@@ -156,6 +171,7 @@ class GitHubRest:
         self._calls.send("PATCH", f"/issues/{number}", needs=ISSUES, body=body)
 
     def waiting_runs(self, workflow: str) -> list[WorkflowRun]:
+        """From /actions/workflows/FILE/runs, queued and in progress, by id."""
         path = f"/actions/workflows/{quote(workflow, safe='')}/runs"
         found = {
             run["id"]: run
@@ -165,6 +181,7 @@ class GitHubRest:
         return [_run(found[run_id]) for run_id in sorted(found)]
 
     def last_success(self, workflow: str) -> WorkflowRun | None:
+        """From /actions/workflows/FILE/runs; a workflow that is not there has none."""
         path = f"/actions/workflows/{quote(workflow, safe='')}/runs"
         try:
             told = self._calls.get(path, needs=READ_ACTIONS, status="success", per_page=1)
@@ -175,9 +192,11 @@ class GitHubRest:
         return _run(told["workflow_runs"][0]) if told["workflow_runs"] else None
 
     def run(self, run_id: int) -> WorkflowRun:
+        """From /actions/runs/ID."""
         return _run(self._calls.get(f"/actions/runs/{run_id}", needs=READ_ACTIONS))
 
     def jobs(self, run_id: int) -> list[WorkflowJob]:
+        """From /actions/runs/ID/jobs, the newest attempt's."""
         listed = self._calls.pages(f"/actions/runs/{run_id}/jobs", needs=READ_ACTIONS, under="jobs", filter="latest")
         return [
             WorkflowJob(
@@ -187,6 +206,7 @@ class GitHubRest:
         ]
 
     def cancel(self, run_id: int, *, force: bool = False) -> None:
+        """By POST; a run that is over is fine."""
         try:
             self._calls.post(f"/actions/runs/{run_id}/{'force-cancel' if force else 'cancel'}", needs=ACTIONS)
         except RefusedError as error:

@@ -49,14 +49,14 @@ def installed(package: str) -> bool:
         return False
 
 
-def repeated(ask: Callable[[], Answer]) -> Answer:
+def repeated(ask: Callable[[], Answer], *, pause: Callable[[float], None] = time.sleep) -> Answer:
     """The answer of what may be asked again without harm, three times at most while the API does not answer."""
     for attempt in range(TRIES - 1):
         try:
             return ask()
         except TransientError:
             # 0.2 s, then 0.8 s: longer waits belong to the callers, whose limits count them.
-            time.sleep(PAUSE_S * 4**attempt)
+            pause(PAUSE_S * 4**attempt)
     return ask()
 
 

@@ -107,6 +107,7 @@ class Exchange:
         from google.auth import identity_pool
 
         def host(name: str, standard: str) -> str:
+            """The endpoint that the variable names, else the standard one; no slash at its end."""
             return (self._variables.get(name) or standard).rstrip("/")
 
         acting = f"{host(IAM, IAM_HOST)}/v1/projects/-/serviceAccounts/{self._account}:generateAccessToken"

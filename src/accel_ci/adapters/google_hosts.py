@@ -11,6 +11,7 @@ from accel_ci.formats import health, output
 
 BOOT_SCRIPT = Path(__file__).parents[1] / "on_machine" / "boot.sh"
 PROBE = Path(__file__).parents[1] / "on_machine" / "probe.py"
+EXCERPT = Path(__file__).parents[1] / "on_machine" / "excerpt.py"
 USER = "accel-ci"
 BOOTED = "ready"
 EXPECTED = "accel-ci-expects"
@@ -30,10 +31,18 @@ def metadata(*, public_key: str, sudo: bool, expected: Mapping[str, str]) -> dic
         # With OS Login keys in the metadata count for nothing: the project may have it on for all.
         "enable-oslogin": "FALSE",
         "startup-script": BOOT_SCRIPT.read_text(encoding="utf-8"),
+        "accel-ci-excerpt": EXCERPT.read_text(encoding="utf-8"),
         **({"ssh-keys": f"{USER}:{public_key}"} if public_key else {}),
         **({"accel-ci-sudo": "TRUE"} if sudo else {}),
         **expected,
     }
+
+
+def with_key(told: Mapping[str, str], public_key: str) -> dict[str, str]:
+    """What the host is given, with one more key that lets its holder in."""
+    keys = [each for each in told.get("ssh-keys", "").splitlines() if each.strip()]
+    wanted = f"{USER}:{public_key}"
+    return {**told, "ssh-keys": "\n".join(keys if wanted in keys else [*keys, wanted])}
 
 
 def probe(kind: Kind, chips: int, option: str) -> dict[str, str]:

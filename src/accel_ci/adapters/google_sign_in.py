@@ -172,6 +172,7 @@ def _renewing(read: Callable[[], tuple[str, float]]) -> Credentials:
     from google.oauth2.credentials import Credentials as TokenCredentials
 
     def refresh(request: Any, scopes: Any) -> tuple[str, dt.datetime]:
+        """A token and its end in UTC without a zone, as google-auth wants it."""
         token, until = read()
         least = dt.datetime.now(dt.UTC) + dt.timedelta(seconds=TOKEN_S)
         end = max(least, dt.datetime.fromtimestamp(until, dt.UTC))

@@ -7,6 +7,7 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from accel_ci.adapters.local_state import MAX_WORKERS, ZONE, LocalState
@@ -103,6 +104,17 @@ class LocalMachines:
     def annotate(self, handle: str, name: str, value: str) -> None:
         """Set the label; CloudError when the machine is gone."""
         self._state.annotate(self._state.name(handle), name, value)
+
+    def join(self, machine: Machine, *, public_key: str, root: str) -> Machine:
+        """With a directory of its own on each worker; nobody logs in here."""
+        places = [Path(worker.address, root) for worker in machine.workers]
+        try:
+            for place in places:
+                place.mkdir(mode=0o700, exist_ok=True)
+        except OSError as error:
+            raise BootError(f"{machine.handle} ended before it was used", what_to_do="run it again") from error
+        joined = [replace(worker, address=str(place)) for worker, place in zip(machine.workers, places, strict=True)]
+        return replace(machine, workers=tuple(joined), root=root)
 
     def console_tail(self, handle: str) -> str:
         """Nothing: the machine has no console of its own."""

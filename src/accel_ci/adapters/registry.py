@@ -157,6 +157,7 @@ def _together(names: Sequence[str]) -> Backend:
     """Backends of one cloud as one, whose machines are all reached alike; what cannot be reached is left out."""
 
     def machines(site: Site) -> Machines:
+        """Those that can be reached; where none can, all, so that the error says what is missing."""
         there = [name for name in names if BACKENDS[name].reachable(site)] or names
         return EveryBackend({name: BACKENDS[name].machines(site) for name in there})
 

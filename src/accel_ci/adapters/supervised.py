@@ -30,7 +30,8 @@ T = TypeVar("T")
 
 ON_MACHINE = Path(__file__).parents[1] / "on_machine"
 PLUGIN = "accel_ci_pytest"
-KEEPER = "keeper.py"  # for machines that are directories here, see local.py
+# For machines that are directories here, see local.py; and what a cloud's machine is given at its creation.
+ELSEWHERE = {"keeper.py", "probe.py", "excerpt.py"}
 PYTHON = ("python3", "-EsS")
 SUPERVISOR = (*PYTHON, "supervisor.py")
 COURIER = (*PYTHON, "courier.py")
@@ -92,6 +93,7 @@ class SupervisedRemote:
         argv = (*PYTHON, "-c", INSTALL, *(() if machine.is_this_computer else ("doors",)))
 
         async def install(worker: Worker) -> Tried | None:
+            """Send our files to the worker and try its doors; None where none were tried."""
             told = await self._call(machine, worker, argv, data=files, says="python")
             self._pythons[machine.handle, worker.index] = str(told["python"])
             try:
@@ -108,6 +110,7 @@ class SupervisedRemote:
         limit_s = self._deadlines.transfer_s
 
         async def unpack(worker: Worker, file: IO[bytes]) -> Unpacked:
+            """What git on the worker says of the source."""
             told = await self._call(machine, worker, argv, stdin=file, limit_s=limit_s, says="ok")
             try:
                 return answers.unpacked(told, package)
@@ -163,6 +166,7 @@ class SupervisedRemote:
         request = json.dumps({"patterns": list(patterns), "base": base.value, "caps": asdict(caps)}).encode()
 
         async def fetch(worker: Worker) -> list[Fetched]:
+            """The worker's files that the patterns name, on this computer."""
             argv, limit_s = self._found(machine, worker, (*COURIER, "send")), self._deadlines.transfer_s
             async with transport.conversation(self._transport, machine, worker, argv=argv, limit_s=limit_s) as opened:
                 await opened.send(request)
@@ -189,6 +193,7 @@ class SupervisedRemote:
         argv = ("sh", "-c", f"exec 2>&1 </dev/null; {shell.in_source(command)}")
 
         async def tell(worker: Worker) -> int:
+            """The command's exit code on the worker, its output delivered as it comes."""
             async with transport.session(self._transport, machine, worker, argv=argv) as opened:
                 while data := await opened.stdout.read(transport.BUFFER):
                     deliver(worker.index, data)
@@ -259,7 +264,7 @@ class SupervisedRemote:
 def our_files() -> dict[str, str]:
     """What prepare puts into the directory of each worker: path there -> text."""
     plugin = [path for path in ON_MACHINE.rglob("*") if str(path.relative_to(ON_MACHINE)).startswith(PLUGIN)]
-    programs = [path for path in ON_MACHINE.glob("*.py") if path not in plugin and path.name != KEEPER]
+    programs = [path for path in ON_MACHINE.glob("*.py") if path not in plugin and path.name not in ELSEWHERE]
     return {f"plugin/{path.relative_to(ON_MACHINE)}": path.read_text() for path in plugin if path.is_file()} | {
         path.name: path.read_text() for path in programs
     }

@@ -8,7 +8,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from accel_ci.adapters import (
     google_by_hand,
@@ -164,6 +164,19 @@ class TpuMachines:
         asked = _Asked(operation)
         google_machines.await_annotation(lambda: bool(self._operating(asked)), handle=handle)
 
+    def join(self, machine: Machine, *, public_key: str, root: str) -> Machine:
+        """With the key among those of its metadata, which each worker's guest agent reads within seconds."""
+        place = tpu_nodes.of_handle(machine.handle)
+        node = self._api.node(place)
+        if node is None:
+            raise BootError(f"{machine.handle} ended before it was used", what_to_do="run it again")
+        known = dict(node.metadata)
+        wanted = google_hosts.with_key(known, public_key)
+        if wanted != known:
+            asked = _Asked(self._api.set_metadata(place, wanted) or "")
+            google_machines.await_annotation(lambda: bool(self._operating(asked)), handle=machine.handle)
+        return replace(machine, root=root)
+
     def console_tail(self, handle: str) -> str:
         """Nothing: the API shows no console."""
         return ""
@@ -188,8 +201,8 @@ class TpuMachines:
             yield tpu_nodes.machine(place, node)
 
     def _places(self, key: RunKey, zones: Sequence[str]) -> list[Place]:
-        everywhere = zones or accelerators.zones(tpu_options.BACKEND)
-        return [Place(self._api.project, zone, key.name) for zone in everywhere]
+        everywhere, project, name = zones or accelerators.zones(tpu_options.BACKEND), self._api.project, key.name
+        return [Place(project, zone, name) for zone in everywhere]
 
     def _seen(self, place: Place) -> Machine | None:
         node = self._api.node(place)

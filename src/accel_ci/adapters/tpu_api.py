@@ -117,6 +117,12 @@ class TpuApi(GoogleApi):
         made = self._found(self.client.update_node, request)
         return None if made is None else str(made.operation.name)
 
+    def set_metadata(self, place: Place, metadata: Mapping[str, str]) -> str | None:
+        """The name of the operation that gives the node this metadata and no other; None when there is no node."""
+        request = {"node": {"name": place.node, "metadata": metadata}, "update_mask": {"paths": ["metadata"]}}
+        made = self._found(self.client.update_node, request)
+        return None if made is None else str(made.operation.name)
+
     def operation(self, name: str) -> Mapping[str, Any] | None:
         """The operation as JSON: name, done, error, metadata; None when the API has forgotten it."""
         return self._read(name)
@@ -137,6 +143,7 @@ class TpuApi(GoogleApi):
         from google.api_core.exceptions import from_http_response
 
         def ask() -> Any:
+            """One GET; the library's exception for a status that is no success."""
             response = self._session.get(f"{self.client.transport.host}/v2/{name}", timeout=READ_S)
             if response.status_code >= 400:
                 raise from_http_response(response)  # type: ignore[no-untyped-call]
@@ -181,6 +188,7 @@ def _asked(call: Callable[[], Answer], *, unless: str = "") -> Answer | None:
     """The call's answer, None when it was refused with the status `unless`; whatever else goes wrong in our own terms."""
 
     def refused(error: Any) -> AccelError | None:
+        """What the library's exception is in our own terms; None when it is the status that was expected."""
         refusal = tpu_errors.of_call(error)
         if refusal.status == unless or (unless == "NOT_FOUND" and tpu_errors.in_closed_zone(refusal)):
             return None

@@ -8,6 +8,8 @@ from accel_ci.doctor.rule import Found, rule
 from accel_ci.doctor.workflow import CREATES, DELETES, STARTER, Job, Workflow
 
 HIDDEN = re.compile(r"\|\|\s*(?:true\b|:|exit 0\b|echo\b)|;\s*true\b|2>\s*/dev/null\s*$")
+RUN, ATTEMPT = re.compile(r"github\.run_id|GITHUB_RUN_ID"), re.compile(r"github\.run_attempt|GITHUB_RUN_ATTEMPT")
+CLASH = "a second attempt of the run meets the first one's machine of the same name"
 FROM_JOBS = re.compile(r"\bneeds\.[\w-]+\.outputs\.")
 CLEANUP_JOB = """
     jobs:
@@ -117,10 +119,13 @@ def name_clash_on_rerun(workflow: Workflow) -> Found:
     """A machine's name with the run's id and without the attempt."""
     if not any(step.creates for step in workflow.steps):
         return
+    for line in (line for step in workflow.steps for line in step.lines if CREATES.search(line.text)):
+        if RUN.search(line.text) and not ATTEMPT.search(line.text):
+            yield line, CLASH
     places = [workflow.tree, *(job.tree for job in workflow.jobs), *(step.tree for step in workflow.steps)]
     for each in (member for place in places for member in place.get("env").members.values()):
-        if "github.run_id" in each.text and "github.run_attempt" not in each.text:
-            yield each, "a second attempt of the run meets the first one's machine of the same name"
+        if RUN.search(each.text) and not ATTEMPT.search(each.text):
+            yield each, CLASH
 
 
 @rule(
@@ -134,12 +139,10 @@ def name_clash_on_rerun(workflow: Workflow) -> Found:
     """,
 )
 def one_zone_one_try(workflow: Workflow) -> Found:
-    """A single create command in a script without a loop."""
+    """A create command outside of a loop."""
     for step in workflow.steps:
-        if any(re.match(r"(?:for|while|until)\b", each.text) for each in step.lines):
-            continue
         for line in step.lines:
-            if CREATES.search(line.text):
+            if CREATES.search(line.text) and not line.looped:
                 yield line, "one try in one zone: no capacity, or a machine taken back, looks like failed tests"
 
 
@@ -153,9 +156,10 @@ def one_zone_one_try(workflow: Workflow) -> Found:
     """,
 )
 def sleep_for_readiness(workflow: Workflow) -> Found:
-    """`sleep` after a create."""
-    for step in workflow.steps:
-        if step.creates:
-            for line in step.lines:
-                if re.match(r"sleep\s+[0-9]", line.text):
-                    yield line, "a fixed pause in place of looking whether the machine answers"
+    """`sleep` after a create, outside of a loop that looks."""
+    for job in workflow.jobs:
+        created = False
+        for line in (line for step in job.steps for line in step.lines):
+            created = created or bool(CREATES.search(line.text))
+            if created and not line.looped and re.match(r"sleep\s+[0-9]", line.text):
+                yield line, "a fixed pause in place of looking whether the machine answers"

@@ -2,10 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+
 from accel_ci.doctor.rule import Found, rule
-from accel_ci.doctor.workflow import Workflow
+from accel_ci.doctor.workflow import Job, Step, Workflow
+from accel_ci.formats.yaml_tree import Tree
 
 CHECK = "accel-ci"
+# What the jobs of .github/workflows/test.yml ask for: GitHub starts no call that gives less.
+CALLED = {
+    "actions": "read",
+    "checks": "write",
+    "contents": "read",
+    "id-token": "write",
+    "issues": "write",
+    "pull-requests": "write",
+}
 
 
 @rule(
@@ -21,6 +33,8 @@ CHECK = "accel-ci"
       tpu:
         needs: gate
         if: needs.gate.outputs.allowed == 'true'
+        runs-on: ubuntu-latest
+        permissions: {checks: write, contents: read, id-token: write, pull-requests: write}
         steps:
           - {uses: org/accel-ci/provision@v1, with: {grant: "${{ needs.gate.outputs.grant }}", accelerator: v6e-1}}
     """,
@@ -90,3 +104,60 @@ def report_not_always(workflow: Workflow) -> Found:
         for number, step in enumerate(job.steps):
             if step.ours in ("collect", "report") and number and not step.always:
                 yield step.tree, f"`{step.ours}` is left out when a test fails"
+
+
+@rule(
+    why="""A job that lists permissions has those and no others. Without the ones that an action asks for there is no
+    check to require, no comment, or no sign-in; a called workflow that is given less than its jobs ask for does not
+    even start. docs/permissions.md says what each is for.""",
+    mend="""
+    jobs:
+      gate:
+        permissions: {checks: write, contents: read, pull-requests: write}
+      tpu:
+        permissions: {actions: read, checks: write, contents: read, id-token: write, issues: write, pull-requests: write}
+      cleanup:
+        permissions: {id-token: write}
+    """,
+)
+def permission_not_given(workflow: Workflow) -> Found:
+    """A job with permissions, among which one of our actions misses some."""
+    for job in workflow.jobs:
+        given = next(
+            (each.get("permissions") for each in (job.tree, workflow.tree) if "permissions" in each.members), None
+        )
+        if given is None:
+            continue  # another rule's
+        for who, wanted in _asking(workflow, job):
+            lacking = [f"{name}: {level}" for name, level in wanted.items() if not _has(given, name, level)]
+            if lacking:
+                place = job.tree.members.get("permissions") or job.tree
+                yield place, f"job `{job.name}` lacks `{', '.join(lacking)}`, which {who} asks for"
+
+
+def _has(given: Tree, name: str, level: str) -> bool:
+    found = given.text.removesuffix("-all") or given.get(name).text
+    return found == "write" or found == level
+
+
+def _asking(workflow: Workflow, job: Job) -> Iterator[tuple[str, Mapping[str, str]]]:
+    if job.calls_us:
+        yield "the called workflow", CALLED
+    for step in job.steps:
+        wanted = _wanted(step, pull_requests=workflow.for_pull_requests or "issue_comment" in workflow.events)
+        if wanted:
+            yield f"`{step.ours}`", wanted
+
+
+def _wanted(step: Step, *, pull_requests: bool) -> Mapping[str, str]:
+    given, wanted = step.tree.get("with"), dict[str, str]()
+    if step.ours in ("gate", "report", "run", "container"):
+        wanted["checks"] = "write"
+        wanted |= {"pull-requests": "write"} if pull_requests else {}
+    if step.ours == "gate" and pull_requests:
+        wanted["contents"] = "read"
+    if given.get("max-running").text not in ("", "0"):
+        wanted["actions"] = "read"
+    if given.get("workload-identity-provider").text:
+        wanted["id-token"] = "write"
+    return wanted

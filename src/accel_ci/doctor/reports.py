@@ -5,13 +5,15 @@ from __future__ import annotations
 import re
 
 from accel_ci.doctor.rule import Found, rule
-from accel_ci.doctor.workflow import Step, Workflow
+from accel_ci.doctor.workflow import Job, Step, Workflow
 
 NEW_ISSUE = re.compile(r"\bissues\.create\(|\bgh issue create\b")
 NEW_COMMENT = re.compile(r"\bissues\.createComment\(|\bgh (?:pr|issue) comment\b(?!.{0,300}--edit-last)")
 GARBLED = re.compile(r"(?:\u00f0\u0178|\u00e2[\u0153\u20ac\u0161\u2020\u02dc\u201e])\S?")
 PASSED = re.compile(r"\b(?:pass(?:ed|es)?|succe(?:ss|eded)|safe to merge)\b", re.IGNORECASE)
 LOOKS_FIRST = re.compile(r"\blistForRepo\b|\bgh issue list\b|\bissuesAndPullRequests\b|\blistComments\b|\bgh api\b")
+TELLS = re.compile(r"issue|comment|slack|notif|mail|discord|teams|telegram|webhook|curl|pager|lark", re.IGNORECASE)
+KEEPS = re.compile(r"upload-artifact|upload-pages|/cache\b")
 REPORT = """
     steps:
       - if: always()
@@ -29,11 +31,22 @@ REPORT = """
     """,
 )
 def failure_blind_to_cancel(workflow: Workflow) -> Found:
-    """`failure()` alone in a step's or job's condition."""
+    """`failure()` alone, in the condition of what tells people or keeps files."""
     for part in workflow.conditional:
         # `failure() && steps.diff.outcome == 'failure'` means that one step, and says so.
         if "failure()" in part.condition and not re.search(r"cancelled\(\)|always\(\)|\bsteps\.", part.condition):
-            yield part.tree.get("if"), "is false after a cancel and after the job's own time limit: nobody is told"
+            lost = _lost(part)
+            if lost:
+                yield part.tree.get("if"), f"is false after a cancel and after the job's own time limit: {lost}"
+
+
+def _lost(part: Job | Step) -> str:
+    if isinstance(part, Step):
+        if KEEPS.search(part.uses):
+            return "what it would keep is lost"
+        if not TELLS.search(f"{part.uses} {part.script.text}"):
+            return ""  # a look at a file for whoever reads the log
+    return "nobody is told"
 
 
 @rule(

@@ -9,7 +9,11 @@ from accel_ci.doctor.workflow import Workflow
 
 PINNED = re.compile(r"[^@]+@(?:[0-9a-f]{40}|[0-9a-f]{64}|sha256:[0-9a-f]{64})")
 LOCAL = re.compile(r"(?:\.{1,2}|\$)/")
+LASTS = "a key that works from anywhere and does not expire"
 KEY = re.compile(r"\$\{\{[^}]{0,300}\bsecrets\.", re.IGNORECASE)
+KEY_VARIABLES = re.compile(
+    r"AWS_SECRET_ACCESS_KEY|AZURE_CREDENTIALS|GOOGLE_CREDENTIALS|GOOGLE_APPLICATION_CREDENTIALS\w*|G(?:CP|CLOUD)_\w*KEY\w*"
+)
 KEY_INPUTS = ("credentials_json", "service_account_key", "aws-secret-access-key", "creds")
 
 
@@ -71,7 +75,11 @@ def key_in_a_secret(workflow: Workflow) -> Found:
         for name in KEY_INPUTS:
             place = step.tree.get("with", name)
             if KEY.search(place.text):
-                yield place, "a key that works from anywhere and does not expire"
+                yield place, LASTS
+    places = [workflow.tree, *(job.tree for job in workflow.jobs), *(step.tree for step in workflow.steps)]
+    for name, place in (member for each in places for member in each.get("env").members.items()):
+        if KEY_VARIABLES.fullmatch(name) and KEY.search(place.text):
+            yield place, LASTS
 
 
 @rule(

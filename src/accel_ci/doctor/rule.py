@@ -43,6 +43,7 @@ def rule(*, why: str, mend: str) -> Callable[[Check], Rule]:
     """Makes a rule of a function; its name is the function's, with dashes."""
 
     def made(check: Check) -> Rule:
+        """The rule whose check this function is."""
         name = check.__name__.replace("_", "-")
         return Rule(name=name, why=" ".join(why.split()), mend=textwrap.dedent(mend).strip("\n"), check=check)
 

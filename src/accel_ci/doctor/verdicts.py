@@ -9,8 +9,15 @@ from accel_ci.doctor.workflow import Line, Step, Workflow
 
 GREP = re.compile(r"(?:^|[|;&!]\s*|\bif\s+)!?\s*e?grep\b")
 REDIRECT = re.compile(r"(?<![0-9&])>{1,2}\s*([\w./$\{\}-]+\.(?:txt|log|out))")
-REMOTE = re.compile(r"\bgcloud\b.*\bssh\b|\bssh\b\s|\bkubectl\b.*\bexec\b|\btpu_ssh\b")
-WRITES = re.compile(r"(?:echo|cat|printf)\b")
+REMOTE = re.compile(r"\bgcloud\b.*\bssh\b|\bssh\b\s|\bkubectl\b.*\bexec\b|\btpu_ssh\b|\bsky\s+(?:exec|launch|logs)\b")
+BELIEVED = re.compile(r"StrictHostKeyChecking[= ]\s*(?:no|off|accept-new)\b|\bssh-keyscan\b")
+# What tells facts and tests nothing: its output is no test's.
+WRITES = re.compile(
+    r"(?:echo|cat|printf|git|gh|find|ls|jq|sed|awk|sort|date|env|curl|head|tail|grep|diff|gcloud|aws)\b"
+)
+# A search in a file of the repository looks for what people wrote there.
+SOURCES = re.compile(r"\.(?:toml|py|ya?ml|json|cfg|ini|md|rst|sh|bzl|lock|h|cc|cpp|cu)\b|\s(?:-\w*[rR]\w*\s)")
+OUTCOME = re.compile(r"\b(?:OK|PASS(?:ED)?|SUCCESS|DONE|FAIL(?:ED|URE)?S?|ERRORS?)\b(?!-)", re.IGNORECASE)
 SHOWS = re.compile(r"^(?:cat|tail|head|tee)\b")
 RUN_REMOTE = """
     steps:
@@ -28,9 +35,8 @@ def verdict_by_grep(workflow: Workflow) -> Found:
     """A search for a word of success in a test's output."""
     for step in workflow.steps:
         for line in step.lines:
-            if GREP.search(line.text) and re.search(
-                r"\b(?:OK|PASS(?:ED)?|SUCCESS|DONE|FAIL(?:ED|URE)?S?|ERRORS?)\b", line.text, re.IGNORECASE
-            ):
+            found = GREP.search(line.text)
+            if found and OUTCOME.search(line.text) and not SOURCES.search(line.text, found.start()):
                 yield line, "the verdict hangs on a word in the output, which any test can print"
 
 
@@ -77,6 +83,20 @@ def commands_in_remote_output(workflow: Workflow) -> Found:
 
 def _remote_output(step: Step) -> Line | None:
     return next((each for each in step.lines if REMOTE.search(each.text) and "()" not in each.text), None)
+
+
+@rule(
+    why="""Whoever answers at the machine's address is believed, and gets the code, the secrets and the last word on the
+    tests. Addresses are used again by other customers within minutes. accel-ci reads the machine's own key through
+    the cloud's interface, before any code runs there, and pins it.""",
+    mend=RUN_REMOTE,
+)
+def host_not_proven(workflow: Workflow) -> Found:
+    """ssh to a machine whose key nobody has compared."""
+    for step in workflow.steps:
+        for line in step.lines:
+            if BELIEVED.search(line.text):
+                yield line, "any host that answers there is taken for the machine"
 
 
 @rule(

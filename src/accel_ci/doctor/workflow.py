@@ -20,7 +20,7 @@ CALLED = re.compile(r"(?:[\w.-]+/accel-ci|\.|\$)/\.github/workflows/test\.yml(?:
 GOOGLE = (
     r"gcloud\s+(?:alpha\s+|beta\s+)?(?:compute\s+(?:instances|tpus)|container\s+(?:clusters|node-pools)|workbench)\b"
 )
-OTHERS = r"az\s+(?:vm|aks)|doctl\s+compute|linode-cli\s+linodes|terraform|sky|jl|runpodctl|vastai"
+OTHERS = r"az\s+(?:vm|aks)|doctl\s+compute|linode-cli\s+linodes|terraform|sky|jl|runpodctl|vastai|cml\s+runner"
 CREATES = re.compile(
     rf"\b(?:(?:{GOOGLE}|{OTHERS})[^|&;#\n]{{0,300}}?\s(?:create|apply|launch|resume|up)\b|aws\s+ec2\s+run-instances\b)"
 )
@@ -30,16 +30,18 @@ DELETES = re.compile(
 )
 # An expression may be GitHub's own runner: what is not known is not complained about.
 HOSTED = re.compile(r"(?:ubuntu|macos|windows)-|.*\$\{\{")
+LOOP = re.compile(r"(?:for|while|until)\b")
 STARTER = re.compile(r"[\w.-]+/ec2-github-runner@\S+")
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A line of a script, continuations joined, and the line of the file where it begins."""
+    """A line of a script, continuations joined, and the line of the file where it begins; `looped`: it may run again."""
 
     text: str
     line: int
     column: int
+    looped: bool = False
 
 
 @dataclass(frozen=True)
@@ -127,6 +129,12 @@ class Job:
         return bool(wanted) and not any(HOSTED.match(each) for each in wanted)
 
     @property
+    def hosted(self) -> bool:
+        """True when it names one of GitHub's own runners, which is thrown away after the job."""
+        wanted = [*self.tree.get("runs-on").texts()]
+        return bool(wanted) and all(HOSTED.match(each) and "${{" not in each for each in wanted)
+
+    @property
     def calls_us(self) -> bool:
         """True when it calls our workflow, which holds gate, report and cleanup."""
         return bool(CALLED.fullmatch(self.tree.get("uses").text))
@@ -195,15 +203,21 @@ def runs_always(condition: str) -> bool:
 
 
 def _lines(script: Tree) -> Iterator[Line]:
+    depth = 0
+    for text, line, column in _joined(script):
+        loops = bool(LOOP.match(text))
+        yield Line(text, line, column, looped=depth > 0 or loops)
+        depth = max(0, depth + loops - len(re.findall(r"(?:^|[;\s])done\b", text)))
+
+
+def _joined(script: Tree) -> Iterator[tuple[str, int, int]]:
     text, first, column = "", 0, 0
-    for number, line in enumerate(script.text.split("\n")):
+    for number, line in enumerate([*script.text.split("\n"), ""]):
         if not text:
             first, column = number, len(line) - len(line.lstrip())
         text += re.sub(r"(?:^|\s)#(?!\{).*", "", line).rstrip()
         if text.endswith("\\"):
             text = text[:-1].rstrip() + " "
         elif text.strip():
-            yield Line(text.strip()[:LONGEST], script.text_line + first, script.text_column + column)
+            yield text.strip()[:LONGEST], script.text_line + first, script.text_column + column
             text = ""
-    if text.strip():
-        yield Line(text.strip()[:LONGEST], script.text_line + first, script.text_column + column)

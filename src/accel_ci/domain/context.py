@@ -50,15 +50,17 @@ class Context:
         return f"{job}@{self.call}" if self.call else job
 
     def key(self, *, slot: str = "") -> RunKey:
-        """The run key of this job's machine in `slot`, first try."""
+        """The run key of this job's machine in `slot`, first try; of a shared slot the one that every job of the run has."""
+        shared = runkey.shared(slot)
         return RunKey(
             repository_id=self.repository_id,
             repository=self.repository,
             run_id=self.run_id,
             attempt=self.attempt,
-            job=self.job_of(self.job),
-            instance=self.instance,
-            slot=slot,
+            # A shared slot stands where a job does: `for: run:trainer` ends its machine like another job's.
+            job=self.job_of(slot if shared else self.job),
+            instance="" if shared else self.instance,
+            slot="" if shared else slot,
         )
 
 

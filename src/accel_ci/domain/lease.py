@@ -77,6 +77,11 @@ class Owner:
         )
 
 
+def scope_of(slot: str) -> Scope:
+    """Whose the slot's machine is."""
+    return Scope.RUN if runkey.shared(slot) else Scope.JOB
+
+
 def of_job(key: RunKey) -> Owner:
     """The owner that covers the machines of the key's own job and matrix instance, in all slots, up to its attempt.
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 NAMESPACE = uuid.UUID("6d1f1c60-7f7a-5a43-9a0e-0f4c1d1b7c11")
 PREFIX = "accel"
+SHARED = "run:"  # what the slots begin with that belong to the whole run
 MAX_NAME = 40  # Jarvis Labs has the shortest limit of all backends
 
 
@@ -58,6 +59,11 @@ class RunKey:
     def next_try(self) -> RunKey:
         """The key of the next try, so that its machine can never be taken for this one's."""
         return replace(self, try_=self.try_ + 1)
+
+
+def shared(slot: str) -> bool:
+    """True for a slot such as `run:trainer`: its machine belongs to all jobs of the run, and has one key in all of them."""
+    return slot.startswith(SHARED)
 
 
 def short_digest(text: str) -> str:

@@ -13,7 +13,6 @@ from accel_ci.domain.context import Context
 from accel_ci.domain.grant import Grant, Trust
 from accel_ci.domain.pullrequest import PullRequest, Role
 
-
 MAY_NOT = "whoever asked may not write to this repository"
 
 

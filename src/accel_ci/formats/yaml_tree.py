@@ -89,6 +89,7 @@ class _Reader:
         self._seen = 0
 
     def tree(self, node: Any, *, depth: int, key: Any = None) -> Tree:
+        """What the node holds, with its place (line and column, from 1); YamlError beyond MAX_NODES or MAX_DEPTH."""
         self._seen += 1
         if self._seen > MAX_NODES:
             raise YamlError(f"more than {MAX_NODES:,} values, aliases counted")

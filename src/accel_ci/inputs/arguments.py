@@ -62,6 +62,7 @@ class _Parser(argparse.ArgumentParser):
     """argparse that raises instead of printing usage and leaving."""
 
     def error(self, message: str) -> NoReturn:
+        """Raise ConfigurationError with argparse's own words."""
         raise ConfigurationError(f"the command line cannot be read: {message}", what_to_do=f"see `{self.prog} --help`")
 
 

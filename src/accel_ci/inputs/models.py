@@ -6,11 +6,11 @@ After a change here run `python tools/generate.py`: action.yml, docs and tables 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, TypeVar
 
 from pydantic import Field
 
-from accel_ci.domain import accelerators
+from accel_ci.domain import accelerators, check
 from accel_ci.domain.machine import MachineSpec
 from accel_ci.domain.workload import Caps, Source, Work
 from accel_ci.inputs import fields, quantities, vocabulary
@@ -20,6 +20,9 @@ from accel_ci.inputs.fields import Accelerator, Boolean, Choice, Environment, Pa
 from accel_ci.inputs.quantities import Count, Duration, Size
 from accel_ci.inputs.sealing import SecretsInputs
 from accel_ci.inputs.vocabulary import AUTO, GLOB, LOCAL, ZONE
+
+P = TypeVar("P", bound=Inputs)
+SWEEPER = "sweep.yml"
 
 
 def _fits(accelerator: str, backend: str) -> str:
@@ -84,7 +87,7 @@ class GateInputs(Inputs):
     max_per_day: Annotated[int, Count(0, 500)] = given(
         "0", "Pull requests: how many runs may be granted in a day (UTC), all events counted; 0: any number."
     )
-    check: vocabulary.Check = given("accel-ci")
+    check: vocabulary.Check = given(check.NAME)
 
 
 class MachineInputs(Inputs):
@@ -256,11 +259,16 @@ class CleanupInputs(Inputs):
     mode: Annotated[str, Choice(("job", "run", "sweep"))] = given(
         "job", "Whose machines end: this `job`'s, the whole `run`'s, or with `sweep` those that outlived their lease."
     )
-    for_: Annotated[tuple[str, ...], Words(Pattern("job id", r"[A-Za-z_][A-Za-z0-9_-]{0,99}", "tpu"))] = given(
-        "", "Ids of other jobs of this run whose machines end, said by a job that runs after them; empty: this job."
+    for_: Annotated[tuple[str, ...], Words(Pattern("job id", r"(?:run:)?[A-Za-z_][A-Za-z0-9_-]{0,99}", "tpu"))] = given(
+        "",
+        "Ids of other jobs of this run whose machines end, or slots that they share (`run:NAME`), said by a job that runs"
+        " after them; empty: this job.",
     )
     # Said again, not remembered: cleanup works on another runner and when nothing of the first one is left.
     backend: vocabulary.Backend = given(AUTO, vocabulary.SEARCHED)
+    leased: Annotated[str, Text()] = given(
+        "", "With `backend: auto`: the accelerator type that was leased; only its backends are looked through. Empty: all."
+    )
     project: vocabulary.Project = given("")
     workload_identity_provider: vocabulary.Provider = given("")
     service_account: vocabulary.ServiceAccount = given("")
@@ -283,13 +291,13 @@ class ReportInputs(Inputs):
 
     html: vocabulary.HtmlCopy = given("")
     slot: vocabulary.Slot = given("")
-    check: vocabulary.Check = given("accel-ci")
+    check: vocabulary.Check = given(check.NAME)
     grant: vocabulary.Grant = given("")
     failure_issue: Annotated[bool, Boolean()] = given(
         "true", "Runs without a pull request: keep one issue open while the tests of the branch fail."
     )
     sweeper: Annotated[str, WORKFLOW] = given(
-        "sweep.yml", "The workflow that sweeps: where the cloud has no limit of its own, its absence is a warning."
+        SWEEPER, "The workflow that sweeps: where the cloud has no limit of its own, its absence is a warning."
     )
 
 
@@ -333,25 +341,18 @@ class JourneyInputs(MachineInputs):
     timeout: vocabulary.Timeout = given("20m")
     paths: vocabulary.Paths = given("")
     label: vocabulary.Label = given("run-tpu-tests")
-    check: vocabulary.Check = given("accel-ci")
+    check: vocabulary.Check = given(check.NAME)
     workload_identity_provider: vocabulary.Provider = given("")
     service_account: vocabulary.ServiceAccount = given("")
 
     def gate(self) -> GateInputs:
         """What the journey says to gate."""
+        # Not its `paths`: those of the journey come back, gate's are changed by a pull request.
         return GateInputs(label=self.label, check=self.check)
 
     def provision(self) -> ProvisionInputs:
         """What the journey says to provision."""
-        return ProvisionInputs(
-            accelerator=self.accelerator,
-            backend=self.backend,
-            zones=self.zones,
-            spot=self.spot,
-            ttl=self.lifetime_s,
-            workload_identity_provider=self.workload_identity_provider,
-            service_account=self.service_account,
-        )
+        return self._part(ProvisionInputs, ttl=self.lifetime_s)
 
     @property
     def lifetime_s(self) -> int:
@@ -361,11 +362,16 @@ class JourneyInputs(MachineInputs):
 
     def run_remote(self) -> RunRemoteInputs:
         """What the journey says to run-remote."""
-        return RunRemoteInputs(run=self.run, setup=self.setup, timeout=self.timeout)
+        return self._part(RunRemoteInputs)
 
     def collect(self) -> CollectInputs | None:
         """What the journey says to collect; None when nothing is to come back."""
-        return CollectInputs(paths=self.paths) if self.paths else None
+        return self._part(CollectInputs) if self.paths else None
+
+    def _part(self, model: type[P], **more: object) -> P:
+        """What of the journey's inputs the action has under the same name, and `more`."""
+        shared = {field: getattr(self, field) for field in model.model_fields if field in type(self).model_fields}
+        return model(**shared, **more)
 
 
 # The root action hands its inputs to the verb `run`, so this has to take all of them.
@@ -375,10 +381,7 @@ class RunInputs(JourneyInputs):
     on_infrastructure: vocabulary.Infrastructure = given("fail")
     html: vocabulary.HtmlCopy = given("")
     options: vocabulary.Options = given("")
-
-    def provision(self) -> ProvisionInputs:
-        """What the journey says to provision."""
-        return super().provision().model_copy(update={"options": self.options})
+    project: vocabulary.Project = given("")
 
 
 class AttachInputs(Inputs):

@@ -51,8 +51,11 @@ ServiceAccount = Annotated[
 Slot = Annotated[
     str,
     # `main` is where the state of the only machine is kept.
-    Pattern("slot name", r"(?!main$)[a-z0-9](?:[a-z0-9-]{0,18}[a-z0-9])?", "second"),
-    Field(description="Which machine of this job is meant, when one job leases several; empty: the only one."),
+    Pattern("slot name", r"(?!main$)(?:run:)?[a-z0-9](?:[a-z0-9-]{0,18}[a-z0-9])?", "second"),
+    Field(
+        description="Which machine is meant when a job leases several, or `run:NAME` for one that all jobs of the run share;"
+        " empty: the only one."
+    ),
 ]
 Setup = Annotated[
     str, Text(), Field(description="Commands that prepare the machine, before the time of `run` begins; empty: none.")

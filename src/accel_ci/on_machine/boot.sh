@@ -15,6 +15,11 @@ is_told() {
     curl --silent --fail --output /dev/null --max-time 10 --header "Metadata-Flavor: Google" "$attributes/$1"
 }
 
+ask() {
+    curl --silent --fail --max-time 10 --retry 5 --retry-delay 1 --retry-connrefused --header "Metadata-Flavor: Google" \
+        "$instance/attributes/$1"
+}
+
 # Most images have an agent that tells the host keys; what it told stays as it is.
 for file in /etc/ssh/ssh_host_*_key.pub; do
     if [ -r "$file" ] && read -r kind key _ <"$file"; then
@@ -34,9 +39,26 @@ confine() {
     for group in google-sudoers sudo wheel docker lxd; do
         if id -nG "$user" | grep -qw "$group"; then gpasswd --delete "$user" "$group" || return 1; fi
     done
-    # Names are resolved at the same address, so only the metadata's own port is closed.
-    iptables --wait --insert OUTPUT --destination 169.254.169.254 --protocol tcp --dport 80 \
-        --match owner --uid-owner "$user" --jump REJECT
+    close_metadata iptables 169.254.169.254 || return 1
+    if [ -e /proc/net/if_inet6 ]; then close_metadata ip6tables fd20:ce::254 || return 1; fi
+    answer_instead
+}
+
+# To all but the system's own users: useradd gives ours a range of further ids, which `newuidmap` lets it become.
+# Names are resolved at the same address, so that port stays open.
+close_metadata() {
+    "$1" --wait --insert OUTPUT --destination "$2" --protocol tcp ! --dport 53 \
+        --match owner ! --uid-owner 0-999 --jump REJECT
+}
+
+# What TPU programs ask the metadata about their hardware is answered by ourselves: see excerpt.py.
+answer_instead() {
+    excerpt=$(mktemp) port=${ACCEL_CI_EXCERPT_PORT:-8254}
+    if ask accel-ci-excerpt >"$excerpt" && python3 -EsS "$excerpt" "$port"; then
+        iptables --wait --table nat --insert OUTPUT --destination 169.254.169.254 --protocol tcp --dport 80 \
+            --match owner ! --uid-owner 0-999 --jump REDIRECT --to-ports "$port"
+    fi
+    rm -f "$excerpt"
 }
 
 wants_sudo() {
@@ -46,11 +68,6 @@ wants_sudo() {
 if getent group google-sudoers >/dev/null && ! wants_sudo; then
     if confine; then tell accel-ci/confined yes; else tell accel-ci/confined no; fi
 fi
-
-ask() {
-    curl --silent --fail --max-time 10 --retry 5 --retry-delay 1 --retry-connrefused --header "Metadata-Flavor: Google" \
-        "$instance/attributes/$1"
-}
 
 # The driver may be installed while we boot: only the probe's answer proves that it works. The boot limit ends the wait.
 probe=$(mktemp)

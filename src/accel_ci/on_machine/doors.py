@@ -37,6 +37,8 @@ METADATA = (
     ("fd20:ce::254", 80),  # Google's and Amazon's, where there is IPv6
     ("fd00:ec2::254", 80),
 )
+# Where its secrets are, at Google, Amazon and Azure. What it may say without harm is another matter: see excerpt.py.
+IDENTITY = ("/computeMetadata/v1/instance/", "/latest/meta-data/", "/metadata/instance")
 # Whoever may speak to one of these can start a container that sees the whole disk.
 SOCKETS = (
     "/var/run/docker.sock",
@@ -82,17 +84,27 @@ def sudo() -> str:
 
 
 def metadata() -> str:
-    """The cloud's metadata server takes our connection: there are the machine's identity and all that it was given."""
-    with ThreadPoolExecutor(len(METADATA)) as pool:
-        answers = list(pool.map(lambda address: connects(*address), METADATA))
+    """The cloud's metadata server answers us: there are the machine's identity and all that it was given."""
+    with ThreadPoolExecutor() as pool:
+        answers = list(pool.map(lambda address: answers_at(*address), METADATA))
     found = ["%s port %d" % address for address, answered in zip(METADATA, answers) if answered]
-    return "%s takes connections" % ", ".join(found) if found else ""
+    return "somebody answers at %s" % ", ".join(found) if found else ""
 
 
-def connects(host: str, port: int) -> bool:
-    """True when somebody takes the connection."""
-    with suppress(OSError), socket.create_connection((host, port), timeout=NEAR_S):
-        return True
+def answers_at(host: str, port: int) -> bool:
+    """True when somebody takes the connection, unless it is to say "404" to whatever matters."""
+    for path in IDENTITY:
+        try:
+            client = socket.create_connection((host, port), timeout=NEAR_S)
+        except OSError:
+            return False
+        with client:
+            try:
+                client.sendall(("GET %s HTTP/1.0\r\nMetadata-Flavor: Google\r\nMetadata: true\r\n\r\n" % path).encode())
+                if client.recv(100).split()[1:2] != [b"404"]:
+                    return True
+            except OSError:
+                return True
     return False
 
 

@@ -257,6 +257,7 @@ def detached(work: Callable[[str, Say], None], directory: str) -> str:
 
 def _work(work: Callable[[str, Say], None], directory: str, writer: int) -> None:
     def say(text: str) -> None:
+        """Tell whoever waits, if somebody still does."""
         try:
             os.write(writer, text.encode("utf-8", "replace"))
         except BrokenPipeError:  # it took longer than the caller's patience

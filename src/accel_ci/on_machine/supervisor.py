@@ -183,6 +183,7 @@ def guard(spec: Spec, answer: int) -> int:
     tree = process_tree.Tree()
 
     def turn(seconds: float) -> bool:
+        """Wait these seconds; False once nothing of the tree is left."""
         time.sleep(seconds)
         return tree.reap()
 

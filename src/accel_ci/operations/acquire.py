@@ -131,7 +131,7 @@ def _try(world: World, place: _Place, order: Order, *, candidate: Candidate, wat
     place.handle = creation.handle
     _pass_by(place, watch)
     try:
-        ready = _wait(world, creation, candidate=candidate, deadline=now + order.spec.boot_limit_s)
+        ready = awaited(world, creation, what=str(candidate), deadline=now + order.spec.boot_limit_s)
     except errors.BootError:
         _show_console(world, creation.handle)
         raise
@@ -188,7 +188,8 @@ def _begin(world: World, spec: MachineSpec, lease: Lease, *, candidate: Candidat
     raise AssertionError("pauses never end")
 
 
-def _wait(world: World, creation: Creation, *, candidate: Candidate, deadline: float) -> Machine:
+def awaited(world: World, creation: Creation, *, what: str, deadline: float) -> Machine:
+    """The machine once it is ready; BootError when it is not at the deadline."""
     pause = 0.02
     while creation.machine is None:
         if world.clock.now() >= deadline:
@@ -196,7 +197,7 @@ def _wait(world: World, creation: Creation, *, candidate: Candidate, deadline: f
                 f"{creation.handle} was still '{creation.stage}' at the boot limit",
                 what_to_do="raise boot-timeout, or look at the console's last lines in the log",
             )
-        world.job.status(f"{candidate}: {creation.stage}")
+        world.job.status(f"{what}: {creation.stage}")
         world.clock.sleep(pause)
         pause = min(pause * 2, LONGEST_POLL_S)
         creation = _polled(world, creation)

@@ -48,6 +48,7 @@ class _Following:
 
     @property
     def pending(self) -> list[int]:
+        """The workers whose end nobody knows yet and that were not given up."""
         return [worker for worker in self.offsets if worker not in self.ends and worker not in self.given_up]
 
 

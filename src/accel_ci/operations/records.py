@@ -19,7 +19,8 @@ _MACHINE = TypeAdapter(Machine)
 
 def place(slot: str, name: str) -> str:
     """The name of a slot's document: `<slot>/<name>`, the slot without a name being `main`."""
-    return f"{slot or 'main'}/{name}"
+    # Uploaded artifacts may have no colon in a path.
+    return f"{slot.replace(':', '.') or 'main'}/{name}"
 
 
 def save(files: Files, record: RunRecord) -> None:
@@ -47,7 +48,7 @@ def find(files: Files, slot: str) -> RunRecord | None:
 def slots(files: Files) -> list[str]:
     """The slots that have a record in this job; "" stands for the one without a name."""
     ends = [name.removesuffix("/record.json") for name in files.names("") if name.endswith("/record.json")]
-    return ["" if slot == "main" else slot for slot in ends if "/" not in slot]
+    return ["" if slot == "main" else slot.replace(".", ":") for slot in ends if "/" not in slot]
 
 
 def free_slot(files: Files) -> str:

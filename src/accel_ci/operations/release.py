@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import TypeVar
 
-from accel_ci.domain import errors
+from accel_ci.domain import errors, lease
 from accel_ci.domain.lease import Owner
 from accel_ci.domain.machine import Machine, MachineSpec
 from accel_ci.domain.runkey import RunKey
@@ -30,7 +30,7 @@ def found(world: World, key: RunKey, *, zones: Sequence[str], limit_s: float) ->
         lambda: world.machines.find(key, zones),
         limit_s=limit_s,
         what=f"look up {key.name}",
-        by_hand=lambda: commands_for(world, key, zones),
+        by_hand=lambda: by_name(world, key, zones),
     )
 
 
@@ -48,10 +48,15 @@ def listed(world: World, owner: Owner) -> Iterator[Machine]:
     )
 
 
-def commands_for(world: World, key: RunKey, zones: Sequence[str]) -> Sequence[str]:
-    """What ends by hand the machine of this key in these zones, whether it exists or not; [] where there are too many."""
+def by_name(world: World, key: RunKey, zones: Sequence[str]) -> Sequence[str]:
+    """What a person pastes to end the machine of this key, whether it exists or not.
+
+    With many zones a search for what the key's job leased.
+    """
     handles = world.machines.handles(key, zones)
-    return [world.machines.release_command(handle) for handle in handles] if len(handles) <= MOST_NAMES else []
+    if len(handles) > MOST_NAMES:
+        return world.machines.search_commands(lease.of_job(key))
+    return [world.machines.release_command(handle) for handle in handles]
 
 
 def _asked_again(
@@ -155,6 +160,7 @@ def _living(world: World, handles: Sequence[str]) -> list[str]:
     gone: set[str] = set()
 
     def look(handle: str) -> None:
+        """Note the machine when it is gone."""
         if _gone(world, handle):
             gone.add(handle)
 

@@ -61,6 +61,12 @@ class Machines(Protocol):
     def annotate(self, handle: str, name: str, value: str) -> None:
         """Set one label (such as accel-ci-keep-until) on a living machine."""
 
+    def join(self, machine: Machine, *, public_key: str, root: str) -> Machine:
+        """The ready machine as another job of its run may use it: whoever has the key of `public_key` can log in, and
+
+        works in the directory `root`, where no other job works. Idempotent.
+        """
+
     def console_tail(self, handle: str) -> str:
         """The last lines of the machine's console, "" where there is none. Hostile text."""
 

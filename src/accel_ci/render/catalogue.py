@@ -20,6 +20,7 @@ def table(rows: Sequence[Row]) -> str:
     cells = [HEAD, *_lines(rows)]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     lines = ("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in cells)
+    # A price without its day and source is taken for today's.
     dates = ", ".join(sorted({f"{row.source} ({row.date})" for row in rows}))
     return "".join(
         f"{line}\n" for line in (*lines, f"US dollars an hour for the whole machine; estimates from {dates}")

@@ -10,7 +10,7 @@ from accel_ci.render import story, summary, units
 from accel_ci.render.summary import Detail
 
 LIMIT = 65_000  # bytes, though GitHub counts characters: less is certainly taken
-SECTION = 60_000
+SECTION = 60_000  # of one job, so that a comment of one has room for its frame
 TITLE = 200
 DETAILS = (Detail(1000, 25), Detail(300, 25), Detail(0, 25), Detail(0, 10), Detail(0, 3))
 
@@ -36,6 +36,7 @@ def section(record: RunRecord) -> str:
 
 def _links(record: RunRecord) -> list[str]:
     told = (("Log of this run", record.identity.url), ("Files, log and record", record.artifact_url))
+    # Records are also read from disk, where others may have written: no other address becomes a link.
     links = [f"[{text}]({url})" for text, url in told if url.startswith("https://")]
     return [" · ".join(links)] if links else []
 
@@ -47,6 +48,7 @@ def comment(sections: Sequence[tuple[str, str]]) -> str:
     whole = _joined(sections)
     if len(whole.encode()) <= LIMIT:
         return whole
+    # Heads only: which job failed is worth more than how the first one did.
     short = [(name, text.split("\n\n#", 1)[0]) for name, text in sections]
     while len((whole := _joined(short, left_out=len(sections) - len(short))).encode()) > LIMIT:
         short.pop()

@@ -11,6 +11,7 @@ TITLE = 200
 
 def title(record: RunRecord, *, name: str) -> str:
     """What fails and where, plain text."""
+    # Whoever pushes names branches: the title is hostile text.
     branch = record.identity.ref.removeprefix("refs/heads/")
     where = f" on {branch}" if branch else ""
     return output.one_line(f"{name}: {story.headline(record).lower()}{where}", TITLE)
@@ -31,4 +32,5 @@ def green(record: RunRecord) -> str:
 
 def tag(record: RunRecord) -> str:
     """What marks a text as this attempt's."""
+    # A step that is run again finds what it wrote by this, and does not write it twice.
     return f"<!-- run {record.identity.run_id}.{record.identity.attempt} -->"

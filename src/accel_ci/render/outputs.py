@@ -36,12 +36,14 @@ def upload(record: RunRecord, *, directory: str, log: str, document: str) -> Map
 def artifact(record: RunRecord) -> str:
     """The name of the run's artifact: the run's own, which no matrix sibling has, and for people job, matrix values, slot."""
     identity = record.identity
+    # GitHub refuses artifacts with ":", "/" or quotes in their names, and a matrix value may hold all of them.
     words = re.findall(r"[A-Za-z0-9._]+", f"{identity.job} {_values(identity.instance)} {identity.slot}")
     return "-".join([identity.name, *words])[:ARTIFACT_NAME].rstrip("-")
 
 
 def _values(instance: str) -> str:
     try:
+        # A run at a terminal has a token there, and no matrix.
         matrix, _ = json.loads(instance or "[{},0]")
         return " ".join(str(value) for value in matrix.values())
     except (ValueError, TypeError, AttributeError):

@@ -16,9 +16,10 @@ from accel_ci.render.story import Step
 from accel_ci.render.style import CSS
 
 MAX_ROWS = 1000  # browsers scroll more slowly beyond; the record has all of them
-MIN_SHARE = 0.012
+MIN_SHARE = 0.012  # of a bar: narrower parts cannot be seen
 OPEN_FAILURES = 3
 _DIGEST = base64.b64encode(hashlib.sha256(CSS.encode()).digest()).decode()
+# Should something hostile get past the escaping, the browser still runs and loads nothing.
 POLICY = f"default-src 'none'; style-src 'sha256-{_DIGEST}'; base-uri 'none'; form-action 'none'"
 _STATES = {True: "good", False: "bad", None: "warn"}
 
@@ -50,6 +51,7 @@ def render(record: RunRecord) -> str:
 
 def _head(record: RunRecord) -> str:
     state = "good" if record.verdict is Verdict.PASSED else "bad"
+    # Amber is nobody's fault in the repository.
     if record.verdict is None or record.verdict.is_infrastructure or record.verdict is Verdict.CANCELLED:
         state = "warn"
     verdict = record.verdict.value if record.verdict else "running"
@@ -65,7 +67,8 @@ def _head(record: RunRecord) -> str:
 def _about(record: RunRecord) -> list[str]:
     who = record.identity
     run = f"run {who.run_id}" + (f", attempt {who.attempt}" if who.attempt > 1 else "")
-    facts = [_text(who.repository), f"commit {_code(who.sha[:12])}" if who.sha else "this computer's workspace"]
+    tested = " merged into ".join(_code(sha[:12]) for sha in story.commit(record))
+    facts = [_text(who.repository), f"commit {tested}" if tested else "this computer's workspace"]
     facts += [f"pull request {who.pull_request}"] if who.pull_request else []
     facts += [f"job {_text(who.job)}" + (f" {_text(who.instance)}" if who.instance else ""), _link(who.url, run)]
     return [*facts, units.moment(record.started_at)]
@@ -94,7 +97,7 @@ def _tests(tests: TestFacts | None) -> str:
     parts = [_section("Tests", f'{share}<ul class="legend">{legend}</ul>{_problems(tests)}')]
     unshown = story.bad(tests) - len(tests.failures)
     if story.bad(tests):
-        few = len(tests.failures) <= OPEN_FAILURES
+        few = len(tests.failures) <= OPEN_FAILURES  # many open ones would hide that there are many
         cases = "".join(_failure(case, opened=few) for case in tests.failures)
         parts.append(_section(units.number(story.bad(tests), "failing test"), _unshown(cases, unshown, "failing test")))
     if tests.flaky:
@@ -200,7 +203,9 @@ def _file(artifact: Artifact) -> str:
 def _cleanup(record: RunRecord) -> str:
     good, sentence = story.cleanup(record)
     word = {True: "Nothing was left.", False: "Not clean.", None: "No proof yet."}[good]
-    left = [_code(handle, 500) for handle in record.cleanup.left] if record.cleanup else []
+    if good is None and record.cleanup and record.cleanup.kept:
+        word = "Kept."
+    left = [_code(handle, 500) for handle in story.living(record)]
     told = f'<p class="why"><span class="state {_STATES[good]}">{word}</span> {_text(sentence)}</p>'
     return _section("Cleanup", told + (_list(left, "plain") if left else ""))
 

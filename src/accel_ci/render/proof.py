@@ -67,6 +67,7 @@ def _fate(facts: CleanupFacts, handle: str) -> str:
 
 
 def _listing(facts: CleanupFacts) -> str:
+    # Listings of clouds lag by minutes: a proof that rests on one would be none.
     if facts.listed is None:
         return "There is no listing afterwards: the proof is that each machine was looked up by name."
     if not facts.listed:

@@ -34,6 +34,7 @@ def table(text: str, *, open_: Open | None) -> str:
 
 
 def _inside(content: str, open_: Open | None) -> tuple[str, str, str, str]:
+    # Only the key tells what is inside; the name in front of a box is what somebody wrote there.
     if open_ is None:
         return "-", "-", "-", f"sealed, {len(content)} characters"
     try:

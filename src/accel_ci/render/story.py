@@ -49,6 +49,7 @@ class Step:
 def headline(record: RunRecord) -> str:
     """The verdict in one or two words, and where: `Failed on v6e-1`."""
     word = WORDS[record.verdict] if record.verdict else "Still running"
+    # Where there was no machine, "on v6e-1" would say that there was.
     return f"{word} on {record.target.accelerator}" if record.verdict is not Verdict.NO_CAPACITY else word
 
 
@@ -60,6 +61,37 @@ def why(record: RunRecord) -> str:
     if record.tests and failing and "failed" not in reason:
         reason = f"{reason.rstrip('.')}: {failing:,} of {units.number(total(record.tests), 'test')} failed"
     return reason[0].upper() + reason[1:] + ("" if reason[-1] in ".!?" else ".")
+
+
+def commit(record: RunRecord) -> list[str]:
+    """The commit that was tested, and what it was merged into for that; nothing for a workspace."""
+    base = record.source.base_sha if record.source else ""
+    return list(filter(None, (record.identity.sha, base)))
+
+
+def code(record: RunRecord) -> list[tuple[str, str]]:
+    """What exactly was tested, as git on the machine proved it: what it is, and its whole name or number."""
+    source = record.source
+    if source is None:
+        return []
+    told = [
+        ("commit", source.sha),
+        ("merged into", source.base_sha),
+        ("merge", source.merge_sha),
+        ("tree", source.tree),
+    ]
+    told += [("submodules", f"{source.submodules}, not fetched with the commit")] if source.submodules else []
+    told += [("Git LFS", f"{source.lfs} files came as pointers")] if source.lfs else []
+    return [(name, value) for name, value in told if value]
+
+
+def doors(record: RunRecord) -> str:
+    """What the test user could reach on the machine; "" when nobody tried."""
+    known = record.doors
+    if known is None or not known.tried:
+        return ""
+    found = "; ".join(f"{each.name} (w{each.worker}: {each.detail})" for each in known.open)
+    return f"open: {found}" if found else f"tried from inside, and shut: {', '.join(known.tried)}"
 
 
 def total(tests: TestFacts) -> int:
@@ -82,7 +114,7 @@ def bad(tests: TestFacts) -> int:
 
 def steps(record: RunRecord) -> list[Step]:
     """Where the time went: the tries for a machine, the phases, and giving the machine back."""
-    several = len({each.backend for each in record.tries}) > 1
+    several = len({each.backend for each in record.tries}) > 1  # else it is said with the machine
     tries = [_try(each, backend=several) for each in record.tries]
     told = [*tries, *map(_phase, record.phases)]
     machine = record.machine
@@ -124,6 +156,7 @@ def _notes(phase: PhaseFacts) -> Iterator[str]:
     peak = max((end.peak_memory_bytes for end in phase.workers), default=0)
     if peak:
         yield f"peak memory {units.size(peak)}"
+    # Said, because a log with a hole in it must not look whole.
     dropped = sum(end.output_dropped_bytes for end in phase.workers)
     if dropped:
         yield f"{units.size(dropped)} of output dropped"
@@ -152,6 +185,7 @@ def cost(record: RunRecord) -> str:
         return "nothing: no machine was leased"
     time = units.duration(record.cost.machine_seconds)
     if record.cost.dollars is None:
+        # Never 0, and never a guess: a budget may be made of these.
         return f"unknown ({time} of machine time, its price is not known)"
     rate = record.cost.dollars_per_hour
     return f"{units.dollars(record.cost.dollars)} ({time} of machine time at {units.dollars(rate)} an hour)"
@@ -194,7 +228,15 @@ def cleanup(record: RunRecord) -> tuple[bool | None, str]:
     released = (
         f"{units.number(len(facts.released), 'machine')} released" if facts.released else "No machine had to be ended"
     )
+    if facts.kept:
+        kept = f"{units.number(len(facts.kept), 'machine')} kept on purpose, which costs money until its end"
+        return None, f"{released}; {kept}."
     return True, f"{released}; looked again at {units.moment(facts.verified_at)} and found none."
+
+
+def living(record: RunRecord) -> list[str]:
+    """The machines that may still live, and those that somebody keeps."""
+    return [*record.cleanup.left, *record.cleanup.kept] if record.cleanup else []
 
 
 def repeat(record: RunRecord) -> list[str]:

@@ -33,23 +33,27 @@ class Detail:
 DETAILS = (Detail(4000, 200), Detail(1000, 200), Detail(0, 200), Detail(0, 50), Detail(0, 10))
 
 
-def render(record: RunRecord, *, limit: int = LIMIT) -> str:
-    """Markdown of at most `limit` bytes (at least 100,000); whatever is left out is said in it."""
+def render(record: RunRecord, *, limit: int = LIMIT, cleanup: bool = True) -> str:
+    """Markdown of at most `limit` bytes (at least 100,000); whatever is left out is said in it.
+
+    Without `cleanup` where the proof of that stands on the same page already.
+    """
     for detail in DETAILS:  # the last level is small whatever the record holds: every text in it is clipped
-        text = _document(record, detail)
+        text = _document(record, detail, cleanup=cleanup)
         if len(text.encode()) <= limit:
             break
     return text
 
 
-def _document(record: RunRecord, detail: Detail) -> str:
-    return "\n\n".join([head(record), *tests(record, detail), *story_of_the_run(record, detail)]) + "\n"
+def _document(record: RunRecord, detail: Detail, *, cleanup: bool) -> str:
+    story_ = story_of_the_run(record, detail, cleanup=cleanup)
+    return "\n\n".join([head(record), *tests(record, detail), *story_]) + "\n"
 
 
-def story_of_the_run(record: RunRecord, detail: Detail) -> list[str]:
+def story_of_the_run(record: RunRecord, detail: Detail, *, cleanup: bool = True) -> list[str]:
     """The parts that tell where time and money went, what came back, what was left, and how to do it again."""
-    parts = [*_time(record, detail), *_machine(record), *_files(record, detail)]
-    return [*parts, *_cleanup(record, detail), *_repeat(record)]
+    parts = [*_time(record, detail), *_code(record), *_machine(record), *_files(record, detail)]
+    return [*parts, *(_cleanup(record, detail) if cleanup else ()), *_repeat(record)]
 
 
 def tests(record: RunRecord, detail: Detail) -> list[str]:
@@ -59,12 +63,14 @@ def tests(record: RunRecord, detail: Detail) -> list[str]:
 
 def head(record: RunRecord) -> str:
     """The verdict as a heading, why, and the run in figures."""
+    # No icon of its own for the clouds' failures: one sign says "not your code".
     icon = ICONS.get(record.verdict, "⚠️") if record.verdict else "⏳"
     facts = [units.number(story.total(record.tests), "test")] if record.tests else ["no test report"]
     elapsed = story.elapsed(record)
     facts += [units.duration(elapsed)] if elapsed is not None else []
     facts += [units.dollars(record.cost.dollars)] if record.cost and record.cost.dollars is not None else []
-    facts += [f"commit {markup.markdown(record.identity.sha[:12])}"] if record.identity.sha else []
+    tested = " merged into ".join(markup.markdown(sha[:12]) for sha in story.commit(record))
+    facts += [f"commit {tested}"] if tested else []
     return f"## {icon} {_plain(story.headline(record))}\n\n{_plain(story.why(record), 600)}\n\n{' · '.join(facts)}"
 
 
@@ -145,9 +151,15 @@ def _machine(record: RunRecord) -> list[str]:
             *([["backend", _plain(story.chosen(record))]] if story.chosen(record) else []),
             *([["hardware", _plain(story.hardware(record))]] if story.hardware(record) else []),
             ["lease", f"until {units.moment(machine.expires_at)}"],
+            *([["doors", _plain(story.doors(record), 600)]] if story.doors(record) else []),
             *rows,
         ]
     return ["### Machine", _table(["", ""], rows)]
+
+
+def _code(record: RunRecord) -> list[str]:
+    rows = [[name, markup.markdown(value)] for name, value in story.code(record)]
+    return ["### Code", _table(["", ""], rows)] if rows else []
 
 
 def _files(record: RunRecord, detail: Detail) -> list[str]:
@@ -175,11 +187,12 @@ def _artifacts(artifacts: Sequence[Artifact], detail: Detail) -> list[str]:
 def _cleanup(record: RunRecord, detail: Detail) -> list[str]:
     good, sentence = story.cleanup(record)
     icon = {True: "✅", False: "❌", None: "⚠️"}[good]
-    left = [markup.markdown(handle) for handle in record.cleanup.left] if record.cleanup else []
+    left = [markup.markdown(handle) for handle in story.living(record)]
     return ["### Cleanup", f"{icon} {sentence}", *([_list(left, detail.rows, "machine")] if left else [])]
 
 
 def _repeat(record: RunRecord) -> list[str]:
+    # The first line of the fence names the language: GitHub then colours it.
     commands = markup.block("\n".join(story.repeat(record)), limit=8000).replace("text\n", "sh\n", 1)
     return [f"<details><summary>Do it again</summary>\n\n{commands}\n</details>"] if record.target.run else []
 

@@ -45,6 +45,7 @@ class _Paint:
         self.colour = colour
 
     def __call__(self, text: str, code: str) -> str:
+        # The only escapes that leave here: those in what a machine says were taken out before.
         return f"\x1b[{code}m{text}\x1b[0m" if self.colour else text
 
 
@@ -117,14 +118,14 @@ def _facts(record: RunRecord) -> Iterator[str]:
         yield f"machine  {output.one_line(record.machine.handle)}"
     yield f"cost     {story.cost(record)}"
     yield f"cleanup  {story.cleanup(record)[1]}"
-    for handle in record.cleanup.left if record.cleanup else ():
+    for handle in story.living(record):
         yield f"         {output.one_line(handle)}"
 
 
 def _verdict(record: RunRecord, paint: _Paint) -> Iterator[str]:
     colour = GREEN if record.verdict is Verdict.PASSED else RED
     if record.verdict is None or record.verdict.is_infrastructure:
-        colour = YELLOW
+        colour = YELLOW  # not the code's fault
     headline = paint(paint(output.one_line(story.headline(record)), colour), BOLD)
     elapsed = story.elapsed(record)
     took = f" in {units.duration(elapsed)}" if elapsed is not None else ""

@@ -52,8 +52,9 @@ def cleanup(
         facts = _end(world, doomed.machines, deadline=deadline, dry_run=dry_run)
         facts = _look_again(world, owner, doomed, facts, deadline=deadline, dry_run=dry_run)
     facts = _honest(facts, doomed)
+    again = not facts.found and _proven(world)
     _keep(world, facts, doomed, mine=not jobs)
-    _prove(world, facts, [*doomed.blind.values()])
+    _prove(world, facts, [*doomed.blind.values()], again=again)
     return facts
 
 
@@ -97,7 +98,7 @@ def _by_name(world: World, own: RunKey, zones: Sequence[str], *, limit_s: float)
     return Look(
         what=f"look up {own.name}",
         ask=partial(release.found, world, own, zones=zones, limit_s=limit_s),
-        by_hand=partial(release.commands_for, world, own, zones),
+        by_hand=partial(release.by_name, world, own, zones),
     )
 
 
@@ -150,6 +151,7 @@ def _look_again(
     listed: list[str] = []
 
     def ask() -> Iterator[Machine]:
+        """The owner's listing, of which every handle is noted."""
         for machine in world.machines.list_owned(owner):
             listed.append(machine.handle)
             yield machine
@@ -180,13 +182,20 @@ def _both(one: CleanupFacts, other: CleanupFacts) -> CleanupFacts:
 
 
 def _honest(facts: CleanupFacts, doomed: Doomed) -> CleanupFacts:
-    """What could not be looked at must not pass for what is empty."""
+    """What could not be looked at must not pass for what is empty, nor what is kept for what is gone."""
+    facts = facts.model_copy(update={"kept": sorted(doomed.kept)})
     unseen = sorted(error.what_happened for error in doomed.blind.values())
     return facts.model_copy(update={"unseen": unseen, "verified_at": None}) if unseen else facts
 
 
-def _prove(world: World, facts: CleanupFacts, blind: Sequence[errors.AccelError]) -> None:
-    """Show the proof where people look; raise when there is none."""
+def _proven(world: World) -> bool:
+    """True when this job's machines are proven to be gone already: whoever comes next, such as the post step, repeats it."""
+    known = [records.load(world.files, slot).cleanup for slot in records.slots(world.files)]
+    return bool(known) and all(facts is not None and facts.verified_at is not None for facts in known)
+
+
+def _prove(world: World, facts: CleanupFacts, blind: Sequence[errors.AccelError], *, again: bool = False) -> None:
+    """Show the proof where people look, unless it stands there `again`; raise when there is none."""
     by_hand: dict[str, tuple[str, ...]] = {each: (world.machines.release_command(each),) for each in facts.left}
     told = {handle: f"{handle} may still live and cost money" for handle in facts.left}
     for error in blind:
@@ -194,7 +203,8 @@ def _prove(world: World, facts: CleanupFacts, blind: Sequence[errors.AccelError]
             by_hand[error.what_happened] = error.commands
             told[error.what_happened] = f"{error.what_happened}: a machine may still live and cost money"
     commands = tuple(dict.fromkeys(command for each in by_hand.values() for command in each))
-    world.job.summary(proof.cleanup(facts, commands))
+    if not again or blind:
+        world.job.summary(proof.cleanup(facts, commands))
     for each, text in told.items():
         world.job.error("a machine may still live", f"{text}. End it by hand: {' ; '.join(by_hand[each])}")
     if told:
@@ -217,6 +227,10 @@ def _keep(world: World, facts: CleanupFacts, doomed: Doomed, *, mine: bool) -> N
 
 def _remember(world: World, slot: str, facts: CleanupFacts) -> None:
     record = records.load(world.files, slot)
+    earlier = record.cleanup
+    if earlier is not None and not facts.found and facts.verified_at is not None:
+        # What was ended before stays told; what may have lived then is gone now.
+        facts = facts.model_copy(update={"found": earlier.found, "released": earlier.found})
     record.cleanup = facts
     machine = record.machine
     if machine is not None and machine.handle in facts.released and machine.released_at is None:

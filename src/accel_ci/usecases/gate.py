@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from accel_ci.domain import check, errors, evidence, grant, slash, trigger
@@ -120,7 +122,19 @@ def _decided(world: World, context: Context, request: Request, *, policy: Policy
         return None
     _take_back(world, github, request.number)
     told = evidence.asked(request, policy, role=role.value, shown=shown)
-    return trigger.granted(context, request, pull=pull, evidence=told, now=world.clock.now())
+    pinned = replace(pull, base_sha=_base(world, github, pull))
+    return trigger.granted(context, request, pull=pinned, evidence=told, now=world.clock.now())
+
+
+def _base(world: World, github: GitHub, pull: PullRequest) -> str:
+    """The newest commit of the base branch: what a merge test merges into, in every attempt of the run."""
+    try:
+        push = github.last_push(pull.base_ref)
+    except errors.CloudError as error:
+        world.job.log(f"the base is that of the pull request's last push: {error}")
+        push = None
+    # GitHub's own `base.sha` stays what the base was when the pull request was last pushed to.
+    return push.sha if push is not None and re.fullmatch(grant.SHA, push.sha) else pull.base_sha
 
 
 def _shown(

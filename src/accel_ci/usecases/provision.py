@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from accel_ci.domain import errors, verdict
+from accel_ci.domain.lease import Scope
 from accel_ci.domain.record import MachineFacts, RunRecord, Try
 from accel_ci.domain.runkey import RunKey
-from accel_ci.operations import acquire, records, sweeping
+from accel_ci.operations import acquire, joining, records, sweeping
 from accel_ci.operations.acquire import Leased, Order, Watch
 from accel_ci.ports.world import World
 
@@ -18,6 +19,7 @@ def provision(world: World, record: RunRecord, key: RunKey, *, order: Order) -> 
     records.save(world.files, record)
 
     def tell(attempt: Try) -> None:
+        """Keep the try in the record."""
         # Saved at each try: whoever cleans up after a crash looks where we were.
         record.tries.append(attempt)
         records.save(world.files, record)
@@ -30,12 +32,32 @@ def provision(world: World, record: RunRecord, key: RunKey, *, order: Order) -> 
     )
     with world.job.group(f"provision {order.spec.accelerator} ({order.spec.backend})"):
         try:
-            acquire.machine(world, key, order, watch)
+            if order.scope is Scope.RUN:
+                _shared(world, record, key, order=order, watch=watch)
+            else:
+                acquire.machine(world, key, order, watch)
         except errors.AccelError as error:
             record.verdict, record.reason = verdict.of_error(error), str(error)
             records.save(world.files, record)
             raise
     return record
+
+
+def _shared(world: World, record: RunRecord, key: RunKey, *, order: Order, watch: Watch) -> None:
+    """Join the run's machine, or lease it for all jobs of the run."""
+    identity = record.identity
+    who = f"{identity.job} {identity.instance}"
+    leased = joining.joined(world, key, order, who=who)
+    if leased is None:
+        try:
+            acquire.machine(world, key, order, watch)
+        except errors.ConfigurationError:
+            # Two jobs may ask at the same time; the name has one machine, and it is the other's.
+            leased = joining.joined(world, key, order, who=who)
+            if leased is None:
+                raise
+    if leased is not None:
+        _lease(world, record, leased)
 
 
 def _alone(world: World, record: RunRecord) -> None:

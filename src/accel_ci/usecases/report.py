@@ -35,7 +35,7 @@ def report(
     record.artifact_url = _artifact_url(world, record.identity.slot)
     records.save(world.files, record)
     world.files.write(records.place(record.identity.slot, "report.html"), page.render(record).encode())
-    world.job.summary(summary.render(record))
+    world.job.summary(summary.render(record, cleanup=record.cleanup is None))  # which wrote its proof there itself
     document = record.model_dump_json().encode()
     reach.retried(world, lambda: world.history.keep(record.identity.name, document), what="history")
     # Last: what GitHub refuses must not cost the record.

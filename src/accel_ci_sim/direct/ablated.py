@@ -10,7 +10,7 @@ from accel_ci_sim.direct.mishaps import Mishaps
 from accel_ci_sim.direct.plans import Form, RunPlan
 from accel_ci_sim.direct.setting import Setting
 from accel_ci_sim.world.dice import Dice
-from accel_ci_sim.world.weather import ZONES, Weather
+from accel_ci_sim.world.weather import Weather
 
 DAY_S = 86_400.0
 
@@ -18,8 +18,8 @@ DAY_S = 86_400.0
 def weather(sky: Weather, how: Setting) -> Weather:
     """The cloud ends machines by itself only with that layer; where it is the only one, every cloud does."""
     if how.layers == {Layer.NATIVE}:
-        zones = ZONES["sim"][: len(sky.zones)]
-        return replace(sky, service="sim", zones=zones, native_limit=True, remembers=True)
+        service = sky.service if sky.service in ("sim", "gce") else "gce"
+        return replace(sky, service=service, native_limit=True, remembers=True)
     return sky if Layer.NATIVE in how.layers else replace(sky, native_limit=False)
 
 

@@ -171,7 +171,7 @@ class CiJob:
         """A person wants to look at the machine for a while."""
         scene = self._scene
         until = int(scene.schedule.now + self._plan.mishaps.kept_for_s)
-        for machine in scene.cloud.alive():
+        for machine in scene.ledger.alive():
             if machine.request.asker == self._run.name and machine.state is State.READY:
                 scene.cloud.annotate(*machine.place, {"accel-ci-keep-until": str(until)})
                 scene.timeline.tell(self._run.name, f"{machine.request.name} is to be kept for a while")

@@ -38,7 +38,7 @@ class Cron:
         """True when no machine is left, but those already reported, and none can land any more."""
         scene, overdue = self._scene, self._launcher.judge.overdue
         landed = scene.schedule.now > (scene.quiet_since or 0.0) + LANDS_WITHIN_S
-        return landed and all(machine.serial in overdue for machine in scene.cloud.alive())
+        return landed and all(machine.serial in overdue for machine in scene.ledger.alive())
 
     def _sweep(self, actor: Actor) -> None:
         process = self._launcher.process(actor, role="sweep", run="cron")

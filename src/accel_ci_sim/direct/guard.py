@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from accel_ci.domain import errors
@@ -19,7 +19,9 @@ from accel_ci_sim.world.faults import CRASHES, LONGEST_DELAY_S, Fate
 Call = Callable[..., Any]
 LANDS_ANYWAY = 0.3
 _CREATE = sites.BY_NAME["machines.begin_create"].number
-_TPU_CREATES = frozenset(sites.BY_NAME[f"tpu.create_{what}"].number for what in ("node", "queued"))
+_GOOGLE_CREATES = frozenset(
+    sites.BY_NAME[name].number for name in ("gce.insert", "tpu.create_node", "tpu.create_queued")
+)
 _APPEND = sites.BY_NAME["files.append"].number
 
 
@@ -108,8 +110,8 @@ def _guarded(process: Process, site: Site, method: Call) -> Call:
         if faults.left > 0 and number not in faults.aimed:
             if latency_s:
                 process.pause(latency_s)
-                if down and (site.port in down or site.name in down):
-                    raise site.error()
+            if down and (site.port in down or site.name in down):
+                raise site.error()
             return method(*args, **kwargs)
         return _meet(process, site, process.fate(site), call=functools.partial(method, *args, **kwargs))
 
@@ -121,7 +123,7 @@ def _meet(process: Process, site: Site, fate: Fate, *, call: functools.partial[A
         _leave_behind(process, site, call)
     else:
         process.pause(site.latency_s + _delay(process, fate))
-        if site.latency_s and process.scene.down & {site.port, site.name}:
+        if process.scene.down & {site.port, site.name}:
             raise site.error()
         answer = call()
         # Networks deliver twice, and clients repeat: whatever is asked for must bear it.
@@ -146,8 +148,8 @@ def _delay(process: Process, fate: Fate) -> float:
 def _leave_behind(process: Process, site: Site, call: functools.partial[Any]) -> None:
     """What a call that never came back may still do: a creation lands later, an append was written in part."""
     scene = process.scene
-    # What begin_create does on Cloud TPU are calls of its own, which can land late themselves.
-    creates = {_CREATE} if scene.cloud.weather.service == "sim" else _TPU_CREATES
+    # What begin_create does at Google are calls of its own, which can land late themselves.
+    creates = {_CREATE} if scene.cloud.weather.service == "sim" else _GOOGLE_CREATES
     if site.number in creates and dice.chance(scene.dice, LANDS_ANYWAY):
         scene.schedule.after(scene.dice.uniform(0.1, LANDS_WITHIN_S), lambda: _land(scene, call))
     if site.number == _APPEND:
@@ -156,13 +158,13 @@ def _leave_behind(process: Process, site: Site, call: functools.partial[Any]) ->
 
 
 def _land(scene: Scene, call: functools.partial[Any]) -> None:
-    scene.cloud.late = True
+    scene.ledger.late = True
     try:
         call()
     except errors.AccelError:
         pass  # it came too late even for that
     finally:
-        scene.cloud.late = False
+        scene.ledger.late = False
 
 
 class _Group(contextlib.AbstractContextManager[None]):
@@ -190,10 +192,20 @@ def _told(process: Process, site: Site, call: Call) -> Call:
         except BaseException as error:
             process.scene.timeline.say(process.name, f"{asked} !! {type(error).__name__}: {error}")
             raise
+        if isinstance(answer, Iterator):
+            return _listed(process, asked, answer)
         process.scene.timeline.say(process.name, f"{asked} -> {_short(answer)}")
         return answer
 
     return telling
+
+
+def _listed(process: Process, asked: str, answer: Iterator[Any]) -> Iterator[Any]:
+    """The same items; a listing tells them as they come."""
+    for each in answer:
+        process.scene.timeline.say(process.name, f"{asked} -> {_short(each)}")
+        yield each
+    process.scene.timeline.say(process.name, f"{asked} is over")
 
 
 def _short(value: object) -> str:

@@ -24,6 +24,7 @@ from accel_ci_sim.world.machine import Machine, State
 from accel_ci_sim.world.weather import LATENESS_S, LONGEST_LISTING_LAG_S, LONGEST_RELEASE_S
 
 OBEY_S = 1.0
+SHORTEST_LIMIT_S = 30.0  # Compute Engine takes no shorter maxRunDuration
 KEEP = "accel-ci-keep-until"
 SLACK_S = LONGEST_RELEASE_S + 60.0  # a release that sticks, and a sweep's own time
 
@@ -68,14 +69,19 @@ class Judge:
         expiry = int(machine.labels.get("accel-ci-expires", "0"))
         if not 0 < expiry <= machine.landed_at + run.plan.order.ttl_s:
             self._broken("I1", f"{handles.of(machine)} has the expiry {expiry}, later than was ordered")
-        if self.scene.cloud.late:
+        if self.scene.ledger.late:
             self.late.add(machine.serial)
         self._count(machine, allowed=len(run.plan.slots))
         if machine.request.ends_at is not None:
-            bound = max(machine.request.ends_at, machine.landed_at) + LATENESS_S + 1.0
-            self.scene.schedule.at(bound, lambda: self._overdue(machine))
+            self._limit(machine, max(machine.request.ends_at, machine.landed_at))
         elif Layer.SWEEPER in self.scene.layers:
             self._watch(machine, self.scene.schedule.now)
+
+    def runs(self, machine: Machine) -> None:
+        """I1 on Compute Engine, whose limit counts from here and is never longer than what was ordered."""
+        ordered_s = self.scene.runs[machine.request.asker].plan.order.ttl_s
+        if self.scene.cloud.weather.native_limit:
+            self._limit(machine, self.scene.schedule.now + max(ordered_s, SHORTEST_LIMIT_S))
 
     def orders(self, process: Party) -> None:
         """I9: nobody asks for a machine for a run whose verdict is known."""
@@ -105,14 +111,14 @@ class Judge:
     def cleanup_ended(self, process: Party, owner: Owner, *, error: AccelError | None) -> None:
         """I-clean: a proof is true of all that could be seen; without one, everything seen was asked to end at least."""
         if isinstance(error, CleanupUnverifiedError):
-            theirs = {handles.of(each) for each in self.scene.cloud.machines if _owned(owner, each)}
+            theirs = {handles.of(each) for each in self.scene.ledger.machines if _owned(owner, each)}
             ignored = sorted((process.listed & theirs) - process.asked - self._kept())
             if ignored:
                 self._broken("I-clean", f"{process.name} gave up and never asked for the end of {', '.join(ignored)}")
             return
         if isinstance(error, CancelledError) and process.role != "journey":
             return  # it claims nothing; the journey cleans before it says so
-        for machine in self.scene.cloud.alive():
+        for machine in self.scene.ledger.alive():
             seen_at = machine.landed_at + LONGEST_LISTING_LAG_S
             if machine.request.asker == process.run and process.role != "cleanup-job":
                 seen_at = machine.landed_at  # this job's own tries are looked up by name
@@ -141,7 +147,7 @@ class Judge:
 
     def ended(self) -> None:
         """I12: the world has come to rest, and nothing is left that costs money."""
-        for machine in self.scene.cloud.alive():
+        for machine in self.scene.ledger.alive():
             if machine.serial not in self.overdue and Layer.SWEEPER in self.scene.layers:
                 self._broken("I12", f"{handles.of(machine)} lives when all has come to rest")
 
@@ -157,7 +163,7 @@ class Judge:
         """I9: one machine for each slot; what lands although its request failed is nobody's intention."""
         theirs = {
             each.place
-            for each in self.scene.cloud.alive()
+            for each in self.scene.ledger.alive()
             if each.request.asker == machine.request.asker
             and each.state is not State.RELEASING
             and each.serial not in self.late
@@ -169,7 +175,7 @@ class Judge:
         """I-signal: what a provision made is asked to end within a second of the signal, or of its landing."""
         assert process.signalled_at is not None
         alone = len(self.scene.runs[process.run].plan.slots) == 1  # another slot's may land meanwhile
-        for machine in self.scene.cloud.alive():
+        for machine in self.scene.ledger.alive():
             mine = alone and machine.request.asker == process.run and machine.landed_at >= process.began_at
             if mine and machine.state is not State.RELEASING and machine.serial not in self.late:
                 self._broken("I-signal", f"{process.name} was told to stop and leaves {handles.of(machine)} alone")
@@ -180,14 +186,15 @@ class Judge:
     def _swept(self, process: Party) -> None:
         """I-beside: what was overdue when a provision began was asked to end beside it."""
         began_at, lag = process.began_at, LONGEST_LISTING_LAG_S
-        for machine in self.scene.cloud.alive():
+        for machine in self.scene.ledger.alive():
             expiry = lease.expires_at(machine.labels) or 0
             overdue = expiry + sweeping.GRACE_S < began_at and machine.landed_at + lag < began_at
             if overdue and machine.state is not State.RELEASING and machine.kept_at is None and not machine.refusals:
                 self._broken("I-beside", f"{process.name} went by {handles.of(machine)}, which is overdue")
 
     def _kept(self) -> set[str]:
-        return {handles.of(each) for each in self.scene.cloud.alive() if each.kept_at is not None}
+        # What the cloud's own limit took meanwhile was kept all the same.
+        return {handles.of(each) for each in self.scene.ledger.machines if each.kept_at is not None}
 
     def _watch(self, machine: Machine, now: float) -> None:
         """I1 without a native limit: expiry, grace and two sweeps, once faults have stopped."""
@@ -203,6 +210,18 @@ class Judge:
                 self._overdue(machine) if settled and not kept else self._watch(machine, scene.schedule.now)
 
         scene.schedule.at(bound, look)
+
+    def _limit(self, machine: Machine, ends_at: float) -> None:
+        """I1 with a native limit: 30 s after it the machine is gone, or on its way."""
+
+        def look() -> None:
+            # How long it is STOPPING is the cloud's own affair, but that has an end too.
+            if machine.state is State.RELEASING:
+                self.scene.schedule.after(LONGEST_RELEASE_S, lambda: self._overdue(machine))
+            else:
+                self._overdue(machine)
+
+        self.scene.schedule.at(ends_at + LATENESS_S + 1.0, look)
 
     def _overdue(self, machine: Machine) -> None:
         if machine.alive:

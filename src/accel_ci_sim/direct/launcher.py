@@ -7,7 +7,7 @@ from typing import Any
 
 from accel_ci.adapters.github_rest import GitHubRest
 from accel_ci.ports.world import World
-from accel_ci_sim.direct import github, guard, limits, tpu_machines
+from accel_ci_sim.direct import github, google_machines, guard, limits
 from accel_ci_sim.direct.clock import Clock
 from accel_ci_sim.direct.entropy import Entropy
 from accel_ci_sim.direct.files import Files
@@ -21,8 +21,8 @@ from accel_ci_sim.direct.process import Process
 from accel_ci_sim.direct.remote import Remote
 from accel_ci_sim.direct.scene import Scene
 from accel_ci_sim.direct.sources import Sources
+from accel_ci_sim.world.google_sky import GoogleSky
 from accel_ci_sim.world.schedule import Actor
-from accel_ci_sim.world.tpu_sky import TpuSky
 
 
 class Launcher:
@@ -54,7 +54,7 @@ class Launcher:
             "entropy": self._entropy,
         }
         guarded = {name: guard.port(process, name, each) for name, each in real.items()}
-        return World(**guarded, lanes=Lanes(), github=self._github(process, guarded))
+        return World(**guarded, lanes=Lanes(process.within), github=self._github(process, guarded))
 
     def _github(self, process: Process, ports: dict[str, Any]) -> GitHubRest | None:
         """Where the run is one of GitHub's; cleanup and sweeps get it as well, for they may ask whether a run is over."""
@@ -66,4 +66,4 @@ class Launcher:
 
     def _machines(self, process: Process) -> Any:
         sky = self.scene.cloud
-        return tpu_machines.over(process, sky) if isinstance(sky, TpuSky) else Machines(process, sky)
+        return google_machines.over(process, sky) if isinstance(sky, GoogleSky) else Machines(process, sky)

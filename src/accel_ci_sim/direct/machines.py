@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from accel_ci.domain import errors, machine
 from accel_ci.domain.lease import Lease, Owner
@@ -104,6 +105,10 @@ class Machines:
     def annotate(self, handle: str, name: str, value: str) -> None:
         """See ports.machines.Machines."""
         self._cloud.annotate(*handles.place(handle), {name: value})
+
+    def join(self, machine: machine.Machine, *, public_key: str, root: str) -> machine.Machine:
+        """See ports.machines.Machines; no story here shares a machine."""
+        return replace(machine, root=root)
 
     def console_tail(self, handle: str) -> str:
         """Nothing."""

@@ -26,6 +26,8 @@ PULL = 3
 SECRET = "canary-3f9d2c"
 FOREVER_S = 1e6
 TPUS = {1: "v6e-1", 4: "v6e-16"}  # by workers
+# Compute Engine leases one by one: of a slice, `auto` has nodes only.
+WORKERS = {"sim": (1, 1, 1, 1, 2, 3), "gce": (1,), "auto": (1,) * 11 + (4,), "tpu": (1, 1, 1, 1, 1, 4)}
 PASSED_RESULTS = (
     b'{"event":"start","version":1}\n{"event":"case","name":"t.py::t","outcome":"passed","duration_s":0.1}\n'
     b'{"event":"end","exit_status":0,"counts":{"passed":1}}\n'
@@ -165,17 +167,15 @@ def work(*, setup: str = "", limit_s: float = 60.0) -> Work:
 
 
 def _spec(stream: Dice, sky: Weather, *, calm: bool) -> MachineSpec:
-    tpu = sky.service != "sim"
-    workers = stream.choice((1, 1, 1, 1, 1, 4) if tpu else (1, 1, 1, 1, 2, 3))
+    workers = stream.choice(WORKERS["tpu" if sky.service == "queued" else sky.service])
     return spec(sky, workers=workers, boot_limit_s=600.0 if calm else 60.0)
 
 
 def spec(sky: Weather, *, workers: int = 1, boot_limit_s: float = 60.0) -> MachineSpec:
     """Such a machine of the world's cloud."""
-    tpu = sky.service != "sim"
     return MachineSpec(
-        backend="tpu" if tpu else "sim",
-        accelerator=TPUS[workers] if tpu else "sim-1",
+        backend="tpu" if sky.service == "queued" else sky.service,
+        accelerator="sim-1" if sky.service == "sim" else TPUS[workers],
         zones=sky.zones,
         workers=workers,
         boot_limit_s=boot_limit_s,

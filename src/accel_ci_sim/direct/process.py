@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -21,6 +22,11 @@ REPORTING = frozenset({"journey", "report"})
 # A BaseException: no `except Exception` of the code under test may bring a dead process back.
 class Crashed(BaseException):
     """The process does not exist any more. Every port call raises this, so that no `finally` can do anything."""
+
+
+# A BaseException, for the code under test goes on with whatever else goes wrong.
+class _OverError(BaseException):
+    """The time of a piece of work is over."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +83,7 @@ class Process:
         self.attention = False  # dead or interrupted: the one thing that every call has to look at
         self._attachments: list[Running] = []
         self._limit_s = limit_s
+        self._until = math.inf  # of the work within a limit
         self._deaf = deaf
         self._interrupted = False
         scene.reporting += role in REPORTING
@@ -101,9 +108,24 @@ class Process:
 
     def pause(self, seconds: float) -> None:
         """Let time pass for this process; a signal that comes meanwhile raises what it raises."""
-        self.scene.schedule.pause(self.actor, seconds)
+        schedule = self.scene.schedule
+        late = schedule.now + seconds > self._until
+        schedule.pause(self.actor, max(0.0, self._until - schedule.now) if late else seconds)
         if self.attention:
             self.attend()
+        if late:
+            raise _OverError
+
+    def within(self, limit_s: float, work: Callable[[], None]) -> bool:
+        """True when the work is done; False when so many seconds were over before: where it waits then, it ends."""
+        before, self._until = self._until, min(self._until, self.scene.schedule.now + limit_s)
+        try:
+            work()
+        except _OverError:
+            return False
+        finally:
+            self._until = before
+        return True
 
     def attend(self) -> None:
         """Raise what a dead or interrupted process gets in the middle of whatever it does."""

@@ -14,10 +14,11 @@ from accel_ci_sim.world.cloud import Cloud
 from accel_ci_sim.world.dice import Dice
 from accel_ci_sim.world.faults import Fate, Faults
 from accel_ci_sim.world.github import GitHubWorld
+from accel_ci_sim.world.google_sky import GoogleSky
+from accel_ci_sim.world.ledger import Ledger
 from accel_ci_sim.world.machine import Machine
 from accel_ci_sim.world.schedule import EPOCH, Schedule
 from accel_ci_sim.world.timeline import Timeline
-from accel_ci_sim.world.tpu_sky import TpuSky
 
 
 @dataclass(slots=True)
@@ -30,7 +31,8 @@ class Scene:
     dice: Dice
     schedule: Schedule
     timeline: Timeline
-    cloud: Cloud | TpuSky
+    ledger: Ledger
+    cloud: Cloud | GoogleSky
     github: GitHubWorld
     faults: Faults
     sweep_period_s: float

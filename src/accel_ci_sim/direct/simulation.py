@@ -20,21 +20,22 @@ from accel_ci_sim.direct.setting import Setting
 from accel_ci_sim.direct.tally import Found, Tally
 from accel_ci_sim.direct.workflow import Workflows
 from accel_ci_sim.world import dice, faults, github, weather
-from accel_ci_sim.world.cloud import TAKEN, Cloud
+from accel_ci_sim.world.cloud import Cloud
 from accel_ci_sim.world.dice import Dice
 from accel_ci_sim.world.faults import CRASHES, Aim, Fate, Faults
 from accel_ci_sim.world.github import GitHubWorld
-from accel_ci_sim.world.machine import Machine, Request
+from accel_ci_sim.world.google_sky import GoogleSky
+from accel_ci_sim.world.ledger import Ledger
+from accel_ci_sim.world.machine import TAKEN, Machine, Request
 from accel_ci_sim.world.schedule import Schedule
 from accel_ci_sim.world.timeline import Timeline
-from accel_ci_sim.world.tpu_sky import TpuSky
 from accel_ci_sim.world.weather import Weather
 from accel_ci_sim.world.worker import Script
 
 SWEEP_PERIODS_S = (120.0, 900.0)
 CALM = 0.25  # of all worlds
 _AIMS = tuple(site.number for site in sites.SITES if site.name not in sites.UNUSED)
-_DISTANT = tuple(number for number in _AIMS if sites.SITES[number].latency_s)
+_DISTANT = tuple(number for number in _AIMS if sites.SITES[number].fates == faults.DISTANT)
 
 
 class Simulation:
@@ -57,12 +58,14 @@ class Simulation:
         calm = dice.chance(stream, CALM) and how.stage is None
         sky, drawn = self._drawn(stream, calm=calm)
         schedule = Schedule()
-        kind = Cloud if sky.service == "sim" else TpuSky
+        ledger = Ledger(schedule, scripts=self._scripts, hear=self._heard)
+        kind = Cloud if sky.service == "sim" else GoogleSky
         self.scene = Scene(
             dice=stream,
             schedule=schedule,
             timeline=Timeline(schedule, readable=readable),
-            cloud=kind(schedule, sky, dice.of(seed, number, "cloud"), scripts=self._scripts, hear=self._heard),
+            ledger=ledger,
+            cloud=kind(schedule, sky, dice.of(seed, number, "cloud"), ledger),
             github=_github(schedule, closed=drawn[0].mishaps.label == "closed"),
             faults=self._faults(dice.of(seed, number, "faults"), rate, drawn, calm=calm),
             sweep_period_s=period_s,
@@ -136,14 +139,14 @@ class Simulation:
             worlds=1,
             runs=len(scene.runs),
             processes=scene.processes,
-            machines=len(scene.cloud.machines),
+            machines=len(scene.ledger.machines),
             calls=Counter({number: scene.calls[number] for number in called}),
             fated=scene.fated,
             verdicts=Counter(str(verdict) for run in scene.runs.values() for verdict in run.verdicts.values()),
             ended_by=scene.ended_by,
-            left=len(scene.cloud.alive()),
-            taken=sum(each.interruption == TAKEN for each in scene.cloud.machines),
-            leaking=bool(scene.cloud.alive()),
+            left=len(scene.ledger.alive()),
+            taken=sum(each.interruption == TAKEN for each in scene.ledger.machines),
+            leaking=bool(scene.ledger.alive()),
             callers={number: [self._number] for number in called},
             found=[Found(self._number, self._aims, each, self._stage) for each in scene.violations],
             trace=hash((self._number, scene.timeline.hash)),
@@ -157,6 +160,8 @@ class Simulation:
         self.scene.timeline.tell("cloud", f"{name} #{machine.serial} {what}")
         if what == "landed":
             self.judge.landed(machine)
+        if what == "running":
+            self.judge.runs(machine)
 
 
 def _nth(stream: Dice) -> int:

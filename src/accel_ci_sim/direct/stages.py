@@ -13,7 +13,7 @@ from accel_ci_sim.world.weather import ZONES, Weather
 from accel_ci_sim.world.worker import Script
 
 RUN_ID = 500
-CLOUDS = ("native", "sim", "tpu", "queued")
+CLOUDS = ("native", "sim", "gce", "auto", "tpu", "queued")
 
 
 def every() -> dict[str, Stage]:
@@ -52,8 +52,8 @@ def _stories(sky: Weather) -> dict[str, tuple[tuple[RunPlan, ...], Weather]]:
 
 
 def _sky(cloud: str) -> Weather:
-    service = cloud if cloud in ("tpu", "queued") else "sim"
-    native = cloud == "native"
+    service = "sim" if cloud == "native" else cloud
+    native = cloud in ("native", "gce", "auto")
     return Weather(
         zones=ZONES["sim" if service == "sim" else "tpu"][:3],
         service=service,

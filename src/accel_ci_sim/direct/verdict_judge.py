@@ -109,7 +109,7 @@ class VerdictJudge:
 
     def _hosts(self, run: Run) -> list[Machine]:
         """The run's machines that had workers: a queued resource has none."""
-        return [each for each in self.scene.cloud.machines if each.request.asker == run.name and each.workers]
+        return [each for each in self.scene.ledger.machines if each.request.asker == run.name and each.workers]
 
     def _broken(self, rule: str, what: str) -> None:
         self.scene.broken(rule, what)

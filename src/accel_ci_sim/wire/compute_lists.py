@@ -7,9 +7,9 @@ import binascii
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from accel_ci_sim.wire import compute_filter, compute_render
+from accel_ci_sim.wire import compute_render
 from accel_ci_sim.wire.tpu_render import Document
-from accel_ci_sim.world import compute_status
+from accel_ci_sim.world import compute_filter, compute_status
 
 LIST = ("filter", "maxResults", "orderBy", "pageToken", "returnPartialSuccess")
 AGGREGATED = (*LIST, "includeAllScopes", "serviceProjectNumber")

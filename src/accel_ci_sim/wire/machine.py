@@ -10,7 +10,7 @@ from pathlib import Path
 
 import asyncssh
 
-from accel_ci_sim.wire import http_server, metadata_server, processes, ssh_keys
+from accel_ci_sim.wire import http_server, metadata_server, processes, programs, ssh_keys
 from accel_ci_sim.wire.console import Console
 from accel_ci_sim.wire.guest import Guest
 from accel_ci_sim.wire.outlet import Outlet
@@ -93,6 +93,8 @@ class Machine:
             # Boot scripts call metadata.google.internal: curl is led to this machine's own server instead.
             "CURL_HOME": str(self._directory / "curl"),
             "ACCEL_CI_DEV": str(self._directory / "dev"),
+            # The others are those of the user's own computer, which nobody shuts.
+            "ACCEL_CI_DOORS": "sudo",
             processes.MARK: str(self._directory),
         }
 
@@ -102,7 +104,7 @@ class Machine:
         self._keys = [asyncssh.generate_private_key(kind) for kind in KEY_KINDS]
 
     def _write_programs(self) -> None:
-        for name, text in self._guest.programs().items():
+        for name, text in {"sudo": programs.sudo(self._guest.metadata()), **self._guest.programs()}.items():
             file = self._programs / name
             # A shell may still read the old one: it keeps it, and finds no half of the new one.
             file.unlink(missing_ok=True)

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 from accel_ci_sim.world import dice
 from accel_ci_sim.world.dice import Dice
-from accel_ci_sim.world.machine import Machine, Request, State
+from accel_ci_sim.world.ledger import Ledger
+from accel_ci_sim.world.machine import TAKEN, Machine, Request, State
 from accel_ci_sim.world.schedule import Schedule
 from accel_ci_sim.world.weather import LATENESS_S, LONGEST_RELEASE_S, Weather
-from accel_ci_sim.world.worker import Script, Worker
 
-Scripts = Callable[[Request, int], dict[str, Script]]  # (request, worker) -> phase -> what its command would do
 LANDS_WITHIN_S = 40.0
-TAKEN = "lifetime limit reached"
 
 
 class StockoutError(Exception):
@@ -33,25 +31,15 @@ class AlreadyExistsError(Exception):
 
 
 class Cloud:
-    """All machines that ever were, by place; `hear` is told of every change of a machine's state."""
+    """Its machines by place; the `ledger` hears of every change."""
 
-    def __init__(
-        self,
-        schedule: Schedule,
-        weather: Weather,
-        stream: Dice,
-        *,
-        scripts: Scripts,
-        hear: Callable[[Machine, str], None],
-    ) -> None:
+    def __init__(self, schedule: Schedule, weather: Weather, stream: Dice, ledger: Ledger) -> None:
         self.weather = weather
-        self.machines: list[Machine] = []
+        self.ledger = ledger
         self.base = "sim://"
-        self.late = False  # what lands now was believed dead
         self._schedule = schedule
         self._dice = stream
-        self._scripts = scripts
-        self._hear = hear
+        self._hear = ledger.hear
         self._by_place: dict[tuple[str, str], Machine] = {}
         self._requests: dict[str, Machine] = {}
 
@@ -74,9 +62,9 @@ class Cloud:
     def land_late(self, request: Request) -> None:
         """A request that everybody believes dead takes effect after all, if it still can."""
         if request.request_id not in self._requests and self.get(request.zone, request.name) is None:
-            self.late = True
+            self.ledger.late = True
             self._land(request)
-            self.late = False
+            self.ledger.late = False
 
     def get(self, zone: str, name: str) -> Machine | None:
         """The machine of that name as it is now, None when there is none: looking up by name never lags."""
@@ -92,7 +80,7 @@ class Cloud:
         now, lag = self._schedule.now, self.weather.listing_lag_s
         return [
             (machine, machine.state if machine.alive else State.READY)
-            for machine in self.machines
+            for machine in self.ledger.machines
             if machine.visible_at <= now and (machine.gone_at is None or machine.gone_at + lag > now)
         ]
 
@@ -111,39 +99,29 @@ class Cloud:
             machine.refusals += 1
             self._schedule.after(seconds, lambda: self._refuse(machine, before))
         else:
-            self._schedule.after(seconds, lambda: self._gone(machine, ""))
+            self._schedule.after(seconds, lambda: self.ledger.end(machine, ""))
 
     def annotate(self, zone: str, name: str, labels: Mapping[str, str]) -> None:
         """Add labels to a living machine."""
         machine = self.get(zone, name)
         if machine is not None:
-            machine.labels.update(labels)
-            machine.kept_at = self._schedule.now
-
-    def alive(self) -> list[Machine]:
-        """What costs money now."""
-        return [machine for machine in self.machines if machine.alive]
+            self.ledger.keep(machine, labels)
 
     def _used(self, request: Request) -> int:
         region = request.zone.rsplit("-", 1)[0]
         return sum(
             machine.alive and machine.request.zone.startswith(region) and machine.request.spot == request.spot
-            for machine in self.machines
+            for machine in self.ledger.machines
         )
 
     def _land(self, request: Request) -> Machine:
-        now, weather = self._schedule.now, self.weather
-        machine = Machine(
-            request=request,
-            serial=len(self.machines) + 1,
-            landed_at=now,
+        weather = self.weather
+        machine = self.ledger.enter(
+            request,
             boot_s=None if dice.chance(self._dice, weather.hangs) else self._dice.uniform(*weather.boot_s),
             stockout=dice.chance(self._dice, weather.late_stockout),
-            workers=[Worker(index, self._scripts(request, index)) for index in range(request.workers)],
-            visible_at=now + self._dice.uniform(0.0, weather.listing_lag_s),
-            labels=dict(request.labels),
+            hidden_s=self._dice.uniform(0.0, weather.listing_lag_s),
         )
-        self.machines.append(machine)
         self._by_place[machine.place] = machine
         # Clouds forget request ids at some time: then the same id makes a second machine.
         if weather.remembers:
@@ -153,7 +131,7 @@ class Cloud:
             self._schedule.after(machine.boot_s, lambda: self._booted(machine))
         if request.ends_at is not None:
             late = self._dice.uniform(0.0, LATENESS_S)
-            self._schedule.at(request.ends_at + late, lambda: self._taken(machine, TAKEN))
+            self._schedule.at(request.ends_at + late, lambda: self.ledger.end(machine, TAKEN))
         return machine
 
     def _booted(self, machine: Machine) -> None:
@@ -172,24 +150,12 @@ class Cloud:
         machine.interruption = "preempted"
         machine.kill_workers(self._schedule.now)
         if dice.chance(self._dice, 0.5):
-            self._gone(machine, "preempted")
+            self.ledger.end(machine, "preempted")
         else:
             machine.state = State.FAILED
             self._hear(machine, "preempted")
-
-    def _taken(self, machine: Machine, why: str) -> None:
-        if machine.alive:
-            machine.kill_workers(self._schedule.now)
-            self._gone(machine, why)
 
     def _refuse(self, machine: Machine, before: State) -> None:
         if machine.state is State.RELEASING:
             machine.state = before
             self._hear(machine, "would not go")
-
-    def _gone(self, machine: Machine, why: str) -> None:
-        if machine.alive:
-            machine.state = State.GONE
-            machine.interruption = machine.interruption or why
-            machine.gone_at = self._schedule.now
-            self._hear(machine, "gone")

@@ -223,11 +223,12 @@ class InstanceLife:
         return operation
 
     def _run(self, instance: Instance) -> None:
-        self.turn(instance, InstanceStatus.RUNNING)
+        # The limit counts from here, not from the request: how long it was PROVISIONING comes on top.
         instance.started_at = self.now
         # A stopped spot instance may be started again.
         instance.preempted = False
         instance.ends_at = _limit(instance)
+        self.turn(instance, InstanceStatus.RUNNING)
         self._come_up(instance)
         self._watch(instance)
 
@@ -285,7 +286,7 @@ class InstanceLife:
             if instance.ends_at == limit:
                 self._expire(instance)
 
-        if limit is not None:
+        if limit is not None and not self.luck.chance(self.knobs.limit_fails):
             self._plan(instance, limit + self.luck.draw(self.knobs.limit_late_s), expire)
 
     def _plan(self, instance: Instance, when: float, happen: Callable[[Instance], None]) -> None:

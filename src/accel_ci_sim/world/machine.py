@@ -8,6 +8,8 @@ from enum import StrEnum
 
 from accel_ci_sim.world.worker import Worker
 
+TAKEN = "lifetime limit reached"
+
 
 class State(StrEnum):
     """Where a machine is between its landing and its end."""

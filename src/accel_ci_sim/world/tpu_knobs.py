@@ -47,6 +47,7 @@ class Knobs(BaseModel):
     not_ready: Chance = Field(0.0, description="chance that to delete what is still being made is refused (400)")
     partial_lists: Chance = Field(0.0, description="chance that a list only warns of silent zones, unasked")
     limit_late_s: Range = Field(0.0, description="how late `maxRunDuration` ends an instance; Google allows itself 30")
+    limit_fails: Chance = Field(0.0, description="chance that `maxRunDuration` ends nothing at all")
     preempt_notice_s: Number = Field(0.0, description="an instance knows for so long that it is being preempted")
     rate_limited: Chance = Field(0.0, description="chance that Compute Engine finds the project too fast (403)")
     deletes_per_minute: int | None = Field(None, ge=0, description="more than these are refused (429)")

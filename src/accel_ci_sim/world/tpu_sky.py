@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from accel_ci_sim.world import dice
-from accel_ci_sim.world.cloud import Scripts
 from accel_ci_sim.world.dice import Dice
+from accel_ci_sim.world.ledger import Ledger
 from accel_ci_sim.world.machine import Machine, Request, State
 from accel_ci_sim.world.schedule import Schedule
 from accel_ci_sim.world.tpu import TpuCloud
@@ -15,13 +15,13 @@ from accel_ci_sim.world.tpu_knobs import Knobs
 from accel_ci_sim.world.tpu_node import Node, NodeState, Operation, Place, TpuWorker
 from accel_ci_sim.world.tpu_queue import TpuQueue
 from accel_ci_sim.world.weather import LONGEST_RELEASE_S, Weather
-from accel_ci_sim.world.worker import Worker
 
 PROJECT = "world"
 BASE = f"tpu://{PROJECT}/"
 CHIPS = 16  # of the biggest machine here: a quota of one leaves room for one
 HOST_KEY = "AAAAC3NzaC1lZDI1NTE5AAAAISIMULATED"
 WELL = '{"devices": 4, "name": "TPU", "problems": []}'
+SICK = '{"problems": ["1 of 4 devices does not answer"]}'
 _STATES = {
     NodeState.READY: State.READY,
     NodeState.DELETING: State.RELEASING,
@@ -30,25 +30,13 @@ _STATES = {
 
 
 class TpuSky:
-    """What `world.cloud.Cloud` is for other clouds. `machines` are all nodes and queued resources that ever were."""
+    """What `world.cloud.Cloud` is for other clouds; the `ledger` gets nodes and queued resources."""
 
-    def __init__(
-        self,
-        schedule: Schedule,
-        weather: Weather,
-        stream: Dice,
-        *,
-        scripts: Scripts,
-        hear: Callable[[Machine, str], None],
-    ) -> None:
+    def __init__(self, schedule: Schedule, weather: Weather, stream: Dice, ledger: Ledger) -> None:
         self.weather = weather
-        self.machines: list[Machine] = []
-        self.base = BASE
-        self.late = False
+        self._ledger = ledger
         self._schedule = schedule
         self._dice = stream
-        self._scripts = scripts
-        self._hear = hear
         self._nodes: dict[str, Machine] = {}
         self._queued: dict[str, Machine] = {}
         self._askers: dict[str, str] = {}
@@ -101,13 +89,8 @@ class TpuSky:
         if place.node(name) not in self._nodes:
             return
         for machine in self.doomed(zone, name):  # what is kept is the node, and its request with it
-            machine.labels.update(labels)
-            machine.kept_at = self._schedule.now
+            self._ledger.keep(machine, labels)
         self.tpu.node(place.node(name)).spec["labels"] = dict(self._nodes[place.node(name)].labels)
-
-    def alive(self) -> list[Machine]:
-        """What costs money or holds quota now."""
-        return [machine for machine in self.machines if machine.alive]
 
     def start(self, node: Node, up: Callable[[], None]) -> None:
         """Turn the node's workers on; in a world where machines hang, some never come up."""
@@ -115,7 +98,7 @@ class TpuSky:
         keys = {
             ("hostkeys", "ssh-ed25519"): HOST_KEY,
             ("accel-ci", "stage"): "ready",
-            ("accel-ci", "health"): WELL,
+            ("accel-ci", "health"): SICK if dice.chance(self._dice, self.weather.sick) else WELL,
         }
         node.workers = [
             TpuWorker(index, on=True, address=f"{serial}.{index}.sim", attributes=dict(keys))
@@ -148,17 +131,8 @@ class TpuSky:
             asker=asker,
             base=BASE,
         )
-        machine = Machine(
-            request=request,
-            serial=len(self.machines) + 1,
-            landed_at=self._schedule.now,
-            boot_s=None,
-            stockout=False,
-            workers=[Worker(index, self._scripts(request, index)) for index in range(workers)],
-            labels=dict(spec["labels"]),
-        )
-        self.machines.append(machine)
-        self._hear(machine, "landed")
+        machine = self._ledger.enter(request)
+        self._ledger.hear(machine, "landed")
         return machine
 
     def _turned(self, node: Node) -> None:
@@ -168,21 +142,15 @@ class TpuSky:
             machine.ready_at = self._schedule.now
         if node.state is NodeState.PREEMPTED:
             machine.interruption = "preempted"
-        self._hear(machine, node.state.value.lower())
+        self._ledger.hear(machine, node.state.value.lower())
 
     def _gone(self, node: Node) -> None:
-        self._end(self._nodes.pop(node.name))
+        self._ledger.end(self._nodes.pop(node.name))
         self._told_queue(node)
 
     def _operated(self, operation: Operation) -> None:
         if operation.verb == "delete" and operation.target in self._queued:
-            self._end(self._queued.pop(operation.target))
-
-    def _end(self, machine: Machine) -> None:
-        machine.kill_workers(self._schedule.now)
-        machine.state = State.GONE
-        machine.gone_at = self._schedule.now
-        self._hear(machine, "gone")
+            self._ledger.end(self._queued.pop(operation.target))
 
 
 def _node_spec(given: Mapping[str, Any]) -> dict[str, Any]:

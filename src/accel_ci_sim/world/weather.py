@@ -11,7 +11,8 @@ from accel_ci_sim.world.dice import Dice
 LONGEST_LISTING_LAG_S = 15.0
 LONGEST_RELEASE_S = 240.0
 LATENESS_S = 30.0
-SERVICES = ("sim", "sim", "tpu", "queued")
+SERVICES = ("sim", "sim", "gce", "gce", "auto", "tpu", "queued")
+LIMITED = ("sim", "gce", "auto")  # whose machines may have a lifetime limit of the cloud's own
 ZONES = {
     "sim": ("us-a-1", "us-a-2", "eu-b-1", "as-c-1"),
     "tpu": ("us-central1-b", "us-east5-a", "us-east5-b", "europe-west4-a"),
@@ -22,8 +23,10 @@ ZONES = {
 class Weather:
     """Probabilities per machine or request, and ranges in seconds. A calm cloud has all of them at 0 but the times.
 
-    `service`: `sim`, a cloud as our port sees clouds; `tpu`, Cloud TPU nodes below our own adapter; `queued`, its queue.
-    `native_limit`: the cloud ends machines by itself. `remembers`: it knows a request that it saw before.
+    `service`: `sim`, a cloud as our port sees clouds; the others are below our own adapters: `gce`, Compute Engine; `tpu`,
+    Cloud TPU nodes; `queued`, its queue; `auto`, Compute Engine and nodes as one backend.
+    `native_limit`: the cloud ends machines by itself (on Compute Engine: `maxRunDuration` works).
+    `remembers`: it knows a request that it saw before.
     `outages`: when a service, or one kind of call to it, is down, from and to.
     """
 
@@ -43,13 +46,16 @@ class Weather:
     preempts: float = 0.0
     sticks: float = 0.0
     refuses_release: float = 0.0
+    partial_lists: float = 0.0
+    rate_limited: float = 0.0
+    sick: float = 0.0  # the probe finds the accelerators unwell
     outages: Mapping[str, tuple[float, float]] = field(default_factory=dict)
 
 
 def calm(stream: Dice) -> Weather:
     """A cloud that has everything and does what it says, in some zones."""
     service = stream.choice(SERVICES)
-    native = service == "sim" and dice.chance(stream, 0.5)
+    native = service in LIMITED and dice.chance(stream, 0.5)
     return Weather(
         zones=_zones(stream, service), service=service, native_limit=native, remembers=dice.chance(stream, 0.5)
     )
@@ -58,12 +64,12 @@ def calm(stream: Dice) -> Weather:
 def rough(stream: Dice, services: Sequence[str]) -> Weather:
     """A cloud on an ordinary bad day, when one of the services may be down for a while."""
     service = stream.choice(SERVICES)
-    native = service == "sim" and dice.chance(stream, 0.5)
+    native = service in LIMITED and dice.chance(stream, 0.5)
     return Weather(
         zones=_zones(stream, service),
         service=service,
         native_limit=native,
-        remembers=native,
+        remembers=native if service == "sim" else dice.chance(stream, 0.5),
         listing_lag_s=stream.choice((0.0, 2.0, LONGEST_LISTING_LAG_S)),
         stockout=stream.choice((0.0, 0.1, 0.4)),
         late_stockout=stream.choice((0.0, 0.1)),
@@ -73,6 +79,9 @@ def rough(stream: Dice, services: Sequence[str]) -> Weather:
         preempts=stream.choice((0.0, 0.1, 0.3)),
         sticks=stream.choice((0.0, 0.1)),
         refuses_release=stream.choice((0.0, 0.1)),
+        partial_lists=stream.choice((0.0, 0.0, 0.1)),
+        rate_limited=stream.choice((0.0, 0.0, 0.05)),
+        sick=stream.choice((0.0, 0.1)),
         outages={stream.choice(services): _outage(stream)} if dice.chance(stream, 0.2) else {},
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from accel_ci_sim.wire import compute_filter
+from accel_ci_sim.world import compute_filter
 from accel_ci_sim.world.tpu_status import RefusedError
 
 VM = {

@@ -1,0 +1,68 @@
+"""Joining the machine that another job of the run leased: a slot such as `run:trainer` has one machine for all jobs."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import chain
+
+from accel_ci.domain import errors, lease, runkey
+from accel_ci.domain.lease import Lease, Scope
+from accel_ci.domain.machine import Candidate, Creation, Machine, State
+from accel_ci.domain.runkey import RunKey
+from accel_ci.operations import acquire, reach, release
+from accel_ci.operations.acquire import Leased, Order
+from accel_ci.ports.world import World
+
+MOST_TRIES = 50  # of the job that leased: the names of its tries follow from the key
+
+
+def joined(world: World, key: RunKey, order: Order, *, who: str) -> Leased | None:
+    """The run's machine for this key, ready, with a directory of its own for the job `who`; None when there is none yet.
+
+    What one job installed or left running is there for the next: jobs that share a machine share its trust.
+    """
+    requested_at = world.clock.now()
+    there = reach.retried(world, lambda: _there(world, key, order), what="look for the run's machine")
+    if there is None:
+        return None
+    expires_at = lease.expires_at(there.labels)
+    if expires_at is None or expires_at <= requested_at:
+        raise errors.BootError(
+            f"the lease of {there.handle} is over", what_to_do="give the machine that all jobs share a longer `ttl`"
+        )
+    deadline = requested_at + order.spec.boot_limit_s
+    asked = Creation(handle=there.handle, stage="another job's creation")
+    ready = acquire.awaited(world, asked, what=there.handle, deadline=deadline)
+    root = f"accel-ci-{runkey.short_digest(who)}"
+    machine = reach.retried(
+        world, lambda: world.machines.join(ready, public_key=world.remote.public_key(), root=root), what="join"
+    )
+    _come_in(world, machine)
+    return Leased(
+        machine=machine,
+        lease=Lease(key=key, expires_at=expires_at, scope=Scope.RUN),
+        candidate=Candidate(
+            zone=machine.zone,
+            spot=machine.spot,
+            dollars_per_hour=release.price(world, machine),
+            backend=machine.backend,
+        ),
+        requested_at=requested_at,
+        ready_at=world.clock.now(),
+    )
+
+
+def _come_in(world: World, machine: Machine) -> None:
+    """The machine learns of a new key within seconds; until then it keeps us out."""
+    reach.retried(world, lambda: world.remote.prepare(machine), what="log in")
+
+
+def _there(world: World, key: RunKey, order: Order) -> Machine | None:
+    tries = {replace(key, try_=number).digest for number in range(1, MOST_TRIES + 1)}
+    owner = replace(lease.of_job(key), scope=Scope.RUN)
+    # By name too: a listing may lack what is seconds old.
+    for machine in chain(world.machines.find(key, order.spec.zones), world.machines.list_owned(owner)):
+        living = machine.state in (State.CREATING, State.READY)
+        if living and owner.owns(machine.name, machine.labels) and machine.labels.get("accel-ci-key") in tries:
+            return machine
+    return None
