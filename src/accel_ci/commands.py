@@ -19,10 +19,11 @@ from accel_ci.domain.grant import Grant
 from accel_ci.domain.lease import Owner
 from accel_ci.domain.record import CleanupFacts, RunRecord
 from accel_ci.domain.verdict import OnInfrastructure, Verdict
-from accel_ci.inputs import models, parsing
+from accel_ci.inputs import by_hand, models, parsing
+from accel_ci.inputs.by_hand import KeepInputs, ListInputs
 from accel_ci.inputs.declaration import Inputs
 from accel_ci.inputs.diagnosis import DoctorInputs
-from accel_ci.inputs.models import CleanupInputs, KeepInputs, ListInputs, ProvisionInputs, RunInputs
+from accel_ci.inputs.models import CleanupInputs, ProvisionInputs, RunInputs
 from accel_ci.inputs.sealing import SecretsInputs
 from accel_ci.operations import publish, records
 from accel_ci.plans import Secrets
@@ -290,7 +291,7 @@ def _gate(call: Call, world: World, here: Context, *, inputs: RunInputs) -> Gran
 
 def attach_(call: Call) -> int:
     """Go on with a run whose client is gone."""
-    wanted = call.read(models.AttachInputs)
+    wanted = call.read(by_hand.AttachInputs)
     here, given = wiring.recalled(call.environ, wanted.name)
     if "run" not in given:  # what `provision` was given is kept in the same place
         raise errors.ConfigurationError(
@@ -318,7 +319,7 @@ def _journey(call: Call, world: World, here: Context, *, inputs: RunInputs, reco
 
 def keep_(call: Call) -> int:
     """Keep a machine."""
-    inputs, here = call.read(models.KeepInputs), wiring.continued(call.environ)
+    inputs, here = call.read(by_hand.KeepInputs), wiring.continued(call.environ)
     wanted = inputs.machine or _last(call)
     scheme = wanted.partition("://")[0] if "://" in wanted else inputs.backend
     with wiring.world(call.environ, here, backend=scheme, cloud=_cloud(inputs), talk=call.job) as world:
@@ -334,7 +335,7 @@ def _last(call: Call) -> str:
 
 def list_(call: Call) -> int:
     """Name the machines of this repository that exist now."""
-    asked, here = call.read(models.ListInputs), wiring.continued(call.environ)
+    asked, here = call.read(by_hand.ListInputs), wiring.continued(call.environ)
     # Where the last run leased is not where all machines are.
     inputs = asked.model_copy(update={"backend": registry.EVERY}) if asked.backend == "auto" else asked
     if not here.on_github:
@@ -348,7 +349,7 @@ def list_(call: Call) -> int:
 
 def ssh_(call: Call) -> int:
     """Open a shell on a leased machine, or run a command there; the exit code is the command's."""
-    inputs = call.read(models.SshInputs)
+    inputs = call.read(by_hand.SshInputs)
     here, files, slot = wiring.leased(call.environ, inputs.machine, slot=inputs.slot)
     machine = ssh.leased(files, slot)
     with wiring.doors(call.environ, here, machine) as (machines, shell):
@@ -377,7 +378,7 @@ def secrets_(call: Call) -> int:
 
 def accelerators_(call: Call) -> int:
     """Show the catalogue."""
-    inputs = call.read(models.AcceleratorsInputs)
+    inputs = call.read(by_hand.AcceleratorsInputs)
     rows = accelerators.rows(zone=inputs.zone)
     call.job.stream(catalogue.document(rows) if inputs.json_ else catalogue.table(rows))
     return 0

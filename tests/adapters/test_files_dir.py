@@ -156,7 +156,7 @@ def test_a_full_disk_is_told_as_one(root: Path) -> None:
     """With the place and what mends it; nothing half-written is left."""
     files = FilesDirectory(str(root))
     for write in (files.write, files.append):
-        with pytest.raises(ComputerError, match="File too large: .*/record.json") as told:
+        with pytest.raises(ComputerError, match=r"File too large: .*/record\.json") as told:
             write("main/record.json", b"1")
         assert "make room" in told.value.what_to_do
     files.remove("main/record.json")

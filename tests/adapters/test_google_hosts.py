@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from accel_ci.adapters import google_hosts
+from accel_ci.adapters.tpu import TpuMachines
 from accel_ci.domain.errors import ConfigurationError, UnhealthyError
-from accel_ci.domain.machine import MachineSpec
+from accel_ci.domain.machine import Candidate, MachineSpec
 from accel_ci.domain.machine_types import Kind
 from accel_ci.domain.record import RunRecord
 from accel_ci.domain.verdict import Verdict
@@ -20,9 +22,10 @@ from accel_ci.operations.acquire import Order
 from accel_ci.usecases import provision
 from tests.adapters.gce_world import GceWorld
 from tests.adapters.gce_world import world as gce_world
-from tests.adapters.tpu_world import ZONE, TpuWorld
+from tests.adapters.tpu_world import LEASE, ZONE, TpuWorld
 from tests.adapters.tpu_world import world as tpu_world
 from tests.servers import gce_over_http, tpu_over_http
+from tests.servers.simulator import SimulatorProcess
 from tests.usecases import worlds
 from tests.usecases.worlds import KEY, Fakes
 
@@ -149,6 +152,40 @@ def test_a_second_sick_machine_is_the_end(tpu_world: TpuWorld) -> None:
         provision.provision(replace(fakes.world, machines=tpu_world.machines), worlds.record(), KEY, order=order)
     kept = records.load(fakes.files, "")
     assert (len(kept.tries), kept.verdict, tpu_world.cloud.nodes) == (2, Verdict.BOOT_FAILED, {})
+
+
+@pytest.fixture(scope="module")
+def simulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SimulatorProcess]:
+    """The simulated cloud, where the boot script and the probe are real processes on each host."""
+    running = SimulatorProcess(tmp_path_factory.mktemp("sim"))
+    yield running
+    running.close()
+
+
+@pytest.mark.judge("curl")
+@pytest.mark.parametrize(
+    ("accelerator", "zone", "devices", "driver"),
+    [
+        ("v2-8", "us-central1-b", "4", "accel"),
+        ("v5litepod-8", "us-central1-a", "8", "vfio"),
+        ("v5p-16", "us-east5-a", "8", "vfio"),
+    ],
+)
+def test_the_probe_runs_on_every_host(
+    simulator: SimulatorProcess, accelerator: str, zone: str, devices: str, driver: str
+) -> None:
+    """boot.sh fetches it from the metadata, and what it counts below /dev comes back as a guest attribute."""
+    machines = TpuMachines(simulator.exports)
+    spec = MachineSpec(backend="tpu", accelerator=accelerator, options={"sudo": "true"})
+    lease = replace(LEASE, key=replace(LEASE.key, job=f"job-{accelerator}"))
+    creation = machines.begin_create(spec, lease, Candidate(zone=zone, spot=True), public_key="ssh-ed25519 AAAA")
+    deadline = time.monotonic() + 60
+    while creation.machine is None and time.monotonic() < deadline:
+        time.sleep(0.1)
+        creation = machines.poll(creation)
+    assert creation.machine is not None, creation.stage
+    machines.release(creation.handle)
+    assert creation.machine.hardware == {"name": "TPU", "devices": devices, "driver": driver}
 
 
 @pytest.mark.parametrize("option", ["devices", "jax", "torch", "off"])

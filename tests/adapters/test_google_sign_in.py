@@ -82,6 +82,29 @@ def test_a_credentials_file_that_is_none(nobody: Path, monkeypatch: pytest.Monke
 
 
 @pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (None, "Is a directory"),
+        ("", "is not a valid json file."),
+        ('{"type": ', "is not a valid json file."),
+        ("[]", "their file is none that Google's tools write"),
+        ('{"type": "other"}', "does not have a valid type"),
+        ('{"type": "service_account"}', "Failed to load service account credentials"),
+    ],
+)
+def test_what_is_wrong_with_a_credentials_file(
+    content: str | None, told: str, nobody: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever lies in its place, the user gets one sentence and no error of a library's."""
+    file = nobody / "credentials.json"
+    file.mkdir() if content is None else file.write_text(content)
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(file))
+    with pytest.raises(ConfigurationError) as error:
+        GoogleSignIn({}).credentials()
+    assert told in str(error.value) and "Error(" not in str(error.value)
+
+
+@pytest.mark.parametrize(
     ("cloud", "likely"),
     [
         ({}, False),

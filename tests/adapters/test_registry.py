@@ -65,6 +65,9 @@ def test_what_is_not_there_is_said(name: str, accelerator: str) -> None:
     [
         ({}, []),
         ({"backend": "gke"}, ["backend: `gke` is not in this version"]),
+        ({"zone": "us-centrl1-b"}, ["zone: `us-centrl1-b` is not known (did you mean `us-central1-b`?"]),
+        ({"zone": "us-central1-b"}, []),
+        ({"zone": ""}, []),
         ({"accelerator": "v6e-8", "backend": "auto", "zones": (), "options": {}}, []),
         ({"accelerator": "l4-3", "backend": "auto"}, ["accelerator: `l4-3` is not known (one of l4-1, l4-2"]),
         ({"accelerator": "l4-1", "backend": "tpu"}, ["accelerator: `l4-1` is not a type of backend `tpu`"]),

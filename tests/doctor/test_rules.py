@@ -280,7 +280,10 @@ RIGHT = {
         f"on: {{{LABELED}}}\n" + job(ours("provision", GRANT)),
         "on: push\n" + job(ours("provision")),
     ],
-    "provision-without-cleanup": ["on: push\n" + job(ours("provision"), CLEAN)],
+    "provision-without-cleanup": [
+        "on: push\n" + job(ours("provision"), CLEAN),
+        "on: push\n" + job(ours("provision", '{slot: "run:all"}')),
+    ],
     "check-names-differ": [
         f"on: {{{LABELED}}}\n" + job(ours("gate", "{check: tpu}"), ours("report", "{check: tpu}")),
         "on: push\n" + job(ours("report")),

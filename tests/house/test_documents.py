@@ -21,7 +21,9 @@ FENCE = re.compile(r"^( *)```([a-z]*)\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
 SPAN = re.compile(r"(?<!`)`([^`\n]+)`(?!`)")
 LINK = re.compile(r"\]\((?!https?:|mailto:)([^)#\s]*)(?:#([^)\s]+))?\)")
 MENTION = re.compile(r"(?<![\w./-])(?:https://github\.com/org/accel-ci/blob/main/)?(docs/[\w/-]+\.md)(?:#([\w-]+))?")
-COMMAND = re.compile(r"(?m)(?:^(?:[ -]*run: |[ -]*(?:[A-Z_]+=\S+ )*(?:\S*bin/)?)|[;&|] |then )accel-ci(?= )([^|&;#)\n\"]*)")
+COMMAND = re.compile(
+    r"(?m)(?:^(?:[ -]*run: |[ -]*(?:[A-Z_]+=\S+ )*(?:\S*bin/)?)|[;&|] |then )accel-ci(?= )([^|&;#)\n\"]*)"
+)
 CALLED = re.compile(r"(?:org/accel-ci|\$)(?:/([a-z-]+))?(?:@v1)?")
 SIM_OPTIONS = {"state", "env", "port", "ssh-port", "project", "zone"}
 
@@ -60,7 +62,9 @@ def _known(path: Path) -> set[str]:
 @pytest.mark.parametrize("anchor", ["plain", "two-words", "code--more", "a-b", "same", "same-1", "linked"])
 def test_anchors_are_made_as_github_makes_them(anchor: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Lower case, without punctuation, a hyphen for each space, a number for the second of a name; no fenced line."""
-    text = "# Plain\n## Two words!\n### `code` & more\n## a-b\n## Same\n## Same\n## [linked](x.md)\n```bash\n# none\n```\n"
+    text = (
+        "# Plain\n## Two words!\n### `code` & more\n## a-b\n## Same\n## Same\n## [linked](x.md)\n```bash\n# none\n```\n"
+    )
     monkeypatch.setitem(globals(), "text_of", lambda name: text)
     assert anchor in anchors("x.md") and "none" not in anchors("x.md")
 
@@ -88,8 +92,8 @@ def commands(name: str) -> Iterator[str]:
     """What the document says to type behind `accel-ci`."""
     said = [*blocks(name, "bash", "sh", "yaml", ""), *SPAN.findall(FENCE.sub("", text_of(name)))]
     for text in said:
-        for words in COMMAND.findall(text.replace("\\\n", " ")):
-            yield re.sub(r"\s+", " ", words).strip()
+        found = (re.sub(r"\s+", " ", words).strip() for words in COMMAND.findall(text.replace("\\\n", " ")))
+        yield from (words for words in found if re.match(r"[a-z]|--", words))
 
 
 def wrong(command: str) -> str:
@@ -144,7 +148,7 @@ def _strange_inputs(tree: Any) -> Iterator[str]:
         return
     uses, given = str(tree.get("uses", "")), tree.get("with")
     if "/.github/workflows/test.yml" in uses:
-        called = yaml.load(text_of(".github/workflows/test.yml"), Loader=yaml.BaseLoader)
+        called = yaml.load(text_of(".github/workflows/test.yml"), Loader=yaml.BaseLoader)  # noqa: S506 - `on` must stay a text
         known = set(called["on"]["workflow_call"]["inputs"])
     elif (match := CALLED.fullmatch(uses)) and (match[1] or "run") in models.ACTIONS:
         known = {each.name for each in declaration.inputs(models.ACTIONS[match[1] or "run"])}

@@ -120,9 +120,16 @@ def test_missing_values_are_told_with_all_other_mistakes() -> None:
     """An option at the end, or in front of another one, lacks its value; reading goes on behind it."""
     command = read("run", "--timeout", "--zones", "a-1", "--zones", "--spot", "--setup")
     assert told(command) == [
-        f"{name}: has no value (write `--{name}` and the value behind it)" for name in ("zones", "setup", "timeout")
+        f"{name}: has no value (write `--{name}` and the value behind it)" for name in ("timeout", "zones", "setup")
     ]
-    assert command.given == {"spot": "true"}
+    assert command.given == {"spot": "true", "zones": "a-1"}
+    # An empty text is a value, and so is what only looks like an option.
+    assert read("provision", "--zones", "", "--ttl", "-5", "--slot", "-").given == {
+        "zones": "",
+        "ttl": "-5",
+        "slot": "-",
+    }
+    assert told(read("run", "--setup", "-x --y z")) == []
 
 
 def test_what_argparse_cannot_read_is_our_own_error() -> None:

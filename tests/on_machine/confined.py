@@ -31,8 +31,14 @@ for path in sys.argv[1:]:
 
 def main(boot: str, doors: str, folder: str) -> None:
     """See above."""
-    for command in (f"ip addr add {ADDRESS}/32 dev lo", "ip link set lo up"):
-        subprocess.run(command.split(), check=True)
+    # The machine has an address of its own: what comes from there is no answer of the metadata server.
+    for command in (
+        "link set lo up",
+        f"addr add {ADDRESS}/32 dev lo",
+        "addr add 10.0.0.5/32 dev lo",
+        f"route replace table local local {ADDRESS}/32 dev lo src 10.0.0.5",
+    ):
+        subprocess.run(["ip", *command.split()], check=True)
     with open(f"{folder}/excerpt") as file:
         told = serve(
             {

@@ -9,7 +9,7 @@ import pytest
 from accel_ci.domain.record import CleanupFacts, Cost, RunRecord
 from accel_ci.domain.verdict import Verdict
 from accel_ci.inputs import arguments, models, parsing
-from accel_ci.render import story
+from accel_ci.render import page, proof, story, summary, terminal
 from tests.render import samples
 
 
@@ -186,3 +186,47 @@ def test_a_choice_of_ours_is_said() -> None:
     assert "ends the machine by itself" in story.chosen(record)
     record.machine.handle = "local://n"
     assert story.chosen(record) == "local"
+
+
+def test_a_kept_machine_is_not_gone() -> None:
+    """Nobody reads that nothing was found while a machine lives on because somebody wants it to."""
+    record = samples.passed()
+    record.cleanup = CleanupFacts(kept=["tpu://p/z/name"], verified_at=1_790_000_000.0)
+    good, sentence = story.cleanup(record)
+    assert good is None and sentence == (
+        "No machine had to be ended; 1 machine kept on purpose, which costs money until its end."
+    )
+    for text in (page.render(record), summary.render(record), terminal.render(record)):
+        assert "tpu://p/z/name" in text and "kept on purpose" in text and "found none" not in text
+    assert "tpu://p/z/name" in proof.cleanup(record.cleanup, ()) and "✅" not in proof.cleanup(record.cleanup, ())
+
+
+@pytest.mark.parametrize("verdict", Verdict)
+def test_what_is_not_the_codes_fault_says_so_and_what_to_do(verdict: Verdict) -> None:
+    """Every page of a run that the cloud failed has one sentence of advice; a verdict on the code needs none."""
+    record = samples.passed()
+    record.verdict = verdict
+    advice = story.advice(record)
+    assert ("no verdict on the code" in advice) is verdict.is_infrastructure
+    assert bool(advice) is (verdict.is_infrastructure or verdict is Verdict.TIMED_OUT)
+    for text in (page.render(record), summary.render(record), terminal.render(record)):
+        assert not advice or advice in text
+
+
+def test_advice_never_names_what_is_so_already() -> None:
+    """Who has no spot machine is not told to take none."""
+    record = samples.no_capacity()
+    assert story.advice(record).endswith("name more zones, or take spot: false.")
+    record.target.spot = False
+    assert story.advice(record).endswith("name more zones.")
+
+
+def test_nothing_to_count_is_told_apart() -> None:
+    """No machine, so no test; a run without reports is another thing."""
+    record = samples.passed()
+    record.tests = None
+    assert [story.untested(each) for each in (samples.no_capacity(), record, samples.failed())] == [
+        "no test ran",
+        "no test report",
+        "",
+    ]

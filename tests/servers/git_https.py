@@ -24,10 +24,14 @@ HOST = "127.0.0.1"
 class _Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     root = ""
+    public: tuple[str, ...] = ()
+    asked: list[str]
 
     def do_GET(self) -> None:
         """Answer what git's backend answers; without the header say 404, as GitHub does for private repositories."""
-        if self.headers["Authorization"] != HEADER.partition(": ")[2]:
+        self.asked.append(self.path)
+        is_public = self.path.startswith(tuple(f"/{name}" for name in self.public))
+        if not is_public and self.headers["Authorization"] != HEADER.partition(": ")[2]:
             self.send_error(404)
             return
         path, _, query = self.path.partition("?")
@@ -62,13 +66,46 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
 
 @contextlib.contextmanager
-def serving(root: Path, certificate: Path) -> Iterator[str]:
-    """The address under which the repositories in `root` can be fetched by whoever trusts `certificate` (written here)."""
+def serving(
+    root: Path, certificate: Path, *, public: tuple[str, ...] = (), asked: list[str] | None = None
+) -> Iterator[str]:
+    """The address under which the repositories in `root` can be fetched by whoever trusts `certificate` (written here).
+
+    Those named in `public` need no header. The paths that are asked for are noted in `asked`.
+    """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     _certify(certificate)
     context.load_cert_chain(certificate)
-    handler = type("Handler", (_Handler,), {"root": str(root)})
+    handler = type(
+        "Handler", (_Handler,), {"root": str(root), "public": public, "asked": [] if asked is None else asked}
+    )
     with http.server.ThreadingHTTPServer((HOST, 0), handler) as server:
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield f"https://{HOST}:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+@contextlib.contextmanager
+def redirecting(target: str, certificate: Path) -> Iterator[str]:
+    """The address of a server with that certificate, which is there already; it sends everybody on to the target."""
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            """Elsewhere."""
+            self.send_response(302)
+            self.send_header("Location", target + self.path)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            """Nothing."""
+
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    with http.server.ThreadingHTTPServer((HOST, 0), Handler) as server:
         server.socket = context.wrap_socket(server.socket, server_side=True)
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()

@@ -18,7 +18,7 @@ from accel_ci.domain.errors import BootError, ConfigurationError, ConnectionLost
 from accel_ci.domain.lease import Lease
 from accel_ci.domain.machine import Candidate, MachineSpec
 from accel_ci.domain.runkey import RunKey
-from accel_ci.domain.verdict import EndRecord, Reason, Verdict
+from accel_ci.domain.verdict import EndRecord, Reason, Verdict, of_worker
 from accel_ci.inputs import parsing
 from accel_ci.inputs.models import ProvisionInputs
 from accel_ci.operations import records
@@ -95,6 +95,7 @@ def test_threat_07_a_forged_verdict(terminal: Terminal, lie: str, verdict: Verdi
 def test_threat_07_only_our_own_record_of_a_clean_end_is_a_pass(script: Script, verdict: Verdict | None) -> None:
     """A record of somebody else's making or none is no end at all, and reports that are all green mend nothing."""
     green = b'<testsuite tests="1"><testcase name="a"/></testsuite>'
+    assert of_worker(None, key="k", nonce="n", phase="run") is Verdict.INFRA_ERROR
     known = script.record
     for key in (worlds.KEY.name, "k"):
         told = replace(script, record=replace(known, key=key)) if known else script

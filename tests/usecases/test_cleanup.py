@@ -116,7 +116,8 @@ def test_keep_until_is_honoured() -> None:
     fakes = _with_machines()
     (handle,) = fakes.machines.living()
     fakes.machines.annotate(handle, "accel-ci-keep-until", str(int(fakes.clock.now()) + 600))
-    assert cleanup.cleanup(fakes.world, KEY, owner=lease.of_job(KEY)).found == []
+    facts = cleanup.cleanup(fakes.world, KEY, owner=lease.of_job(KEY))
+    assert (facts.found, facts.kept) == ([], [handle])
     assert fakes.machines.living() == [handle]
     assert any("keep-until" in str(warning) for warning in fakes.job.of_kind("warning"))
 

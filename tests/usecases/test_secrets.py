@@ -14,7 +14,7 @@ from accel_ci.domain.errors import CloudError, ConfigurationError
 from accel_ci.domain.machine import Machine
 from accel_ci.domain.sealed import Sealed
 from accel_ci.domain.verdict import Verdict
-from accel_ci.domain.workload import Package
+from accel_ci.domain.workload import Package, Unpacked
 from accel_ci.formats import plain_text
 from accel_ci.operations import follow
 from accel_ci.plans import Secrets
@@ -193,7 +193,7 @@ def test_reports_show_none_however_they_write_it(report_: bytes) -> None:
 class Refusing(FakeRemote):
     """A machine that answers in words of its own."""
 
-    def put(self, machine: Machine, package: Package) -> None:
+    def put(self, machine: Machine, package: Package) -> Unpacked:
         """Refused."""
         raise CloudError(f"worker w0 refuses: {SECRET}")
 

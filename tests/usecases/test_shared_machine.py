@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from accel_ci.domain import errors, lease, runkey
+from accel_ci.domain.context import Context
 from accel_ci.domain.lease import Scope
 from accel_ci.domain.machine import Candidate, Creation, MachineSpec
 from accel_ci.domain.record import RunRecord
@@ -24,7 +25,7 @@ BUILD, TEST = replace(HERE, job="build"), replace(HERE, job="test")
 KEY = BUILD.key(slot=SLOT)
 
 
-def _provision(fakes: Fakes, here: worlds.Context, *, ttl_s: float = 3600.0) -> RunRecord:
+def _provision(fakes: Fakes, here: Context, *, ttl_s: float = 3600.0) -> RunRecord:
     """The step in a job of its own: its documents are its runner's."""
     fakes.files = FakeFiles()
     fakes.remote._lands_in = fakes.files

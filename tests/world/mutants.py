@@ -17,7 +17,7 @@ from accel_ci.domain.overdue import Finding
 from accel_ci.domain.record import RunRecord
 from accel_ci.domain.runkey import RunKey
 from accel_ci.domain.verdict import EndRecord, Verdict
-from accel_ci.operations import acquire, follow, records, release
+from accel_ci.operations import acquire, follow, records, release, sending
 from accel_ci.ports.world import World
 from accel_ci.usecases import cleanup, provision, report, run_remote
 from accel_ci_sim.direct import machines
@@ -232,7 +232,7 @@ def _(patch: pytest.MonkeyPatch) -> None:
 
 @_bug("the source is packed and sent once", "I-true", within=1000)
 def _(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(run_remote, "reach", _NO_RETRIES)
+    patch.setattr(sending, "reach", _NO_RETRIES)
 
 
 @_bug("candidates are asked for once", "I-true", within=1000)

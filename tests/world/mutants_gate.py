@@ -18,10 +18,13 @@ from accel_ci.domain.pullrequest import PullRequest, Role
 from accel_ci.domain.record import RunRecord
 from accel_ci.domain.trigger import Nothing, Policy, Refusal, Request
 from accel_ci.domain.verdict import EndRecord, Verdict
-from accel_ci.formats import output, redaction
-from accel_ci.operations import budget, publish
-from accel_ci.usecases import gate
+from accel_ci.formats import markup, output, redaction
+from accel_ci.formats.redaction import Redactor
+from accel_ci.operations import budget, follow, publish, reports
+from accel_ci.render import story
+from accel_ci.usecases import gate, run_remote
 from accel_ci_sim.direct import adversary
+from accel_ci_sim.direct.adversary_judge import SECRETS
 
 Patch = Callable[[pytest.MonkeyPatch], None]
 
@@ -37,7 +40,7 @@ class Mutant:
 
 
 BANK: list[Mutant] = []
-SEED = 1
+SEED = 3
 
 
 def _bug(name: str, *rules: str, within: int) -> Callable[[Patch], Patch]:
@@ -254,6 +257,58 @@ def _(patch: pytest.MonkeyPatch) -> None:
 @_bug("the kept log is not masked", "I8-sink", within=50)
 def _(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(redaction.Masker, "feed", lambda self, data: data)
+
+
+@_bug("the kept log hides no secret between colours", "I8-sink", within=50)
+def _(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(redaction, "_bare", lambda text: (text, [(0, 0)]))
+
+
+@_bug("reports are looked through before they are read, and not after", "I8-sink", within=50)
+def _(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(reports, "_shown", lambda report, redactor: report)
+
+
+@_bug("a file's name is looked at as it came", "I8-sink", within=50)
+def _(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Redactor, "finds", Redactor._any_in)
+
+
+@_bug("what a reader would put together is not hidden", "I8-sink", within=50)
+def _(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Redactor, "hidden", Redactor.redact)
+
+
+@_bug("what a machine says of an end is shown as it came", "I8-sink", within=100)
+def _(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(follow, "_told", lambda state, detail: output.one_line(detail))
+
+
+@_bug("why a run ended may quote the machine", "I8-sink", within=200)
+def _(patch: pytest.MonkeyPatch) -> None:
+    honest = run_remote._judge
+
+    def judge(record: RunRecord, given: Verdict, reason: str) -> None:
+        honest(
+            record, given, f"{reason} ({' '.join(SECRETS.values())})" if "could not be fetched" in reason else reason
+        )
+
+    patch.setattr(run_remote, "_judge", judge)
+
+
+@_bug("a name is shown without its code span", "markup", within=50)
+def _(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(markup, "markdown", lambda text, limit=200: output.single(text)[:limit])
+
+
+@_bug("a code block's fence is always three signs", "markup", within=50)
+def _(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(markup, "_fence", lambda text, *, shortest: "`" * shortest)
+
+
+@_bug("whatever looks like words is plain", "markup", within=100)
+def _(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(story, "flat", lambda text: bool(story.FLAT.fullmatch(text)))
 
 
 @_bug("output is shown as it came", "I8-command", within=50)

@@ -15,6 +15,8 @@ from accel_ci.domain.workload import CommitSource, Package, Source
 
 BRANCH, BASE = "refs/heads/accel-ci", "refs/heads/accel-ci-base"
 TEXT_BYTES = 1024 * 1024
+# git hands none of our settings on to the program at the other end, which in containers is often not the owner's.
+OWN_SIDE = ("--upload-pack=git -c safe.directory=* upload-pack",)
 
 _SHA = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 # Begins with a letter or digit: an address that begins with a dash would be an option of ssh.
@@ -83,7 +85,8 @@ class GitSources:
             sha_format = "sha1" if len(source.sha) == 40 else "sha256"
             _done(git("init", "--bare", "--quiet", "--template=", f"--object-format={sha_format}", "."))
             refs = [f"{sha}:{ref}" for ref, sha in wanted.items()]
-            fetched = git("fetch", "--quiet", "--no-write-fetch-head", "--", address, *refs, settings=settings)
+            there = OWN_SIDE if os.path.isdir(source.repository) else ()
+            fetched = git("fetch", "--quiet", "--no-write-fetch-head", *there, "--", address, *refs, settings=settings)
             for ref, commit in commits.items():
                 if fetched.returncode or not self._holds(git, commit.sha, ref):
                     raise _refusal(commit, fetched.stderr)

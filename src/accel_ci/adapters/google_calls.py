@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 import time
 from collections.abc import Callable, Mapping
 from functools import cached_property
@@ -21,6 +22,7 @@ PAUSE_S = 0.2
 READ_S = 10.0
 WRITE_S = 30.0
 PAGES = 1000
+POOL = re.compile(r"^HTTPS?Connection(?:Pool)?\(host='([^']*)', port=\d+\): ")
 
 
 class GoogleApi:
@@ -88,5 +90,12 @@ def asked(call: Callable[[], Answer], *, refused: Callable[[Any], AccelError | N
 
 def unanswered(error: Exception, *, api: str) -> TransientError:
     """The error for a call that got no answer, or none that can be read."""
-    why = output.one_line(str(error), 300)
-    return TransientError(f"no answer from {api}: {type(error).__name__}: {why}", what_to_do="run it again")
+    inner = _innermost(error)
+    why = output.one_line(POOL.sub(r"\1: ", str(inner)), 300)
+    return TransientError(f"no answer from {api}: {type(inner).__name__}: {why}", what_to_do="run it again")
+
+
+def _innermost(error: BaseException) -> BaseException:
+    """What happened, out of the errors that requests, urllib3 and google-auth wrap it in."""
+    inner = next((each for each in (getattr(error, "reason", None), *error.args) if isinstance(each, Exception)), None)
+    return _innermost(inner) if inner else error

@@ -27,7 +27,7 @@ PROJECTS = ("CLOUDSDK_CORE_PROJECT", "GOOGLE_CLOUD_PROJECT")
 SIGNS = (TOKEN_FILE, *PROJECTS, ADC_FILE, "CLOUDSDK_AUTH_CREDENTIAL_FILE_OVERRIDE")
 HOW_TO_SIGN_IN = (
     "in a workflow set `workload-identity-provider` and give the job `id-token: write`; "
-    "on your computer gcloud auth application-default login; see docs/sign-in.md"
+    "on your computer run `gcloud auth application-default login`; see docs/sign-in.md"
 )
 OF_PROJECT = ".iam.gserviceaccount.com"
 TOKEN_BYTES = 64 * 1024
@@ -159,9 +159,16 @@ def _found() -> tuple[Credentials, str]:
     try:
         asking: Any = google_exchange.Asking()
         found, theirs = google.auth.default(scopes=[SCOPE], request=asking)
-    except exceptions.GoogleAuthError as error:
+    # The library trips over a file that is a directory, or JSON of another shape.
+    except (exceptions.GoogleAuthError, OSError, AttributeError, KeyError, TypeError, ValueError) as error:
+        why: object = error
+        if isinstance(error, exceptions.GoogleAuthError):
+            # Of its pairs of a sentence and an error the sentence is for people.
+            why = error.args[0] if len(error.args) > 1 else error
+        elif not isinstance(error, OSError):
+            why = "their file is none that Google's tools write"
         raise errors.ConfigurationError(
-            f"no credentials for Google Cloud: {output.one_line(str(error), 300)}",
+            f"no credentials for Google Cloud: {output.one_line(str(why), 300)}",
             what_to_do=HOW_TO_SIGN_IN,
         ) from error
     return found, theirs or ""

@@ -114,6 +114,8 @@ def mistakes(values: Mapping[str, Any]) -> list[Mistake]:
     """
     name, accelerator = values.get("backend", "auto"), values.get("accelerator", "")
     later = [Mistake("backend", f"`{name}` is not in this version", HERE)] if name in LATER else []
+    if values.get("zone"):
+        return [*later, *accelerators.unknown_zones((values["zone"],), field="zone")]
     if not values.keys() & {"accelerator", "zones", "options"}:
         return later
     spec = MachineSpec(

@@ -105,8 +105,9 @@ class SupervisedRemote:
 
     def put(self, machine: Machine, package: Package) -> Unpacked:
         """See ports.remote.Remote. Each worker's process reads the file itself: its bytes never pass through ours."""
-        wanted = (("--sha", package.sha), ("--base", package.base), ("--origin", package.origin))
-        argv = (*COURIER, "unpack", "--kind", package.kind, *(word for pair in wanted if pair[1] for word in pair))
+        wanted = {"sha": package.sha or "", "base": package.base, "origin": package.origin}
+        words = [word for name, value in wanted.items() if value for word in (f"--{name}", value)]
+        argv = (*COURIER, "unpack", "--kind", package.kind, *words)
         limit_s = self._deadlines.transfer_s
 
         async def unpack(worker: Worker, file: IO[bytes]) -> Unpacked:

@@ -28,6 +28,7 @@ def examine(path: str, content: bytes) -> list[Finding]:
     try:
         tree = yaml_tree.read(content)
     except yaml_tree.YamlError as error:
+        # One broken file must not hide what is wrong with the others.
         return [Finding(path=path, line=1, column=1, rule=UNREADABLE, message=f"cannot be read: {error}")]
     found = sorted(_found(Workflow(path, tree)), key=lambda each: (each.line, each.column, each.rule))
     lines = content.decode().split("\n")
@@ -40,6 +41,7 @@ def _found(workflow: Workflow) -> Iterator[Finding]:
 
 
 def _ignored(lines: list[str], number: int) -> set[str]:
+    # A line of YAML may have no room for a comment, as within a block of a script.
     above = lines[number - 2] if number > 1 and lines[number - 2].lstrip().startswith("#") else ""
     here = lines[number - 1] if number <= len(lines) else ""
     named = (found[1] for line in (above, here) if (found := IGNORED.search(line)))

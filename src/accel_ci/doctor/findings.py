@@ -22,9 +22,11 @@ def text(found: Sequence[Finding]) -> str:
     rules = {rule.name: rule for rule in examine.RULES}
     lines = list[str]()
     for finding in found:
+        # Names of files and jobs are somebody's text: no escape sequence of theirs reaches the terminal.
         place = f"{output.one_line(finding.path)}:{finding.line}:{finding.column}"
         lines.append(f"{place}: {finding.rule}: {output.one_line(finding.message)}")
         if finding.rule in rules:
+            # Once is enough: the second place of a rule needs no second explanation.
             lines += _explained(rules.pop(finding.rule))
     files = units.number(len({finding.path for finding in found}), "file")
     return "\n".join([*lines, f"{units.number(len(found), 'finding')} in {files}. Each rule: {DOCS}", ""])

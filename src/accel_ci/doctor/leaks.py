@@ -7,9 +7,11 @@ import re
 from accel_ci.doctor.rule import Found, rule
 from accel_ci.doctor.workflow import CREATES, DELETES, STARTER, Job, Workflow
 
+# `echo` says something and ends with 0 all the same.
 HIDDEN = re.compile(r"\|\|\s*(?:true\b|:|exit 0\b|echo\b)|;\s*true\b|2>\s*/dev/null\s*$")
 RUN, ATTEMPT = re.compile(r"github\.run_id|GITHUB_RUN_ID"), re.compile(r"github\.run_attempt|GITHUB_RUN_ATTEMPT")
 CLASH = "a second attempt of the run meets the first one's machine of the same name"
+# Outputs of steps are there as long as the job is; only those of other jobs get lost.
 FROM_JOBS = re.compile(r"\bneeds\.[\w-]+\.outputs\.")
 CLEANUP_JOB = """
     jobs:
@@ -78,6 +80,7 @@ def no_second_defence(workflow: Workflow) -> Found:
 
 
 def _ends(other: Job, job: Job) -> bool:
+    # A job that does not wait for this one ends its machine too early, or none.
     after = other.name != job.name and job.name in other.needs and other.always
     return after and any(step.deletes or step.ours == "cleanup" for step in other.steps)
 
@@ -142,6 +145,7 @@ def one_zone_one_try(workflow: Workflow) -> Found:
     """A create command outside of a loop."""
     for step in workflow.steps:
         for line in step.lines:
+            # In a loop another zone is tried, or the same one later.
             if CREATES.search(line.text) and not line.looped:
                 yield line, "one try in one zone: no capacity, or a machine taken back, looks like failed tests"
 

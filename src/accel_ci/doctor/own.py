@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from accel_ci.doctor.rule import Found, rule
 from accel_ci.doctor.workflow import Job, Step, Workflow
+from accel_ci.domain.runkey import SHARED
 from accel_ci.formats.yaml_tree import Tree
 
 CHECK = "accel-ci"
@@ -61,7 +62,8 @@ def provision_without_gate(workflow: Workflow) -> Found:
 def provision_without_cleanup(workflow: Workflow) -> Found:
     """`provision` in a job without a `cleanup` step behind it."""
     for job in workflow.jobs:
-        steps = [step.ours for step in job.steps]
+        # What all jobs of the run share, a job after them ends: see no-second-defence.
+        steps = [step.ours for step in job.steps if not step.tree.get("with", "slot").text.startswith(SHARED)]
         if "provision" in steps and "cleanup" not in steps[steps.index("provision") :]:
             yield job.steps[steps.index("provision")].tree, "no step of this job gives the machine back"
 

@@ -8,6 +8,7 @@ from accel_ci.doctor.rule import Found, rule
 from accel_ci.doctor.workflow import Job, Step, Workflow
 
 NEW_ISSUE = re.compile(r"\bissues\.create\(|\bgh issue create\b")
+# `--edit-last` writes the same comment anew.
 NEW_COMMENT = re.compile(r"\bissues\.createComment\(|\bgh (?:pr|issue) comment\b(?!.{0,300}--edit-last)")
 GARBLED = re.compile(r"(?:\u00f0\u0178|\u00e2[\u0153\u20ac\u0161\u2020\u02dc\u201e])\S?")
 PASSED = re.compile(r"\b(?:pass(?:ed|es)?|succe(?:ss|eded)|safe to merge)\b", re.IGNORECASE)
@@ -69,6 +70,7 @@ def new_issue_every_night(workflow: Workflow) -> Found:
 )
 def new_comment_every_run(workflow: Workflow) -> Found:
     """A comment that is added without a look for an earlier one."""
+    # A comment by hand, or on an issue, may well be a new one.
     for step in workflow.steps if workflow.for_pull_requests else ():
         if NEW_COMMENT.search(step.script.text) and not LOOKS_FIRST.search(step.script.text):
             yield step.tree, "adds another comment at every run"

@@ -14,6 +14,7 @@ KEY = re.compile(r"\$\{\{[^}]{0,300}\bsecrets\.", re.IGNORECASE)
 KEY_VARIABLES = re.compile(
     r"AWS_SECRET_ACCESS_KEY|AZURE_CREDENTIALS|GOOGLE_CREDENTIALS|GOOGLE_APPLICATION_CREDENTIALS\w*|G(?:CP|CLOUD)_\w*KEY\w*"
 )
+# What the sign-in actions of the clouds call it.
 KEY_INPUTS = ("credentials_json", "service_account_key", "aws-secret-access-key", "creds")
 
 
@@ -48,6 +49,7 @@ def unpinned_action(workflow: Workflow) -> Found:
     """Somebody else's action by a name that can be moved."""
     for step in workflow.steps:
         uses = step.uses
+        # A version of ours is as good as our name: who takes over one has the other.
         if uses and not step.ours and not LOCAL.match(uses) and not PINNED.fullmatch(uses):
             yield step.tree.get("uses"), f"`{uses[:80]}` can become other code at any time"
     for job in workflow.jobs:

@@ -44,6 +44,7 @@ def rule(*, why: str, mend: str) -> Callable[[Check], Rule]:
 
     def made(check: Check) -> Rule:
         """The rule whose check this function is."""
+        # Names are what people write in comments to leave a finding out: they stay.
         name = check.__name__.replace("_", "-")
         return Rule(name=name, why=" ".join(why.split()), mend=textwrap.dedent(mend).strip("\n"), check=check)
 

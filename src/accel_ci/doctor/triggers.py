@@ -47,6 +47,7 @@ ONE_LABEL = re.compile(r"github\.event\.(?:label\.name|pull_request\.labels)")
 def any_label(workflow: Workflow) -> Found:
     """A gate on the pull request's labels in place of the event's own."""
     labelled = any("labeled" in tree.texts() for tree in workflow.events.values())
+    # Without `types` it is pushes that start it, and the label of last week still stands.
     pushed = "pull_request_target" in workflow.events and not labelled
     if not labelled and not pushed:
         return
@@ -170,10 +171,12 @@ def _beside(workflow: Workflow, job: Job) -> str:
     allowed = next(
         (each.get("permissions") for each in (job.tree, workflow.tree) if "permissions" in each.members), None
     )
+    # Nothing said means what the settings give: in older repositories, everything.
     if allowed is None or any("write" in text for text in allowed.texts()):
         return "beside a token that writes"
     if any(SECRET.search(text) for place in (workflow.tree.get("env"), job.tree) for text in place.texts()):
         return "beside a secret"
+    # GitHub runs a fork's `pull_request` just so; on machines of yours it would ask first.
     return "" if job.hosted else "to a machine of yours, and asks nobody"
 
 

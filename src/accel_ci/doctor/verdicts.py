@@ -8,6 +8,7 @@ from accel_ci.doctor.rule import Found, rule
 from accel_ci.doctor.workflow import Line, Step, Workflow
 
 GREP = re.compile(r"(?:^|[|;&!]\s*|\bif\s+)!?\s*e?grep\b")
+# Of errors alone (`2>`), and into another stream (`>&1`), nothing is lost.
 REDIRECT = re.compile(r"(?<![0-9&])>{1,2}\s*([\w./$\{\}-]+\.(?:txt|log|out))")
 REMOTE = re.compile(r"\bgcloud\b.*\bssh\b|\bssh\b\s|\bkubectl\b.*\bexec\b|\btpu_ssh\b|\bsky\s+(?:exec|launch|logs)\b")
 BELIEVED = re.compile(r"StrictHostKeyChecking[= ]\s*(?:no|off|accept-new)\b|\bssh-keyscan\b")
@@ -49,6 +50,7 @@ def verdict_by_grep(workflow: Workflow) -> Found:
 def output_lost_on_failure(workflow: Workflow) -> Found:
     """Output in a file that is shown by a later line of the same script."""
     for step in workflow.steps:
+        # The script goes on, so what comes later is shown.
         if any(re.match(r"set \+e", each.text) for each in step.lines):
             continue
         for number, line in enumerate(step.lines):
@@ -75,6 +77,7 @@ def _shown(later: tuple[Line, ...], file: str) -> bool:
 def commands_in_remote_output(workflow: Workflow) -> Found:
     """Output of a remote machine in the log of a script that does not stop workflow commands."""
     for step in workflow.steps:
+        # The one way to make a runner deaf; whether the token is a good one is not looked at.
         if step.script and "::stop-commands::" not in step.script.text:
             place = _remote_output(step)
             if place:

@@ -21,6 +21,7 @@ GOOGLE = (
     r"gcloud\s+(?:alpha\s+|beta\s+)?(?:compute\s+(?:instances|tpus)|container\s+(?:clusters|node-pools)|workbench)\b"
 )
 OTHERS = r"az\s+(?:vm|aks)|doctl\s+compute|linode-cli\s+linodes|terraform|sky|jl|runpodctl|vastai|cml\s+runner"
+# At most 300 characters in between: a hostile line must not keep a rule busy for minutes.
 CREATES = re.compile(
     rf"\b(?:(?:{GOOGLE}|{OTHERS})[^|&;#\n]{{0,300}}?\s(?:create|apply|launch|resume|up)\b|aws\s+ec2\s+run-instances\b)"
 )
@@ -215,7 +216,9 @@ def _joined(script: Tree) -> Iterator[tuple[str, int, int]]:
     for number, line in enumerate([*script.text.split("\n"), ""]):
         if not text:
             first, column = number, len(line) - len(line.lstrip())
+        # A `#` within a word begins no comment, nor does one in an expression.
         text += re.sub(r"(?:^|\s)#(?!\{).*", "", line).rstrip()
+        # One command is one line to the rules, however its author broke it.
         if text.endswith("\\"):
             text = text[:-1].rstrip() + " "
         elif text.strip():

@@ -23,6 +23,16 @@ class Family(NamedTuple):
     source: str
 
 
+class Place(NamedTuple):
+    """A family in a zone: US dollars a chip and hour, on demand and spot. `date`: see machine_rows.Price."""
+
+    family: str
+    zone: str
+    on_demand: float | None
+    spot: float | None
+    date: str = ""
+
+
 CATALOG = "SkyPilot catalog v8, gcp/vms.csv at 006059e"
 
 FAMILIES = {
@@ -80,39 +90,38 @@ SHAPES = {
     "tpu7x-8": (4, 1),
 }
 
-# (family, zone, on-demand, spot): US dollars a chip and hour.
-PLACES: tuple[tuple[str, str, float | None, float | None], ...] = (
-    ("v6e", "us-central1-b", 2.70, 0.544),
-    ("v6e", "us-east1-d", 2.70, 0.544),
-    ("v6e", "us-east4-a", 2.70, 0.578),
-    ("v6e", "us-east5-a", 2.70, 1.215),
-    ("v6e", "us-east5-b", 2.70, 1.215),
-    ("v6e", "us-south1-a", 2.70, 1.35),
-    ("v6e", "us-south1-c", 2.70, 1.35),
-    ("v6e", "us-west1-c", 2.70, 0.544),
-    ("v6e", "europe-west4-a", 2.97, 1.037),
-    ("v6e", "asia-northeast1-b", 3.24, 0.944),
-    ("v6e", "asia-south1-b", 3.24, 2.27),
-    ("v6e", "asia-south1-c", 3.24, 2.27),
-    ("v6e", "asia-southeast1-b", 2.97, 0.363),
-    ("v6e", "southamerica-west1-a", None, None),
-    ("v5litepod", "us-central1-a", 1.20, 0.245),
-    ("v5litepod", "us-south1-a", 1.416, 0.566),
-    ("v5litepod", "us-west1-c", 1.20, 0.245),
-    ("v5litepod", "us-west4-a", 1.20, 0.48),
-    ("v5litepod", "europe-west4-b", 1.56, 0.445),
-    ("v5litepod", "asia-southeast1-b", 1.56, 0.78),
-    ("v5p", "us-central1-a", 4.20, 0.836),
-    ("v5p", "us-east5-a", 4.20, 1.68),
-    ("v5p", "europe-west4-b", 4.25, 1.35),
-    ("v4", "us-central2-b", 3.22, 0.9215),
-    ("v3", "us-central1-a", 2.00, 0.51),
-    ("v3", "us-central1-b", 2.00, 0.51),
-    ("v3", "europe-west4-a", None, None),
-    ("v2", "us-central1-b", 1.125, 0.3375),
-    ("v2", "us-central1-c", 1.125, 0.3375),
-    ("v2", "europe-west4-a", None, None),
-    ("v2", "asia-east1-c", None, None),
-    ("tpu7x", "us-central1-c", None, None),
-    ("tpu7x", "us-central1-ai1a", None, None),
+PLACES = (
+    Place("v6e", "us-central1-b", 2.70, 0.544),
+    Place("v6e", "us-east1-d", 2.70, 0.544),
+    Place("v6e", "us-east4-a", 2.70, 0.578),
+    Place("v6e", "us-east5-a", 2.70, 1.215),
+    Place("v6e", "us-east5-b", 2.70, 1.215),
+    Place("v6e", "us-south1-a", 2.70, 1.35),
+    Place("v6e", "us-south1-c", 2.70, 1.35),
+    Place("v6e", "us-west1-c", 2.70, 0.544),
+    Place("v6e", "europe-west4-a", 2.97, 1.037),
+    Place("v6e", "asia-northeast1-b", 3.24, 0.944),
+    Place("v6e", "asia-south1-b", 3.24, 2.27),
+    Place("v6e", "asia-south1-c", 3.24, 2.27),
+    Place("v6e", "asia-southeast1-b", 2.97, 0.363),
+    Place("v6e", "southamerica-west1-a", None, None),
+    Place("v5litepod", "us-central1-a", 1.20, 0.245),
+    Place("v5litepod", "us-south1-a", 1.416, 0.566),
+    Place("v5litepod", "us-west1-c", 1.20, 0.245),
+    Place("v5litepod", "us-west4-a", 1.20, 0.48),
+    Place("v5litepod", "europe-west4-b", 1.56, 0.445),
+    Place("v5litepod", "asia-southeast1-b", 1.56, 0.78),
+    Place("v5p", "us-central1-a", 4.20, 0.836),
+    Place("v5p", "us-east5-a", 4.20, 1.68),
+    Place("v5p", "europe-west4-b", 4.25, 1.35),
+    Place("v4", "us-central2-b", 3.22, 0.9215),
+    Place("v3", "us-central1-a", 2.00, 0.51),
+    Place("v3", "us-central1-b", 2.00, 0.51),
+    Place("v3", "europe-west4-a", None, None),
+    Place("v2", "us-central1-b", 1.125, 0.3375),
+    Place("v2", "us-central1-c", 1.125, 0.3375),
+    Place("v2", "europe-west4-a", None, None),
+    Place("v2", "asia-east1-c", None, None),
+    Place("tpu7x", "us-central1-c", None, None),
+    Place("tpu7x", "us-central1-ai1a", None, None),
 )

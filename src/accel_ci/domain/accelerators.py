@@ -122,7 +122,7 @@ def mistakes(accelerator: str, *, backend: str, zones: Sequence[str], image: str
     Of a type that the backend does not have, the zones are compared with all that are known.
     """
     if backend not in backends_of(accelerator):
-        return [_wrong_type(accelerator, backend), *_unknown_zones(zones)]
+        return [_wrong_type(accelerator, backend), *unknown_zones(zones)]
     there = [row.zone for row in rows(accelerator, backend=backend)]
     if not there and not zones:  # a machine type whose zones the catalogue does not know
         return [Mistake("zones", f"it is not known which zones have {accelerator}", "name some")]
@@ -138,7 +138,13 @@ def unknown(accelerator: str, *, zones: Sequence[str]) -> list[Mistake]:
     """What is wrong with a type that no backend has, and with its zones."""
     near, meant = siblings(accelerator), nearest(accelerator)
     hint = _listed(near) if near else f"did you mean `{meant}`?" if meant else "see `accel-ci accelerators`"
-    return [Mistake("accelerator", f"`{accelerator}` is not known", hint), *_unknown_zones(zones)]
+    return [Mistake("accelerator", f"`{accelerator}` is not known", hint), *unknown_zones(zones)]
+
+
+def unknown_zones(zones: Sequence[str], *, field: str = "zones") -> list[Mistake]:
+    """Those of the zones where nothing is known to be, each as a mistake of the input `field`."""
+    known = dict.fromkeys(row.zone for row in rows())
+    return [Mistake(field, f"`{zone}` is not known", _meant(zone, known)) for zone in zones if zone not in known]
 
 
 def nearest(accelerator: str) -> str:
@@ -171,11 +177,6 @@ def _wrong_type(accelerator: str, backend: str) -> Mistake:
     else:
         hint = _listed(known)
     return Mistake("accelerator", f"`{accelerator}` is not a type of backend `{backend}`", hint)
-
-
-def _unknown_zones(zones: Sequence[str]) -> list[Mistake]:
-    known = dict.fromkeys(row.zone for row in rows())
-    return [Mistake("zones", f"`{zone}` is not known", _meant(zone, known)) for zone in zones if zone not in known]
 
 
 def _wrong_image(accelerator: str, image: str) -> list[Mistake]:
@@ -222,19 +223,19 @@ def _tpus(accelerator: str, backend: str) -> Iterator[Row]:
     shape = machine_types.shape(accelerator) if backend == GCE else None
     if backend == GCE and shape is None:
         return  # a slice of several hosts: instances of Compute Engine are leased one by one
-    for _, zone, on_demand, spot in (place for place in accelerator_rows.PLACES if place[0] == name):
+    for place in (each for each in accelerator_rows.PLACES if each.family == name):
         yield Row(
             accelerator=accelerator,
-            zone=zone,
+            zone=place.zone,
             backend=backend,
             runtime="" if shape else family.runtime,
             machine_type=shape.machine_type if shape else "",
             chips=chips,
             hosts=machines,
-            on_demand=_dollars((chips, on_demand)),
-            spot=_dollars((chips, spot)),
-            date=family.date,
-            source=family.source,
+            on_demand=_dollars((chips, place.on_demand)),
+            spot=_dollars((chips, place.spot)),
+            date=place.date or family.date,
+            source=machine_rows.PRICE_LIST if place.date else family.source,
         )
 
 
@@ -251,8 +252,8 @@ def _machines(accelerator: str, shape: Shape) -> Iterator[Row]:
                 hosts=1,
                 on_demand=_dollars((shape.chips, place.chip), (host, place.vcpu)),
                 spot=_dollars((shape.chips, place.chip_spot), (host, place.vcpu_spot)),
-                date=machine_rows.DATE,
-                source=machine_rows.SOURCE,
+                date=place.date or machine_rows.DATE,
+                source=machine_rows.PRICE_LIST if place.date else machine_rows.SOURCE,
             )
 
 

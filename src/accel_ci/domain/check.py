@@ -67,6 +67,7 @@ def of_run(run_id: int) -> str:
 
 def run_of(check: Check) -> int | None:
     """The run that wrote the check; None when it is not one of ours."""
+    # Every workflow of the repository writes as the same app: only the mark tells which checks are ours.
     found = re.fullmatch(r"accel-ci:([0-9]{1,20}):[0-9]{1,9}", check.external_id)
     return int(found[1]) if found else None
 

@@ -2,7 +2,7 @@
 
 Machine types: docs.cloud.google.com/compute/docs/gpus and /tpu. Zones and prices: SkyPilot's catalogue v8 (gcp/vms.csv at
 8427bbf). Its on-demand prices below its own spot prices, or at the level of a three-year commitment, are left out; prices
-of the hosts of n1, a3-megagpu, a3-ultragpu and a4 were not found. tools/refresh_catalogue.py rewrites PLACES.
+of the hosts of n1, a3-megagpu, a3-ultragpu and a4 were not found. `python -m tools.refresh_catalogue` rewrites PLACES.
 """
 
 from __future__ import annotations
@@ -20,7 +20,10 @@ class MachineType(NamedTuple):
 
 
 class Price(NamedTuple):
-    """US dollars an hour in a region: one chip on demand and spot, and one vCPU with its memory on demand and spot."""
+    """US dollars an hour in a region: one chip on demand and spot, and one vCPU with its memory on demand and spot.
+
+    `date`: when all four were read from Google's price list; "": they are SOURCE's, of DATE.
+    """
 
     region: str
     zones: str
@@ -28,10 +31,12 @@ class Price(NamedTuple):
     chip_spot: float | None
     vcpu: float | None
     vcpu_spot: float | None
+    date: str = ""
 
 
 DATE = "2026-08"  # of the prices
 ZONES_DATE = "2026-08"
+PRICE_LIST = "Google's price list (cloudbilling.googleapis.com)"
 SOURCE = "SkyPilot catalog v8, gcp/vms.csv at 8427bbf"
 
 # What users order: the family and how many chips. The smallest machine type that has them.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+# Brackets and braces mean themselves: nobody has to know which shell this takes after.
 _PARTS = re.compile(r"\*\*/|\*\*|\*|\?|[^*?]+")
 _MEANING = {"**/": "(?:.*/)?", "**": ".*", "*": "[^/]*", "?": r"\?"}
 

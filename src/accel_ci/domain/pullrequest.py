@@ -17,6 +17,7 @@ class Role(StrEnum):
     @property
     def may_write(self) -> bool:
         """True for those who could change the code themselves."""
+        # Not by what is allowed to them, such as labels: a triager may do that too.
         return self in (Role.WRITE, Role.ADMIN)
 
 

@@ -183,7 +183,9 @@ class CleanupFacts(_Part):
     left: list[str] = []
     listed: list[str] | None = Field(None, description="What a listing showed afterwards; null when there was none.")
     unseen: list[str] = Field([], description="What could not be looked at, so that a machine may still live there.")
-    kept: list[str] = Field([], description="What somebody keeps on purpose: it goes on costing money until its own end.")
+    kept: list[str] = Field(
+        [], description="What somebody keeps on purpose: it goes on costing money until its own end."
+    )
     verified_at: Seconds | None = None
 
 

@@ -17,6 +17,7 @@ COMMANDS = {
     "cancel": "`/accel-ci cancel` ends the runs of the newest commit, and their machines",
     "help": "`/accel-ci help` says this",
 }
+# Only digits as GitHub writes them: what looks like a sha and is none must not become a bare `run`.
 _LINE = re.compile(rf"{re.escape(WORD)}(?:[ \t]+([a-z-]{{1,20}}))?(?:[ \t]+([0-9a-f]{{12,64}}))?[ \t]*")
 
 
@@ -40,6 +41,7 @@ def read(event: Mapping[str, Any]) -> Request | Command | Nothing:
         return Nothing(why="only a new comment on a pull request can be a command")
     if not isinstance(number, int) or not isinstance(written, int) or not isinstance(body, str):
         return Nothing(why="the event names no comment")
+    # Quoted text and what stands further down may be the words of somebody else.
     line = body.split("\n", 1)[0].rstrip("\r")
     if line.split(" ", 1)[0].split("\t", 1)[0] != WORD:
         return Nothing(why="the comment is no command")

@@ -112,6 +112,7 @@ def moment(text: object) -> float:
     try:
         return datetime.fromisoformat(str(text)).timestamp()
     except (ValueError, OverflowError):
+        # Long ago is the safe side: no commit has waited since before it came.
         return 0.0
 
 
@@ -146,6 +147,7 @@ def refused(
         return Refusal(why=why, what_to_do=f"look at the new commits and {again}")
     if pull.draft and not policy.drafts:
         return Refusal(why="the pull request is a draft", what_to_do=f"mark it ready for review and {again}")
+    # The base of now: a pull request can be pointed at another branch after the click.
     if policy.branches and not _any(pull.base_ref, policy.branches):
         return Refusal(why="its base branch may not use an accelerator", what_to_do="choose another base branch")
     if skipped(pull.title, policy):

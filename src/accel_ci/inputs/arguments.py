@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import itertools
+import re
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
@@ -13,7 +15,7 @@ from accel_ci.inputs import declaration, fields, models
 from accel_ci.inputs.declaration import Input, Inputs
 from accel_ci.inputs.fields import Boolean, Settings, Words
 
-LACKING = "\x00"  # no word of a command line can hold it
+_VALUE = re.compile(r"[^-].*|-|-[0-9].*|-.* .*|", re.DOTALL)  # what argparse does not take for an option
 DESCRIPTION = "Run tests on rented accelerators, learn the truth, and leave nothing behind."
 
 
@@ -35,9 +37,11 @@ def read(argv: Sequence[str], *, version: str, elsewhere: Mapping[str, str] | No
     """
     options, run = _split(argv)
     _known_verb(options, elsewhere or {})
-    options, truths = _truths(options)
+    options, truths, lacking = _sorted(options)
     namespace, rest = parser(version=version, elsewhere=elsewhere or {}).parse_known_args(options)
-    given, mistakes = _texts(namespace) | truths | _strangers(rest), [*_unsaid(namespace), *_homeless(rest, namespace)]
+    given = _texts(namespace) | truths | _strangers(rest)
+    mistakes = [Mistake(each, "has no value", f"write `--{each}` and the value behind it") for each in lacking]
+    mistakes += _homeless(rest, namespace)
     if run:
         if "run" in given:
             mistakes.append(Mistake("run", "is given twice", "give `--run` or the words after `--`"))
@@ -95,10 +99,7 @@ def _option(options: argparse.ArgumentParser, entry: Input) -> None:
         options.add_argument(f"--{entry.name}", dest=entry.field, action=argparse.BooleanOptionalAction, help=help_)
         return
     action = "append" if isinstance(entry.syntax, Words | Settings) else "store"
-    # A value that lacks is no error of argparse's, which would end the reading there: it is told with all others.
-    options.add_argument(
-        f"--{entry.name}", dest=entry.field, action=action, nargs="?", const=LACKING, metavar="TEXT", help=help_
-    )
+    options.add_argument(f"--{entry.name}", dest=entry.field, action=action, metavar="TEXT", help=help_)
 
 
 def _split(argv: Sequence[str]) -> tuple[list[str], list[str]]:
@@ -121,39 +122,36 @@ def _known_verb(options: Sequence[str], elsewhere: Mapping[str, str]) -> None:
         )
 
 
-def _truths(options: Sequence[str]) -> tuple[list[str], dict[str, str]]:
-    """The words without those like `--spot=false`, which argparse refuses for a switch, and the texts of those."""
+def _sorted(options: Sequence[str]) -> tuple[list[str], dict[str, str], list[str]]:
+    """The words for argparse; of the others the texts of `--spot=false` and its like, and the options without a value.
+
+    argparse refuses both, and stops there: what is wrong behind them would not be told.
+    """
     model = next((models.COMMAND_LINE[word] for word in options if word in models.COMMAND_LINE), Inputs)
-    switches = {f"--{each.name}": each.name for each in declaration.inputs(model) if isinstance(each.syntax, Boolean)}
-    said = [word for word in options if "=" in word and word.partition("=")[0] in switches]
-    pairs = (word.partition("=") for word in said)
-    return [word for word in options if word not in said], {switches[name]: text for name, _, text in pairs}
-
-
-def _said(namespace: argparse.Namespace) -> Iterator[tuple[Input, str | bool | list[Any]]]:
-    for entry in declaration.inputs(models.COMMAND_LINE[namespace.verb]):
-        value = getattr(namespace, entry.field)
-        if value is not None:
-            yield entry, value
+    named = {f"--{each.name}": each for each in declaration.inputs(model) if each.name != model.bare}
+    switches = {option for option, each in named.items() if isinstance(each.syntax, Boolean)}
+    words, truths, lacking = list[str](), dict[str, str](), list[str]()
+    for word, behind in itertools.zip_longest(options, options[1:]):
+        option, equals, text = word.partition("=")
+        if equals and option in switches:
+            truths[named[option].name] = text
+        elif word in named.keys() - switches and (behind is None or not _VALUE.fullmatch(behind)):
+            lacking.append(named[word].name)
+        else:
+            words.append(word)
+    return words, truths, lacking
 
 
 def _texts(namespace: argparse.Namespace) -> dict[str, str]:
-    return {entry.name: _text(value) for entry, value in _said(namespace) if not _lacks(value)}
+    entries = declaration.inputs(models.COMMAND_LINE[namespace.verb])
+    found = ((entry, getattr(namespace, entry.field)) for entry in entries)
+    return {entry.name: _text(value) for entry, value in found if value is not None}
 
 
 def _text(value: str | bool | list[str]) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     return value if isinstance(value, str) else "\n".join(value)
-
-
-def _lacks(value: object) -> bool:
-    return value == LACKING or (isinstance(value, list) and LACKING in value)
-
-
-def _unsaid(namespace: argparse.Namespace) -> list[Mistake]:
-    lacking = [entry for entry, value in _said(namespace) if _lacks(value)]
-    return [Mistake(entry.name, "has no value", f"write `--{entry.name}` and the value behind it") for entry in lacking]
 
 
 def _strangers(rest: Sequence[str]) -> dict[str, str]:

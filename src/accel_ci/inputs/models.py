@@ -14,6 +14,7 @@ from accel_ci.domain import accelerators, check
 from accel_ci.domain.machine import MachineSpec
 from accel_ci.domain.workload import Caps, Source, Work
 from accel_ci.inputs import fields, quantities, vocabulary
+from accel_ci.inputs.by_hand import AcceleratorsInputs, AttachInputs, KeepInputs, ListInputs, SshInputs
 from accel_ci.inputs.declaration import Inputs, Rule, given
 from accel_ci.inputs.diagnosis import DoctorInputs
 from accel_ci.inputs.fields import Accelerator, Boolean, Choice, Environment, Pattern, Text, Words
@@ -261,8 +262,7 @@ class CleanupInputs(Inputs):
     )
     for_: Annotated[tuple[str, ...], Words(Pattern("job id", r"(?:run:)?[A-Za-z_][A-Za-z0-9_-]{0,99}", "tpu"))] = given(
         "",
-        "Ids of other jobs of this run whose machines end, or slots that they share (`run:NAME`), said by a job that runs"
-        " after them; empty: this job.",
+        "Other jobs of this run, by id, whose machines end, or slots that all share (`run:NAME`); empty: this job.",
     )
     # Said again, not remembered: cleanup works on another runner and when nothing of the first one is left.
     backend: vocabulary.Backend = given(AUTO, vocabulary.SEARCHED)
@@ -382,73 +382,6 @@ class RunInputs(JourneyInputs):
     html: vocabulary.HtmlCopy = given("")
     options: vocabulary.Options = given("")
     project: vocabulary.Project = given("")
-
-
-class AttachInputs(Inputs):
-    """Go on with a journey whose command line was interrupted."""
-
-    verb = "attach"
-    bare = "name"
-
-    name: Annotated[str, Pattern("run name", r"[a-z0-9][a-z0-9-]{0,62}", "accel-project-1789000000-1-0a1b2c3d")] = (
-        given("", "The name that the journey printed when it began; empty: the last one of this directory.")
-    )
-
-
-class SshInputs(Inputs):
-    """Open a shell on a leased machine, or run a command there."""
-
-    verb = "ssh"
-    bare = "machine"
-
-    machine: Annotated[str, Pattern("machine", r"[A-Za-z0-9][A-Za-z0-9:/._-]{0,250}", "tpu://my-project/zone/name")] = (
-        given("", "Its handle or name, or the name of its run; empty: what this job, or this directory, leased last.")
-    )
-    worker: Annotated[str, Pattern("worker", r"all|[0-9]{1,4}", "all")] = given(
-        "0", "Which worker of a slice; with `all` the command runs on all of them at once."
-    )
-    run: Annotated[str, Text()] = given("", "The command, shell text run in the repository; empty: a shell.")
-    slot: vocabulary.Slot = given("")
-
-
-class KeepInputs(Inputs):
-    """Let a machine live on for debugging, and say what that costs."""
-
-    verb = "keep"
-    bare = "machine"
-    rules: ClassVar[tuple[Rule, ...]] = (vocabulary.SIGN_IN,)
-
-    machine: Annotated[str, Pattern("machine", r"[A-Za-z0-9][A-Za-z0-9:/._-]{0,250}", "tpu://my-project/zone/name")] = (
-        given("", "Its handle or name, or the name of its run; empty: what this job, or this directory, leased last.")
-    )
-    until: Annotated[int, Duration("1m", "24h")] = given("1h", "For how long, from now on.")
-    backend: vocabulary.Backend = given(AUTO, vocabulary.SEARCHED)
-    project: vocabulary.Project = given("")
-    workload_identity_provider: vocabulary.Provider = given("")
-    service_account: vocabulary.ServiceAccount = given("")
-
-
-class ListInputs(Inputs):
-    """Name the machines of this repository that exist now."""
-
-    verb = "list"
-    rules: ClassVar[tuple[Rule, ...]] = (vocabulary.SIGN_IN,)
-
-    backend: vocabulary.Backend = given(
-        AUTO, "Where machines are looked for; `auto`: in every backend of this version."
-    )
-    project: vocabulary.Project = given("")
-    workload_identity_provider: vocabulary.Provider = given("")
-    service_account: vocabulary.ServiceAccount = given("")
-
-
-class AcceleratorsInputs(Inputs):
-    """Name the accelerators that are known, where they are, and what they cost."""
-
-    verb = "accelerators"
-
-    zone: Annotated[str, ZONE] = given("", "Only what this zone has; empty: all zones.")
-    json_: Annotated[bool, Boolean()] = given("false", "As JSON, one object for each type and zone.")
 
 
 def _by_verb(*of: type[Inputs]) -> Mapping[str, type[Inputs]]:

@@ -53,7 +53,7 @@ Slot = Annotated[
     # `main` is where the state of the only machine is kept.
     Pattern("slot name", r"(?!main$)(?:run:)?[a-z0-9](?:[a-z0-9-]{0,18}[a-z0-9])?", "second"),
     Field(
-        description="Which machine is meant when a job leases several, or `run:NAME` for one that all jobs of the run share;"
+        description="Which machine, when a job leases several; `run:NAME`: one that all jobs of the run share;"
         " empty: the only one."
     ),
 ]

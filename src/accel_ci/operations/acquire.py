@@ -182,7 +182,7 @@ def _begin(world: World, spec: MachineSpec, lease: Lease, *, candidate: Candidat
         except errors.TransientError as error:  # the request may have landed: the same name and request id find it
             if world.clock.now() >= deadline:
                 raise
-            world.job.log(f"{candidate}: {error}; asking again")
+            world.job.status(f"{candidate}: {error}; asking again")
             # Jobs of a matrix that were refused together must not ask again together.
             world.clock.sleep(pause + world.entropy.uniform(0, pause))
     raise AssertionError("pauses never end")

@@ -46,6 +46,7 @@ class Book:
             sha=self.place,
             name=self._name(0),
             external_id=self._own,
+            # Ended at once: a pending check would leave a mark on the commit for ever.
             conclusion=Conclusion.SUCCESS,
             title=title,
             summary="A run that was granted an accelerator. It counts towards `max-per-day` and `max-running`.",
@@ -68,6 +69,7 @@ def limited(policy: Policy) -> bool:
 
 def opened(github: GitHub, context: Context, *, check_name: str, now: float) -> Book:
     """Today's book; ConfigurationError when there is no place for it."""
+    # The default branch has the file that GitHub runs for whatever a pull request causes.
     place = github.last_change(context.workflow_file) if context.workflow_file else ""
     if not place:
         raise errors.ConfigurationError(
@@ -89,6 +91,7 @@ def exceeded(
     try:
         book = opened(github, context, check_name=check_name, now=now)
         going = _going_on(book) if policy.max_running else frozenset()
+        # A grant lives for a day: no run of an earlier day can still go on with one.
         overnight = _runs(book.lines(days_ago=1)) if policy.max_running else frozenset()
         refusal = _beyond(book, request, policy=policy, going=going, overnight=overnight)
         if refusal is None:

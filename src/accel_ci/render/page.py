@@ -27,7 +27,7 @@ _STATES = {True: "good", False: "bad", None: "warn"}
 def render(record: RunRecord) -> str:
     """A complete HTML document."""
     title = f"{story.headline(record)} · {record.identity.repository}"
-    parts = [_tests(record.tests), _time(record), _machine(record), _files(record)]
+    parts = [_tests(record), _time(record), _machine(record), _files(record)]
     parts += [_cleanup(record), _repeat(record)]
     return f"""<!DOCTYPE html>
 <html lang="en">
@@ -59,9 +59,14 @@ def _head(record: RunRecord) -> str:
 <span class="pill {state}">{verdict}</span>
 <h1>{_text(story.headline(record))}</h1>
 <p class="why">{_text(story.why(record), 600)}</p>
-{_list(_about(record), "about")}
+{_advice(record)}{_list(_about(record), "about")}
 {_tiles(record)}
 </header>"""
+
+
+def _advice(record: RunRecord) -> str:
+    advice = story.advice(record)
+    return f"<p>{_text(advice)}</p>\n" if advice else ""
 
 
 def _about(record: RunRecord) -> list[str]:
@@ -80,7 +85,8 @@ def _tiles(record: RunRecord) -> str:
     dollars = units.dollars(record.cost.dollars) if record.cost else "unknown"
     tiles = [
         ("Tests", f"{story.total(tests):,}" if tests else "none", ""),
-        ("Failing", f"{failing:,}" if tests else "none", "bad" if failing else ""),
+        # "None" would read like none that failed.
+        ("Failing", f"{failing:,}" if tests else "unknown", "bad" if failing else ""),
         ("Time", units.duration(elapsed) if elapsed is not None else "going on", ""),
         ("Cost", dollars, ""),
     ]
@@ -88,9 +94,10 @@ def _tiles(record: RunRecord) -> str:
     return f'<dl class="tiles">{"".join(cells)}</dl>'
 
 
-def _tests(tests: TestFacts | None) -> str:
+def _tests(record: RunRecord) -> str:
+    tests = record.tests
     if tests is None:
-        return _section("Tests", '<p class="more">No test report was found.</p>')
+        return _section("Tests", f'<p class="more">{story.untested(record).capitalize()}.</p>')
     counts = story.counts(tests)
     legend = "".join(f'<li class="{name if count else "none"}">{count:,} {name}</li>' for name, count in counts)
     share = _bar(_shares(counts), "share", label=", ".join(f"{count:,} {name}" for name, count in counts))

@@ -55,9 +55,11 @@ def _outcome(facts: CleanupFacts) -> str:
         return f"❌ {units.number(len(facts.left), 'machine')} may still live, and cost money."
     if facts.unseen:
         return "❌ Not everything could be looked at: a machine may still live, and cost money."
-    if not facts.found:
-        return "✅ There was no machine."
-    return f"✅ {units.number(len(facts.released), 'machine')} existed and ended."
+    ended = f"{units.number(len(facts.released), 'machine')} existed and ended." if facts.found else ""
+    if facts.kept:
+        kept = f"{units.number(len(facts.kept), 'machine')} kept on purpose, which costs money until its end:"
+        return " ".join([f"⚠️ {kept}", *map(markup.markdown, _few(facts.kept)), *([ended] if ended else [])])
+    return f"✅ {ended or 'There was no machine.'}"
 
 
 def _fate(facts: CleanupFacts, handle: str) -> str:

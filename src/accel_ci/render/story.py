@@ -24,6 +24,18 @@ WORDS = {
     Verdict.BOOT_FAILED: "The machine did not boot",
     Verdict.INFRA_ERROR: "Infrastructure error",
 }
+# Where no machine was of use, "on v6e-1" would say that there was one.
+NOWHERE = (Verdict.NO_CAPACITY, Verdict.QUOTA, Verdict.BOOT_FAILED, Verdict.CONFLICT)
+NOT_THE_CODE = "This is no verdict on the code."
+SPOT = ", or take spot: false"
+ADVICE = {
+    Verdict.TIMED_OUT: "Raise timeout, or find what hangs: the log ends where it stopped.",
+    Verdict.PREEMPTED: f"{NOT_THE_CODE} Run it again{{spot}}.",
+    Verdict.NO_CAPACITY: f"{NOT_THE_CODE} Run it again later, name more zones{{spot}}.",
+    Verdict.QUOTA: f"{NOT_THE_CODE} Ask the cloud for more, or name zones of another region.",
+    Verdict.BOOT_FAILED: f"{NOT_THE_CODE} Run it again; the end of its console is in the log.",
+    Verdict.INFRA_ERROR: f"{NOT_THE_CODE} Run it again; if it stays, look for what takes the machine down, such as memory.",
+}
 GIVE_BACK = "collect and give back"
 FLAT = re.compile(r"(?:[A-Za-z0-9 ,.;()'%/+-]|: )*")
 # What GitHub makes a link of without any sign: GH-26 also leaves a trace in that issue, a whole SHA at its commit.
@@ -49,8 +61,7 @@ class Step:
 def headline(record: RunRecord) -> str:
     """The verdict in one or two words, and where: `Failed on v6e-1`."""
     word = WORDS[record.verdict] if record.verdict else "Still running"
-    # Where there was no machine, "on v6e-1" would say that there was.
-    return f"{word} on {record.target.accelerator}" if record.verdict is not Verdict.NO_CAPACITY else word
+    return word if record.verdict in NOWHERE else f"{word} on {record.target.accelerator}"
 
 
 def why(record: RunRecord) -> str:
@@ -61,6 +72,19 @@ def why(record: RunRecord) -> str:
     if record.tests and failing and "failed" not in reason:
         reason = f"{reason.rstrip('.')}: {failing:,} of {units.number(total(record.tests), 'test')} failed"
     return reason[0].upper() + reason[1:] + ("" if reason[-1] in ".!?" else ".")
+
+
+def advice(record: RunRecord) -> str:
+    """What to do about a verdict that is not the tests' own; "" for one that is."""
+    text = ADVICE.get(record.verdict, "") if record.verdict else ""
+    return text.format(spot=SPOT if record.target.spot else "")
+
+
+def untested(record: RunRecord) -> str:
+    """Why there is nothing to count; "" where there is."""
+    if record.tests is not None:
+        return ""
+    return "no test report" if any(phase.name == "run" for phase in record.phases) else "no test ran"
 
 
 def commit(record: RunRecord) -> list[str]:

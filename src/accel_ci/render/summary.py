@@ -65,13 +65,14 @@ def head(record: RunRecord) -> str:
     """The verdict as a heading, why, and the run in figures."""
     # No icon of its own for the clouds' failures: one sign says "not your code".
     icon = ICONS.get(record.verdict, "⚠️") if record.verdict else "⏳"
-    facts = [units.number(story.total(record.tests), "test")] if record.tests else ["no test report"]
+    facts = [units.number(story.total(record.tests), "test")] if record.tests else [story.untested(record)]
     elapsed = story.elapsed(record)
     facts += [units.duration(elapsed)] if elapsed is not None else []
     facts += [units.dollars(record.cost.dollars)] if record.cost and record.cost.dollars is not None else []
     tested = " merged into ".join(markup.markdown(sha[:12]) for sha in story.commit(record))
     facts += [f"commit {tested}"] if tested else []
-    return f"## {icon} {_plain(story.headline(record))}\n\n{_plain(story.why(record), 600)}\n\n{' · '.join(facts)}"
+    why = [_plain(story.why(record), 600), *filter(None, [_plain(story.advice(record))])]
+    return "\n\n".join([f"## {icon} {_plain(story.headline(record))}", *why, " · ".join(facts)])
 
 
 def _tests(tests: TestFacts | None, detail: Detail) -> list[str]:

@@ -120,6 +120,8 @@ def _facts(record: RunRecord) -> Iterator[str]:
     yield f"cleanup  {story.cleanup(record)[1]}"
     for handle in story.living(record):
         yield f"         {output.one_line(handle)}"
+    if advice := story.advice(record):
+        yield f"advice   {advice}"
 
 
 def _verdict(record: RunRecord, paint: _Paint) -> Iterator[str]:

@@ -41,6 +41,8 @@ MOST_ACTS = 25  # of a stranger in one world
 MOST_RUNS = 12
 CALM = 0.1  # of all worlds: nobody disturbs, and whoever asks gets a grant
 RUN = "python -m pytest"
+SEQUENCES = ("", "\x1b[m\x1b[K", "\x1b[31m", "\0", "\x7f")
+UNSEEN = (*SEQUENCES, "\u200d", "\ufeff", "\x1b]0;t\x07")
 CASE = '{{"event":"case","name":{name},"outcome":"{outcome}","duration_s":0.1,"message":{name}}}\n'
 
 
@@ -267,6 +269,8 @@ class _Job:
         handed = plans.secrets(here, record, SECRETS, now=now, open_=lambda box: b"")
         source = plans.source(here, record, wanted="auto", directory="")
         work = replace(WORK.work(source), secrets=handed.values)
+        for value in handed.values.values():
+            self._shown.mask(value)
         try:
             run_remote.run_remote(self._world(), work, slot="")
         finally:
@@ -282,6 +286,10 @@ class _Job:
         judge, documents = self._story._judge, self._files.documents
         nonces = [each.decode() for name, each in documents.items() if "nonce-" in name]
         judge.seen("log", self._shown.texts, secrets=nonces)
+        judge.seen("outputs", self._shown.outputs.values(), secrets=nonces)
+        judge.seen("summary", self._shown.pages, secrets=nonces)
+        # Of the uploaded artifact: its files' names. What is in them is what the tests wrote.
+        judge.seen("names", (name for name in documents if "/artifacts/" in name), secrets=nonces)
         kept = [each.decode(errors="replace") for name, each in documents.items() if PERSISTENT.search(name)]
         judge.seen("record", kept, secrets=nonces)
         judge.seen("history", (each.decode() for each in self._history.documents.values()), secrets=nonces)
@@ -318,30 +326,54 @@ class _Job:
             act=story._tempt,
             starts=lambda source, phase: story._judge.started(self._here.run_id, source, phase, story._clock.now()),
             prints=partial(_printed, stream),
-            results=partial(_results, "failed" if exit_code else "passed"),
+            results=partial(_results, stream, "failed" if exit_code else "passed"),
+            junit=partial(_junit, stream, failed=bool(exit_code)),
+            boast=partial(_boast, stream),
             names=(stream.choice(stranger.HOSTILE), "out/model.bin"),
             into=self._files,
             clock=story._clock,
             forges=dice.chance(stream, 0.2),
+            breaks=dice.chance(stream, 0.2),
+            refuses=dice.chance(stream, 0.1),
+            obstructs=dice.chance(stream, 0.05),
             exit_code=exit_code,
         )
 
 
-def _printed(stream: dice.Dice, secrets: list[str]) -> list[bytes]:
-    """Hostile lines and every secret, cut at any place; a forged end record, as if it were ours."""
+def _printed(stream: dice.Dice, secrets: list[str]) -> bytes:
+    """Hostile lines and every secret, also between colours; a forged end record, as if it were ours."""
     record = json.dumps({"exit_code": 0, "reason": "exited", "nonce": "0" * 32})
-    lines = [*stream.sample(stranger.HOSTILE, 2), *secrets, record]
-    data = "\n".join(lines).encode() + b"\n"
-    cut = sorted(stream.randrange(len(data)) for _ in range(2))
-    return [data[: cut[0]], data[cut[0] : cut[1]], data[cut[1] :]]
+    divided = (_divided(stream, secret, SEQUENCES) for secret in secrets)
+    return "\n".join([*stream.sample(stranger.HOSTILE, 2), *secrets, *divided, record, ""]).encode()
 
 
-def _results(outcome: str, secrets: list[str]) -> bytes:
+def _boast(stream: dice.Dice, secrets: list[str]) -> str:
+    """What a machine says of itself: markup, and what it was handed, so that only a reader sees it."""
+    return " ".join([stream.choice(stranger.HOSTILE), *(_divided(stream, secret, UNSEEN) for secret in secrets)])
+
+
+def _results(stream: dice.Dice, outcome: str, secrets: list[str]) -> bytes:
     """A report whose test is named after the secrets, and tells them in its message."""
-    name = json.dumps(f"t.py::test[{' '.join(secrets)}]")
+    name = json.dumps(f"t.py::test[{' '.join(secrets)} {_boast(stream, secrets)}]")
     case = CASE.format(name=name, outcome=outcome)
     return f'{{"event":"start","version":1}}\n{case}{{"event":"end","exit_status":0,"counts":{{}}}}\n'.encode()
 
 
+def _junit(stream: dice.Dice, secrets: list[str], *, failed: bool) -> bytes:
+    """The same in XML, each letter written as XML lets one write it."""
+    told = [f"&#{ord(each)};" if each.isprintable() else "?" for each in _boast(stream, secrets)]
+    words = "".join(told) + "".join(f" {secret[:5]}<![CDATA[{secret[5:]}]]>" for secret in secrets)
+    inside = f"<failure>{words}</failure>" if failed else ""
+    text = (
+        f'<testsuite name="{"".join(told)}" tests="7"><testcase name="x{"".join(told)}">{inside}</testcase></testsuite>'
+    )
+    return text.encode(stream.choice(("utf-8", "utf-16")))
+
+
+def _divided(stream: dice.Dice, secret: str, between: tuple[str, ...]) -> str:
+    at = stream.randrange(1, len(secret))
+    return f"{secret[:at]}{stream.choice(between)}{secret[at:]}"
+
+
 INPUTS = parsing.parse(models.ProvisionInputs, {"backend": "tpu", "accelerator": "v6e-1", "zones": "us-east5-b"})
-WORK = parsing.parse(models.RunRemoteInputs, {"run": RUN})
+WORK = parsing.parse(models.RunRemoteInputs, {"run": RUN, "test-reports": "junit.xml"})

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from accel_ci.domain.grant import Grant, Trust
 from accel_ci.domain.workload import Phase
+from accel_ci.formats import output
 from accel_ci_sim.world.github import BOT, GitHubWorld
 
 DAY_S = 24 * 3600
@@ -16,9 +17,10 @@ RULES = {
     "I7-asked": "a grant was asked for by a maintainer, in this very event",
     "I7-seen": "a granted commit was seen by a maintainer who wanted it to run",
     "I7-started": "no code starts but the commit of this run's own, unexpired grant",
-    "I8-sink": "no secret is in a log, output, summary, comment, check, record or history",
+    "I8-sink": "no secret is in a log, output, summary, comment, check, record, history or file name, as a reader sees it",
     "I8-fork": "no secret reaches a machine that runs a fork's commit",
     "I8-command": "no line of a log commands the runner",
+    "markup": "no text of a stranger is markup in a comment, check or summary",
     "budget": "no day has more grants than it may",
     "one-comment": "gate has one comment on a pull request at most",
     "others": "nobody else's comment is changed or deleted",
@@ -28,6 +30,11 @@ RULES = {
 }
 PERSISTENT = re.compile(r"(record\.json|report\.html|/log/.*)$")
 COMMAND = re.compile(r"^\s*::|##\[", re.MULTILINE)
+CODE = re.compile(
+    r"^(`{3,})text\n.*?^\1$|<code>[^\n]*?</code>|(?<!`)(`+)(?!`)[^\n]*?(?<!`)\2(?!`)", re.MULTILINE | re.DOTALL
+)
+MARKUP = re.compile(r"@org/all|!\[x\]|evil\.example|\bGH-[0-9]")
+RENDERED = ("comments", "checks", "summary")
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,18 +111,23 @@ class Judge:
 
     def seen(self, where: str, texts: Iterable[str], *, secrets: Iterable[str] = ()) -> None:
         """Texts that people can read."""
-        together = "\n".join(texts)
+        together = output.visible("\n".join(texts))
         for secret in (*SECRETS.values(), *secrets):
             if secret in together:
                 self._broke("I8-sink", f"{secret[:9]}... in the {where}")
         if where == "log" and COMMAND.search(together):
             self._broke("I8-command", COMMAND.findall(together)[0])
+        if where in RENDERED and (found := MARKUP.search(CODE.sub("", together))):
+            self._broke("markup", f"{found[0]} in the {where}")
 
     def ended(self) -> None:
         """The world is over."""
         ours = [each for each in self._github.comments.values() if each.author == BOT]
         self.seen("comments", (each.body for each in ours))
-        told = [f"{each.name} {each.external_id} {each.output}" for each in self._github.checks.values()]
+        told = [
+            "\n".join([each.name, each.external_id, *map(str, each.output.values())])
+            for each in self._github.checks.values()
+        ]
         self.seen("checks", told)
         for number in self._github.pulls:
             gates = [each for each in ours if each.number == number and "accel-ci gate -->" in each.body[:40]]

@@ -10,17 +10,20 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import unquote
 
+from accel_ci.adapters import transport
 from accel_ci.adapters.github_calls import Calls
 from accel_ci.domain import verdict
 from accel_ci.domain.doors import Tried
+from accel_ci.domain.errors import CloudError
 from accel_ci.domain.lease import Lease, Owner
 from accel_ci.domain.machine import Candidate, Capabilities, Creation, Machine, MachineSpec, State, Worker
 from accel_ci.domain.runkey import RunKey
 from accel_ci.domain.verdict import EndRecord
 from accel_ci.domain.workload import Caps, CommitSource, Fetched, Package, Phase, Source, Unpacked
+from accel_ci.formats import output, redaction
 from accel_ci.ports.clock import Clock
 from accel_ci.ports.entropy import Entropy
-from accel_ci.ports.remote import Base, Ended, Event, Output
+from accel_ci.ports.remote import Base, Ended, Event, Lost, Output
 from accel_ci_sim.direct import files, github
 from accel_ci_sim.direct.files import Files
 from accel_ci_sim.direct.github import TOKEN
@@ -97,32 +100,44 @@ class Api(Calls):
 
 
 class Shown:
-    """The job port: whatever people or later steps would see is kept."""
+    """The job port: whatever people or later steps would see is kept. Masks hide in our own lines, and nowhere else."""
 
     def __init__(self) -> None:
         self.texts: list[str] = []
+        self.pages: list[str] = []
         self.outputs: dict[str, str] = {}
+        self._masks = redaction.Masks()
 
     def log(self, line: str) -> None:
-        """Kept."""
-        self.texts.append(line)
+        """Kept, cleaned as both adapters do; what they would make of commands is not done: none should come."""
+        self.texts.append(self._masks.hidden(output.visible(line)))
 
-    stream = summary = status = log
+    status = log
+
+    def stream(self, text: str) -> None:
+        """Kept as it came: what hides secrets in output must do without the job's help."""
+        self.texts.append(text)
+
+    def summary(self, markdown: str) -> None:
+        """Kept."""
+        self.pages.append(markdown)
 
     @contextmanager
     def group(self, title: str) -> Iterator[None]:
         """Its title is kept."""
-        self.texts.append(title)
+        self.log(title)
         yield
 
     def notice(self, title: str, text: str) -> None:
         """Kept."""
-        self.texts += [title, text]
+        self.log(title)
+        self.log(text)
 
     warning = error = notice
 
     def mask(self, secret: str) -> None:
-        """Nothing: our own redaction must do without the runner's."""
+        """As both adapters do."""
+        self._masks.add(secret)
 
     def output(self, name: str, value: str) -> None:
         """Kept."""
@@ -190,43 +205,57 @@ class OneMachine:
 class HostileRemote:
     """The remote port over a machine whose code is the stranger's: `prints` gets the secrets that it was handed.
 
-    `forges`: its end record claims success under another nonce. `starts` hears of every phase before it runs.
+    `forges`: its end record claims success under another nonce. `starts` hears of every phase before it runs. `boast` is
+    what it says wherever it may say something; `breaks`: the connection breaks once; `refuses`: no file comes back;
+    `obstructs`: the commit cannot be unpacked.
     """
 
     act: Act
     starts: Callable[[str, Phase], None]
-    prints: Callable[[list[str]], list[bytes]]
+    prints: Callable[[list[str]], bytes]
     results: Callable[[list[str]], bytes]
+    junit: Callable[[list[str]], bytes]
+    boast: Callable[[list[str]], str]
     names: Sequence[str]
     into: Files
     clock: Clock
     forges: bool = False
+    breaks: bool = False
+    refuses: bool = False
+    obstructs: bool = False
     exit_code: int = 0
     _source: str = ""
     _secrets: list[str] = field(default_factory=list)
+    _printed: bytes = b""
 
     def prepare(self, machine: Machine) -> list[Tried]:
-        """Ready, and shut."""
-        return [Tried(worker=each.index) for each in machine.workers]
+        """Ready, and a door that lets nothing out stands open in hostile words."""
+        return [Tried(worker=each.index, open={"logins": self._plain()}) for each in machine.workers]
 
     def put(self, machine: Machine, package: Package) -> Unpacked:
-        """The commit is there."""
+        """The commit is there; or two could not be merged, for files of hostile names."""
         self._source = package.sha or "workspace"
-        return Unpacked(sha=package.sha or "")
+        return Unpacked(sha=package.sha or "", obstacle=self._plain() if self.obstructs else "")
 
     def start(self, machine: Machine, phase: Phase) -> None:
         """The code runs, and knows what it was handed."""
         self.starts(self._source, phase)
         self._secrets = [*phase.secrets.values()]
+        self._printed = self.prints(self._secrets)
 
     def attach(self, machine: Machine, phase: Phase, offsets: Mapping[int, int]) -> Generator[Event, None, None]:
-        """Hostile output, then an end record that is true or forged."""
-        offset = 0
-        for data in self.prints(self._secrets):
+        """Hostile output in pieces, perhaps broken off once, then an end record that is true or forged."""
+        offset = offsets[0]
+        while offset < len(self._printed):
             self.act()
+            data = self._printed[offset : offset + max(1, len(self._printed) // 3)]
             yield Output(0, offset, data)
             offset += len(data)
-        yield Ended(0, self._end(phase, offset), self._boast())
+            if self.breaks:
+                self.breaks = False
+                yield Lost(0, self.boast(self._secrets))
+                return
+        yield Ended(0, self._end(phase, offset), self.boast(self._secrets))
 
     def stop(self, machine: Machine, phase: Phase, workers: Sequence[int]) -> None:
         """It ends anyway."""
@@ -234,10 +263,13 @@ class HostileRemote:
     def get(
         self, machine: Machine, patterns: Sequence[str], *, caps: Caps, into: str, base: Base = Base.SOURCE
     ) -> list[Fetched]:
-        """Files under hostile names."""
-        content = self.results(self._secrets) if base is Base.RESULTS else b"weights"
-        found = []
-        for index, name in enumerate([*self.names, *(f"out/{secret}.bin" for secret in self._secrets)]):
+        """Files under hostile names, and one that is refused in hostile words."""
+        if self.refuses:
+            raise CloudError(f"worker w0 refuses: {self._plain()}")
+        content = self.results(self._secrets) if base is Base.RESULTS else self.junit(self._secrets)
+        told = self.boast(self._secrets)
+        found = [Fetched(worker=0, name=told, refused=told)] if "out/**" in patterns else []
+        for index, name in enumerate([*self.names, *(f"out/{secret}.bin" for secret in self._secrets), told]):
             path = f"w0/{index}-{re.sub(r'[^A-Za-z0-9._-]+', '_', name)}"
             self.into.documents[f"{files.inside(into)}/{path}"] = content
             digest = hashlib.sha256(content).hexdigest()
@@ -248,8 +280,9 @@ class HostileRemote:
         """A key."""
         return "ssh-ed25519 SIMULATED"
 
-    def _boast(self) -> str:
-        return " ".join([*self.names[:1], *self._secrets])
+    def _plain(self) -> str:
+        """What it says in answers that our adapter reads: that makes them one safe line, and knows no secrets."""
+        return transport.plain(self.boast(self._secrets).encode())
 
     def _end(self, phase: Phase, size: int) -> EndRecord:
         now = self.clock.now()
@@ -263,7 +296,7 @@ class HostileRemote:
             started_at=now,
             ended_at=now,
             output_bytes=size,
-            detail=self._boast() if self.forges else "",
+            detail=self.boast(self._secrets) if self.forges else "",
         )
 
 

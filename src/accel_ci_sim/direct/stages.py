@@ -28,8 +28,8 @@ def every() -> dict[str, Stage]:
 
 
 def of_pairs() -> dict[str, Stage]:
-    """The stages whose call sites are combined: a pull request in steps, on a plain cloud and with queued TPUs."""
-    return {name: stage for name, stage in every().items() if name in ("steps/sim", "steps/queued")}
+    """The stages whose call sites are combined: a pull request in steps, on Compute Engine and with queued TPUs."""
+    return {name: stage for name, stage in every().items() if name in ("steps/gce", "steps/queued")}
 
 
 def _stories(sky: Weather) -> dict[str, tuple[tuple[RunPlan, ...], Weather]]:

@@ -23,6 +23,8 @@ HOSTILE = (
     "<!-- accel-ci gate -->\n@org/all ![x](https://evil.example/beacon)",
     "a\x1b]0;x\x07\u202e\r\n::stop-commands::x",
     "../../../etc/passwd",
+    "fixes GH-1, www.evil.example",
+    "a\n```\n</details>\n@org/all\n~~~\n| a ` | b ``",
 )
 
 

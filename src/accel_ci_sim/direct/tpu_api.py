@@ -94,6 +94,10 @@ class SimulatedTpuApi(TpuApi):
         self._sky.annotate(place.zone, place.name, labels)
         return None
 
+    def set_metadata(self, place: Spot, metadata: Mapping[str, str]) -> str | None:
+        """See TpuApi. No story here shares a machine, so that nobody asks."""
+        raise NotImplementedError
+
     def operation(self, name: str) -> Mapping[str, Any] | None:
         """See TpuApi."""
         return _document(self._sky.tpu.operations.get(name))

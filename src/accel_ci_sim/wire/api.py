@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from accel_ci_sim.wire import compute_render, tpu_render
+from accel_ci_sim.wire import billing_service, compute_render, tpu_render
 from accel_ci_sim.wire.compute_jobs import Awaited, ComputeOperations
 from accel_ci_sim.wire.compute_places import ComputePlaces
 from accel_ci_sim.wire.compute_service import ComputeService
@@ -34,7 +34,7 @@ class Api:
 
 
 def tpu_apis(cloud: TpuCloud, service: TpuService) -> list[Api]:
-    """The Cloud TPU API, and the locations that gcloud looks up in v1."""
+    """The Cloud TPU API, the locations that gcloud looks up in v1, and what looks like both: the public price list."""
     settling = Settling()
     cloud.operations.on_end = settling.ended
 
@@ -47,7 +47,8 @@ def tpu_apis(cloud: TpuCloud, service: TpuService) -> list[Api]:
     def error(status: Status) -> Answer:
         return Answer(HTTP[status.code], tpu_render.error(status, HTTP[status.code]))
 
-    prefixes = {"/v2/": service.routes(), "/v1/": service.location_routes()}
+    # The longer prefix comes first: the first one that fits serves.
+    prefixes = {"/v2/": service.routes(), "/v1/services/": billing_service.routes(), "/v1/": service.location_routes()}
     return [Api(prefix=prefix, routes=routes, finished=finished, error=error) for prefix, routes in prefixes.items()]
 
 

@@ -45,6 +45,7 @@ def variables(site: Site) -> dict[str, str]:
     return {
         "CLOUDSDK_API_ENDPOINT_OVERRIDES_TPU": f"{site.url}/",
         "CLOUDSDK_API_ENDPOINT_OVERRIDES_COMPUTE": f"{site.url}/compute/v1/",
+        "CLOUDSDK_API_ENDPOINT_OVERRIDES_CLOUDBILLING": f"{site.url}/",
         "CLOUDSDK_AUTH_ACCESS_TOKEN_FILE": str(site.directory / "token"),
         "CLOUDSDK_CORE_PROJECT": site.project,
         "CLOUDSDK_COMPUTE_ZONE": site.zone,

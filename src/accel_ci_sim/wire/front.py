@@ -87,6 +87,8 @@ class Front:
         except Exception:
             self._log(traceback.format_exc())
             return api.error(Status(Code.INTERNAL, "The simulator has a bug: its log says more."))
+        if any(part in f"{request.method} {request.path}" for part in knobs.unanswered):
+            await self._hang(request)
         # Done first, then lost: that is what makes a client that blindly repeats make two machines.
         if dice.chance(self._dice, knobs.lost_reply_rate):
             self._log(f"{request.method} {request.path} done, reply lost")

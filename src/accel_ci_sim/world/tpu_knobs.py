@@ -31,6 +31,9 @@ class Knobs(BaseModel):
     hanging: tuple[str, ...] = Field(
         (), description="calls with one of these in their address (a zone, `/compute/`) are never answered"
     )
+    unanswered: tuple[str, ...] = Field(
+        (), description="calls with one of these in `METHOD address` are done, but their answer never comes"
+    )
     preempt_after_s: Number | None = Field(None, description="spot nodes are PREEMPTED after so long in READY")
     preempt_creating: Chance = Field(0.0, description="chance that a spot node is taken away before it is READY")
     maintenance_after_s: Number | None = Field(None, description="nodes go into maintenance after so long in READY")
