@@ -11,7 +11,6 @@ delete operation is over. The cloud takes BOOT_S to make a machine and DELETE_S 
 from __future__ import annotations
 
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -20,9 +19,8 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from bench import _ground
 from tests import judges
-from tests.end_to_end.runner import git
-from tests.servers.simulator import SimulatorProcess
 
 ROUNDS = 3
 LIMIT_S = 120
@@ -45,34 +43,13 @@ class Figures:
     teardown: float
 
 
-class Ground:
-    """A repository, and a simulated cloud; the command writes to `stamps` when it runs: all share one clock."""
+class Ground(_ground.Ground):
+    """Whose command writes down when it runs."""
 
     def __init__(self, directory: Path) -> None:
-        self.project = directory / "project"
-        self.project.mkdir()
-        self.stamps = directory / "stamps"
-        (self.project / "README").write_text("nothing\n")
-        git(self.project, "init", "-q")
-        git(self.project, "add", "-A")
-        git(self.project, "commit", "-qm", "nothing")
-        self.cloud = SimulatorProcess(directory)
+        super().__init__(directory, name="README", text="nothing\n", limit_s=LIMIT_S)
         self.cloud.turn(boot_s=BOOT_S, delete_s=DELETE_S)
         self.command = f"date +%s.%N >> '{self.stamps}'"
-
-    def call(self, *words: str) -> subprocess.CompletedProcess[str]:
-        """The program, as the user of the cloud."""
-        return subprocess.run(
-            words,
-            cwd=self.project,
-            env=self.cloud.environ,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=LIMIT_S,
-            check=False,
-        )
 
     def measure(self, journey: Callable[[], None]) -> Figures:
         """The figures of one journey."""
@@ -86,30 +63,26 @@ class Ground:
 
 def ours(ground: Ground) -> None:
     words = ("--accelerator", "l4-1", "--zones", ZONE)
-    done = ground.call(sys.executable, "-m", "accel_ci", "run", *words, "--", ground.command)
-    assert done.returncode == 0, done.stdout
+    ground.call(sys.executable, "-m", "accel_ci", "run", *words, "--", ground.command)
 
 
 def with_gcloud(ground: Ground) -> None:
     place = (NAME, f"--zone={ZONE}", "--quiet")
-    created = ground.call("gcloud", "compute", "instances", "create", *place, *CREATE)
-    assert created.returncode == 0, created.stdout
+    ground.call("gcloud", "compute", "instances", "create", *place, *CREATE)
     deadline = time.monotonic() + LIMIT_S
     while True:  # as scripts do it: sshd may not be up yet
-        told = ground.call("gcloud", "compute", "ssh", *place, f"--command={ground.command}")
+        told = ground.run("gcloud", "compute", "ssh", *place, f"--command={ground.command}")
         if told.returncode == 0:
             break
         assert time.monotonic() < deadline, told.stdout
-    deleted = ground.call("gcloud", "compute", "instances", "delete", *place)
-    assert deleted.returncode == 0, deleted.stdout
+    ground.call("gcloud", "compute", "instances", "delete", *place)
 
 
 def _make_key(ground: Ground) -> None:
     """The key that gcloud would make at its first ssh, which is not what we compare."""
     key = ground.cloud.home / ".ssh" / "google_compute_engine"
     key.parent.mkdir(mode=0o700)
-    made = ground.call("ssh-keygen", "-q", "-t", "rsa", "-b", "2048", "-N", "", "-f", str(key))
-    assert made.returncode == 0, made.stdout
+    ground.call("ssh-keygen", "-q", "-t", "rsa", "-b", "2048", "-N", "", "-f", str(key))
 
 
 def main() -> None:

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import resource
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -24,9 +23,9 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from bench import _ground
 from tests import judges
 from tests.end_to_end.runner import git
-from tests.servers.simulator import SimulatorProcess
 
 ROUNDS = 3
 LIMIT_S = 60
@@ -59,41 +58,18 @@ class Figures:
     best: float = 0.0
 
 
-class Ground:
-    """A repository to test, and a simulated cloud. `stamps` is where the commands write when they begin and end."""
+class Ground(_ground.Ground):
+    """Whose commands write down when they begin and end; each journey has its part of the cloud's bill."""
 
     def __init__(self, directory: Path) -> None:
-        self.project = directory / "project"
-        self.project.mkdir()
-        self.stamps = directory / "stamps"
-        (self.project / "test_sums.py").write_text(TESTS)
-        git(self.project, "init", "-q")
-        git(self.project, "add", "-A")
-        git(self.project, "commit", "-qm", "one test")
+        super().__init__(directory, name="test_sums.py", text=TESTS, limit_s=LIMIT_S)
         self.sha = git(self.project, "rev-parse", "HEAD")
-        self.cloud = SimulatorProcess(directory)
         self._billed = 0
 
     def timed(self, command: str) -> str:
         """The command, writing when it begins and ends: all machines share this computer's files and clock."""
         stamp = f"date +%s.%N >> '{self.stamps}'"
         return f"{stamp} && {command} && {stamp}"
-
-    def call(self, *words: str) -> str:
-        """What the program printed, as the user of the cloud; it must succeed."""
-        done = subprocess.run(
-            words,
-            cwd=self.project,
-            env=self.cloud.environ,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=LIMIT_S,
-            check=False,
-        )
-        assert done.returncode == 0, done.stdout
-        return done.stdout
 
     def measure(self, journey: Callable[[], None]) -> Figures:
         """The figures of one journey, which leases one machine and gives it back."""

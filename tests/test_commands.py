@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import pwd
 from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 
-from accel_ci import commands, wiring
+from accel_ci import wiring
 from accel_ci.adapters.stop_signals import StopSignals
-from accel_ci.commands import Call
+from accel_ci.commands import by_hand, journeys, steps
+from accel_ci.commands.call import Call
 from accel_ci.domain import errors
 from accel_ci.domain.machine import Machine, State
 from accel_ci.operations import records
@@ -21,15 +24,15 @@ from tests.servers.gce_over_http import GceServer
 def test_collect_hurries_in_a_cancelled_job_only(status: str, limited: bool) -> None:
     """What is left of a cancelled job is 285 s: bringing files back keeps to 60 of them, and otherwise to none."""
     call = Call(given={}, environ={"ACCEL_CI_JOB_STATUS": status}, job=FakeJob(), stop=StopSignals())
-    assert isinstance(commands._hurried(call), nullcontext) is not limited
-    assert commands.COLLECT_S == 60.0
+    assert isinstance(steps._hurried(call), nullcontext) is not limited
+    assert steps.COLLECT_S == 60.0
 
 
 @pytest.mark.parametrize(("mode", "kind"), [("job", "log"), ("run", "log"), ("sweep", "warning")])
 def test_clouds_that_nobody_can_look_into_are_named(mode: str, kind: str, tmp_path: Path) -> None:
     """Without a sign-in cleanup sees this computer only, and says so; of a sweeper, which would be green for ever, loudly."""
     call = _call(tmp_path, mode=mode)
-    assert commands.cleanup_(call) == 0
+    assert steps.cleanup_(call) == 0
     assert isinstance(call.job, FakeJob)
     (told,) = [each for each in call.job.of_kind(kind) if "not looked through" in each]
     assert told.endswith("gce, tpu")
@@ -39,7 +42,7 @@ def test_clouds_that_nobody_can_look_into_are_named(mode: str, kind: str, tmp_pa
 def test_a_slip_in_what_was_leased_hides_nothing(leased: str, told: bool, tmp_path: Path) -> None:
     """A type that no cloud has narrows nothing: every backend is looked through, and what cannot be is named."""
     call = _call(tmp_path, leased=leased)
-    assert commands.cleanup_(call) == 0
+    assert steps.cleanup_(call) == 0
     assert isinstance(call.job, FakeJob)
     assert any("not looked through" in each for each in call.job.of_kind("log")) is told
 
@@ -50,7 +53,7 @@ def test_only_the_backends_of_what_was_leased_are_looked_through(tmp_path: Path)
     with GceServer() as server:
         call = _call(tmp_path, leased="l4-1")
         call.environ.update(server.environment(str(tmp_path / "token")))  # type: ignore[attr-defined]
-        assert commands.cleanup_(call) == 0
+        assert steps.cleanup_(call) == 0
         assert {each.path.split("/")[1] for each in server.cloud.requests} == {"compute"}
     assert isinstance(call.job, FakeJob)
     assert not any("not looked through" in each for each in call.job.of_kind("log"))
@@ -59,7 +62,7 @@ def test_only_the_backends_of_what_was_leased_are_looked_through(tmp_path: Path)
 def test_a_listing_says_what_it_does_not_show(tmp_path: Path) -> None:
     """`accel-ci list` names the clouds that it could not ask: "no machine" is about the others."""
     call = _call(tmp_path)
-    assert commands.list_(call) == 0
+    assert by_hand.list_(call) == 0
     assert isinstance(call.job, FakeJob)
     assert any("not looked through" in each for each in call.job.of_kind("log"))
 
@@ -74,7 +77,7 @@ def test_a_listing_is_of_all_backends(tmp_path: Path) -> None:
         handle=f"local://{name}", name=name, zone="local", accelerator="local", spot=False, state=State.READY
     )
     records.save_machine(wiring.place(call.environ).files(name), "", machine)
-    assert commands.list_(call) == 0
+    assert by_hand.list_(call) == 0
     assert isinstance(call.job, FakeJob)
     assert f"leased from {wiring.directory(call.environ)}:" in call.job.of_kind("log")
     assert any(each.endswith("gce, tpu") for each in call.job.of_kind("log"))
@@ -86,10 +89,31 @@ def test_a_lease_is_no_run_to_go_on_with(tmp_path: Path) -> None:
     here = wiring.here(call.environ)
     wiring.place(call.environ).remember(here, given={"accelerator": "local", "ttl": "30m"})
     with pytest.raises(errors.ConfigurationError, match="only a lease") as refused:
-        commands.attach_(call)
+        journeys.attach_(call)
     assert "accel-ci run-remote" in refused.value.what_to_do
 
 
 def _call(place: Path, **given: str) -> Call:
     environ = {"ACCEL_CI_STATE": str(place / "state"), "HOME": str(place)}
     return Call(given=given, environ=environ, job=FakeJob(), stop=StopSignals())
+
+
+def test_a_user_without_a_name_is_a_number(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A container's user need not be in any list of users."""
+
+    def nobody(number: int) -> object:
+        raise KeyError(number)
+
+    for name in ("LOGNAME", "USER", "LNAME", "USERNAME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(pwd, "getpwuid", nobody)
+    assert wiring.here({"HOME": str(tmp_path)}).actor == str(os.getuid())
+
+
+def test_a_directory_that_is_gone_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who is in a directory that somebody removed is told to go elsewhere."""
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    with pytest.raises(errors.ConfigurationError, match="cannot be found"):
+        wiring.here({"HOME": str(tmp_path)})

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from accel_ci import commands
 from accel_ci.adapters.stop_signals import StopSignals
-from accel_ci.commands import Call
+from accel_ci.commands import journeys, steps
+from accel_ci.commands.call import Call
 from accel_ci.domain.errors import ConfigurationError
 from tests.fakes.job import FakeJob
 
@@ -101,7 +101,7 @@ def test_gate_judges_what_the_called_workflow_will_hand_on(tmp_path: Path) -> No
     inputs = {"accelerator": "v6e-9", "run": "x", "spot": True, "timeout": "20m", "paths": "/etc", "check": "-"}
     environ = {**JOB, "ACCEL_CI_CALL": json.dumps(inputs)}
     with pytest.raises(ConfigurationError) as caught:
-        commands.gate_(call(tmp_path, environ, check="-"))
+        steps.gate_(call(tmp_path, environ, check="-"))
     assert [mistake.name for mistake in caught.value.mistakes] == ["paths", "check", "accelerator"]
     assert not (tmp_path / "state").exists()
 
@@ -109,13 +109,13 @@ def test_gate_judges_what_the_called_workflow_will_hand_on(tmp_path: Path) -> No
 @pytest.mark.parametrize("text", ["", "{}", "v6e-1 and more", '{"accelerator": "v6e-1", "minutes": 5}'])
 def test_gate_minds_nobody_elses_call(text: str, tmp_path: Path) -> None:
     """Whatever else a workflow of somebody's own says that it was called with, is theirs."""
-    assert commands.gate_(call(tmp_path, {**JOB, "ACCEL_CI_CALL": text})) == 0
+    assert steps.gate_(call(tmp_path, {**JOB, "ACCEL_CI_CALL": text})) == 0
 
 
 def test_a_run_has_its_secrets_judged_first(tmp_path: Path) -> None:
     """A secret that could not be hidden is told with the inputs, and not after a machine was looked for."""
     environ = {"ACCEL_CI_SECRET_TOKEN": "hush"}
     with pytest.raises(ConfigurationError) as caught:
-        commands.run_(call(tmp_path, environ, backend="local", timeout="5"))
+        journeys.run_(call(tmp_path, environ, backend="local", timeout="5"))
     assert [mistake.name for mistake in caught.value.mistakes] == ["TOKEN", "run", "timeout"]
     assert "hush" not in "".join(map(str, caught.value.mistakes))

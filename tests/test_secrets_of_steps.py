@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from accel_ci import commands
 from accel_ci.adapters.stop_signals import StopSignals
-from accel_ci.commands import Call
+from accel_ci.commands import verbs
+from accel_ci.commands.call import Call
 from tests.fakes.job import FakeJob
 
 VALUE = "s3cret-value"
@@ -23,7 +23,7 @@ def test_collect_refuses_a_file_that_is_named_after_a_secret(tmp_path: Path, mon
     def step(verb: str, **given: str) -> FakeJob:
         environ = {"HOME": str(tmp_path), "PATH": "/usr/bin:/bin", "ACCEL_CI_SECRET_TOKEN": VALUE}
         call = Call(given=given, environ=environ, job=FakeJob(), stop=StopSignals())
-        assert commands.VERBS[verb](call) == 0
+        assert verbs.VERBS[verb](call) == 0
         assert isinstance(call.job, FakeJob)
         return call.job
 

@@ -47,6 +47,7 @@ def main(arguments: list[str]) -> int:
     if "--prices" in arguments:
         listed = price_list.skus(session, os.environ)
         places, tpus = priced(places, offers, listed, today=today), tpus_priced(tpus, listed, today=today)
+        print(f"not, or not all, in the price list, and kept as they were: {kept(places, tpus, today=today)}")
     changes = [*told(machine_rows.PLACES, places), *told_of_tpus(accelerator_rows.PLACES, tpus)]
     print("\n".join(changes) or "the catalogue is up to date")
     if changes and "--write" in arguments:
@@ -128,8 +129,7 @@ def priced(
     def of(family: str, price: Price) -> Price:
         offer = offers.get(family)
         found = price_list.found(listed, family, price.region, gib_per_vcpu=offer and offer.gib_per_vcpu)
-        nothing = found[:2] == (None, None) if family in price_list.NAMES else found[2:] == (None, None)
-        if nothing or price_list.implausible(found):
+        if _poorer(price[2:6], found) or price_list.implausible(found):
             return price
         return Price(price.region, price.zones, *found, today.isoformat())
 
@@ -141,11 +141,24 @@ def tpus_priced(known: Iterable[Place], listed: Sequence[Sku], *, today: dt.date
 
     def of(place: Place) -> Place:
         found = price_list.found(listed, place.family, place.zone.rpartition("-")[0], gib_per_vcpu=None)
-        if found[:2] == (None, None) or price_list.implausible(found):
+        if _poorer(place[2:4], found[:2]) or price_list.implausible(found):
             return place
         return Place(place.family, place.zone, found.chip, found.chip_spot, today.isoformat())
 
     return [of(place) for place in known]
+
+
+def _poorer(known: Iterable[float | None], found: Sequence[float | None]) -> bool:
+    """True when the list knows nothing, or less than we do: a machine whose host has no price has none at all."""
+    lost = any(new is None for old, new in zip(known, found, strict=True) if old is not None)
+    return lost or not any(found)
+
+
+def kept(places: Places, tpus: Iterable[Place], *, today: dt.date) -> str:
+    """The families that have rows which the list says nothing of, or not all of."""
+    rows = [*((family, price.date) for family, prices in places.items() for price in prices)]
+    rows += [(place.family, place.date) for place in tpus]
+    return ", ".join(sorted({family for family, date in rows if date != today.isoformat()}))
 
 
 def told(before: Places, after: Places) -> Iterator[str]:

@@ -64,18 +64,19 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _called(words: Sequence[str], environ: dict[str, str], *, job: Job, stop: StopSignals) -> int:
-    from accel_ci import commands
+    from accel_ci.commands import verbs
+    from accel_ci.commands.call import Call
     from accel_ci.inputs import arguments, parsing
 
     if words[:1] == [SIMULATOR]:
         return _simulator(words[1:])
-    elsewhere = {} if words and words[0] in commands.VERBS else _elsewhere()
+    elsewhere = {} if words and words[0] in verbs.VERBS else _elsewhere()
     command = arguments.read(words, version=__version__, elsewhere=elsewhere)
     given, wrong = parsing.from_json(environ.get("ACCEL_CI_INPUTS") or "{}")
-    call = commands.Call(
+    call = Call(
         given=given | dict(command.given), mistakes=(*wrong, *command.mistakes), environ=environ, job=job, stop=stop
     )
-    return commands.VERBS[command.verb](call)
+    return verbs.VERBS[command.verb](call)
 
 
 @contextmanager

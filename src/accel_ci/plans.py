@@ -83,11 +83,21 @@ def _identity(here: Context, permission: Grant | None, *, slot: str) -> Identity
     )
 
 
-def order(inputs: ProvisionInputs, record: RunRecord) -> Order:
-    """What to lease and for how long; ConfigurationError when a stranger's commit would get what only our own may have."""
+def order(inputs: ProvisionInputs, record: RunRecord, *, forks_here: bool = False) -> Order:
+    """What to lease and for how long; ConfigurationError when a stranger's commit would get what only our own may have.
+
+    `forks_here`: this computer holds nothing that a stranger's code may not have.
+    """
+    stranger = record.identity.trust != grant.Trust.TRUSTED.value
+    # Whoever runs beside us as the same user reads our environment: the job's token, the key to what is sealed.
+    if stranger and inputs.on_this_computer and not forks_here:
+        raise errors.ConfigurationError(
+            "a stranger's commit is not run on the runner itself, beside the job's credentials",
+            what_to_do=f"lease a machine for it; on a runner that holds nothing set {grant.FORKS_HERE}: true",
+        )
     # "false" is what they are without a word: a workflow may say so for everybody.
     unsafe = sorted(NOT_FOR_STRANGERS & {name for name, value in inputs.options.items() if value != "false"})
-    if unsafe and record.identity.trust != grant.Trust.TRUSTED.value:
+    if unsafe and stranger:
         raise errors.ConfigurationError(
             f"a stranger's commit may not have these options: {', '.join(unsafe)}",
             what_to_do="leave them out for pull requests from forks",
@@ -181,13 +191,15 @@ def _problem(name: str, value: str) -> tuple[str, str] | None:
     return None
 
 
-def plan(here: Context, inputs: RunInputs, record: RunRecord, *, directory: str, handed: Secrets) -> Plan:
+def plan(
+    here: Context, inputs: RunInputs, record: RunRecord, *, directory: str, handed: Secrets, forks_here: bool = False
+) -> Plan:
     """Everything that the journey does."""
     parts, wanted = inputs.run_remote(), inputs.collect()
     work = parts.work(source(here, record, wanted=parts.source, directory=directory))
     work = replace(work, secrets=handed.values)
     return Plan(
-        order=order(inputs.provision(), record),
+        order=order(inputs.provision(), record, forks_here=forks_here),
         work=work,
         paths=wanted.paths if wanted else (),
         caps=wanted.caps() if wanted else Caps(),

@@ -28,7 +28,7 @@ from accel_ci.adapters.registry import Site
 from accel_ci.adapters.supervised import SupervisedRemote
 from accel_ci.adapters.system_clock import SystemClock
 from accel_ci.adapters.terminal_job import TerminalJob
-from accel_ci.domain import context, errors, sealed
+from accel_ci.domain import context, errors, grant, sealed
 from accel_ci.domain.context import Context
 from accel_ci.domain.machine import Machine
 from accel_ci.operations import records
@@ -231,6 +231,11 @@ def copy_page(files: Files, slot: str, *, to: str) -> str:
     except OSError as error:
         return f"no copy of the HTML report at {to}: {error.strerror}"
     return ""
+
+
+def forks_here(environ: Mapping[str, str]) -> bool:
+    """True where somebody says that this computer holds nothing that a stranger's code may not have."""
+    return environ.get(grant.FORKS_HERE) == "true"
 
 
 def directory(environ: Mapping[str, str]) -> str:

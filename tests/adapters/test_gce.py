@@ -8,8 +8,9 @@ from dataclasses import replace
 
 import pytest
 
+from accel_ci.adapters import gce_instances, gce_options
 from accel_ci.adapters.gce import GceMachines
-from accel_ci.domain import accelerators, lease
+from accel_ci.domain import accelerators, lease, machine_types
 from accel_ci.domain.errors import (
     AccelError,
     AccessError,
@@ -53,6 +54,24 @@ def test_the_lease_is_in_the_request(world: GceWorld) -> None:
     assert TTL_S - 300 < int(scheduling["maxRunDuration"]["seconds"]) <= TTL_S
 
 
+@pytest.mark.parametrize(
+    ("ttl_s", "options", "seconds"),
+    [
+        (10, {}, 30),
+        (90, {}, 90),
+        (200 * 86400, {}, 120 * 86400),
+        (90, {"provisioning": "flex-start"}, 600),
+        (10 * 86400, {"provisioning": "flex-start"}, 7 * 86400),
+    ],
+)
+def test_a_limit_is_one_that_google_takes(ttl_s: int, options: dict[str, str], seconds: int) -> None:
+    """The lease's own length, within what the provisioning model allows: out of it the request would be refused."""
+    order, key = spec("l4-1", **options), replace(KEY, job="limit")
+    short = Lease(key=key, expires_at=1_000_000 + ttl_s)
+    asked = gce_instances.body(order, gce_options.checked(order), short, ON_DEMAND, public_key="", now=1_000_000.0)
+    assert asked["scheduling"]["max_run_duration"] == {"seconds": seconds}
+
+
 def test_repeating_a_request_is_the_same_request(world: GceWorld) -> None:
     """Name, zone, try and expiry make the request's id; another lease of the name has another one."""
     world.begin()
@@ -87,6 +106,7 @@ def test_nobody_can_be_impersonated_on_the_machine(world: GceWorld) -> None:
         ("n1-standard-8+t4-1", "n1-standard-8", ("nvidia-tesla-t4", 1), "deeplearning", "pd-balanced", "1"),
         ("t4-2", "n1-standard-8", ("nvidia-tesla-t4", 2), "deeplearning", "pd-balanced", "2"),
         ("v6e-1", "ct6e-standard-1t", None, "ubuntu-accel-2204-amd64-tpu-v5e-v5p-v6e", "hyperdisk-balanced", None),
+        ("ct5lp-hightpu-8t", "ct5lp-hightpu-8t", None, "ubuntu-accel-2204-amd64-tpu-v5e-v5p-v6e", "pd-balanced", None),
         ("tpu7x-2", "tpu7x-standard-1t", None, "ubuntu-accel-2404-amd64-tpu-tpu7x", "hyperdisk-balanced", None),
         ("e2-standard-4", "e2-standard-4", None, "debian-12", "pd-balanced", None),
         ("c4a-standard-4", "c4a-standard-4", None, "debian-12-arm64", "hyperdisk-balanced", None),
@@ -115,7 +135,8 @@ def test_from_an_order_to_a_machine(
     assert found == ([attached] if attached else [])
     metadata = _metadata(body)
     kind = "tpu" if "tpu" in image else "gpu"
-    chips = accelerators.rows(accelerator)[0].chips if accelerators.rows(accelerator) else 0
+    shape = machine_types.shape(accelerator)
+    chips = shape.chips if shape else 0
     assert metadata.get("accel-ci-expects") == (f"{kind} {chips}" if chips else None)
     assert ("accel-ci-probe" in metadata) == bool(chips)
     assert metadata.get("install-nvidia-driver") == ("True" if gpus else None)

@@ -25,6 +25,7 @@ OF_METHOD = {
     "GET getGuestAttributes": {"compute.instances.getGuestAttributes"},
     "GET serialPort": {"compute.instances.getSerialPortOutput"},
     "POST setLabels": {"compute.instances.setLabels"},
+    "POST setMetadata": {"compute.instances.setMetadata"},
     "GET operations/": {"compute.zoneOperations.get"},
     "GET operations": {"compute.zoneOperations.list"},
 }
@@ -89,7 +90,8 @@ def _watched() -> Iterator[set[str]]:
 def test_the_role_holds_what_is_used_and_nothing_else(world: GceWorld) -> None:
     """Every method of the backend is used once; the permissions of its calls are those of the page, one by one."""
     with _watched():
-        world.ready(spec("l4-1", tags="ci"))
+        machine = world.ready(spec("l4-1", tags="ci"))
+        world.machines.join(machine, public_key="ssh-ed25519 BBBB", root="another")
         list(world.machines.find(KEY, (ZONE,)))
         list(world.machines.list_owned(lease.of_run(KEY)))
         world.machines.annotate(HANDLE, "accel-ci-note", "x")

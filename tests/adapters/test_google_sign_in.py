@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from google.auth import exceptions
+from google.auth.credentials import AnonymousCredentials
 from google.auth.transport.requests import Request
 
+from accel_ci.adapters import gce_library
+from accel_ci.adapters.gce_api import GceApi
 from accel_ci.adapters.google_sign_in import GoogleSignIn
+from accel_ci.adapters.tpu_api import TpuApi
 from accel_ci.domain.errors import ConfigurationError
 
 
@@ -128,3 +134,26 @@ def test_gclouds_own_credentials_are_a_sign(tmp_path: Path) -> None:
     assert GoogleSignIn({"HOME": str(tmp_path)}).likely()
     assert GoogleSignIn({"CLOUDSDK_CONFIG": str(kept)}).likely()
     assert not GoogleSignIn({"HOME": str(tmp_path), "CLOUDSDK_CONFIG": str(tmp_path)}).likely()
+
+
+def test_a_library_that_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who has one of Google's libraries and names the other's backend is told what to install, not that we have a bug."""
+    import google.cloud
+
+    monkeypatch.delattr(google.cloud, "tpu_v2", raising=False)
+    monkeypatch.setitem(sys.modules, "google.cloud.tpu_v2", None)
+    with pytest.raises(ConfigurationError, match="not installed") as tpu:
+        TpuApi({}, sign_in=GoogleSignIn({"CLOUDSDK_AUTH_ACCESS_TOKEN_FILE": "t"})).connect()
+    assert tpu.value.what_to_do == "pip install 'accel-ci[tpu]'"
+    monkeypatch.setattr(gce_library, "PACKAGE", "google.cloud.compute_v0")
+    with pytest.raises(ConfigurationError, match="not installed") as gce:
+        GceApi({}, sign_in=_signed_in_already()).connect()
+    assert gce.value.what_to_do == "pip install 'accel-ci[gce]'"
+
+
+def _signed_in_already() -> GoogleSignIn:
+    class Known(GoogleSignIn):
+        def credentials(self) -> tuple[Any, str]:
+            return AnonymousCredentials(), "p"  # type: ignore[no-untyped-call]
+
+    return Known({})

@@ -157,6 +157,15 @@ def test_all_machines_are_found_and_ended(two: tuple[EveryBackend, FakeMachines,
     assert both.released(handles[0]) and fake.living() == [] and local.list_owned(lease.of_run(KEY)) == []
 
 
+def test_each_machine_has_its_own_backends_limits(two: tuple[EveryBackend, FakeMachines, LocalMachines]) -> None:
+    """What one cloud lacks says nothing about a machine of another; without a machine only what all can counts."""
+    both, fake, _ = two
+    fake._native = False
+    assert not both.capabilities().native_lifetime_limit
+    assert both.capabilities(f"local://{KEY.name}").native_lifetime_limit
+    assert not both.capabilities(f"fake://zone-a/{KEY.name}").native_lifetime_limit
+
+
 def test_what_both_have_is_leased_from_either(tmp_path: Path) -> None:
     """Equal prices: Compute Engine's places, where the cloud ends machines by itself, come before the TPU API's."""
     both = registry.backend("auto", accelerator="v6e-1").machines(_site(tmp_path, CLOUDSDK_CORE_PROJECT="p"))

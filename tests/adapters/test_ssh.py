@@ -56,6 +56,14 @@ def test_new_key_is_private(tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == ["key"]
 
 
+def test_without_openssh_it_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A slim container has none: what to install is told before anything is leased."""
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(ConfigurationError, match="OpenSSH is not installed") as told:
+        ssh.new_key(str(tmp_path / "key"))
+    assert "openssh-client" in told.value.what_to_do
+
+
 @client
 def test_key_is_made_once(tmp_path: Path, private: Path) -> None:
     """Asking for the public key makes the key, and later, in another process too, finds it."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import tarfile
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 
 from accel_ci.adapters import workspace_tar
 from accel_ci.adapters.git_source import GitSources
-from accel_ci.domain.errors import ConfigurationError
+from accel_ci.domain.errors import ComputerError, ConfigurationError
 from accel_ci.domain.workload import WorkspaceSource
 from tests.adapters.git_repository import Repository
 
@@ -202,3 +203,24 @@ def test_file_that_vanishes(plain: Path, tmp_path: Path) -> None:
     """A file that goes away between being listed and being read is named, rather than left out in silence."""
     with tarfile.open(tmp_path / "package", "w") as archive, pytest.raises(ConfigurationError, match="gone"):
         workspace_tar.add_file(archive, tarfile.TarInfo("gone"), str(plain / "gone"))
+
+
+def test_the_private_key_stays(plain: Path, repository: Repository, tmp_path: Path) -> None:
+    """What `secrets keygen` wrote goes to no machine, whether git knows the directory or not."""
+    for directory in (plain, Path(repository.path)):
+        (directory / "inner").mkdir()
+        for name in ("accel-ci.key", "inner/accel-ci.key", "inner/kept"):
+            (directory / name).write_text("x")
+        assert sorted(_entries(directory, tmp_path)) == ["inner", "inner/kept"]
+
+
+def test_a_full_disk_is_not_the_files_fault(plain: Path, tmp_path: Path) -> None:
+    """An archive that cannot grow is told as this computer's trouble, not as a file that cannot be read."""
+    (plain / "large").write_bytes(b"x" * 1_000_000)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))
+    try:
+        with pytest.raises(ComputerError, match="File too large"):
+            _pack(plain, tmp_path / "package")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)

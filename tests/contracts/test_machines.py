@@ -29,6 +29,8 @@ LIMIT_S = 60.0
 native = [name for name, kind in BACKENDS.items() if kind.native_lifetime_limit and not kind.on_simulator]
 extendable = [name for name, kind in BACKENDS.items() if kind.extendable]
 fixed = [name for name, kind in BACKENDS.items() if not kind.extendable]
+# The small servers of the adapters' tests take no metadata.
+shareable = [name for name, kind in BACKENDS.items() if kind.on_simulator or name in ("fake", "local")]
 zoned = [name for name, kind in BACKENDS.items() if kind.zones]
 
 
@@ -123,6 +125,33 @@ def test_found_by_name_in_every_zone(backend: Backend) -> None:
     _made(backend, KEY)
     assert [found.name for found in backend.machines.find(KEY, ())] == [KEY.name]
     assert list(backend.machines.find(SIBLING, ())) == []
+
+
+def test_its_handle_is_known_before_it_exists(backend: Backend) -> None:
+    """The handles that a key's machine may have follow from the key; each can be put into a command for people."""
+    zone = backend.machines.candidates(backend.spec)[0].zone
+    expected = backend.machines.handles(KEY, (zone,))
+    assert _ready(backend, _lease(backend, KEY)).handle in expected
+    assert set(expected) <= set(backend.machines.handles(KEY, ()))
+    assert all(KEY.name in backend.machines.release_command(handle) for handle in expected)
+    assert all(backend.machines.search_commands(lease.of_run(KEY)))
+
+
+@pytest.mark.parametrize("backend", shareable, indirect=True)
+def test_another_job_joins_in_a_directory_of_its_own(backend: Backend) -> None:
+    """The machine is the same but for the directory; a second time changes nothing; what is gone cannot be joined."""
+    machine = _ready(backend, _lease(backend, KEY))
+    public_key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJoined another-job"
+    joined = backend.machines.join(machine, public_key=public_key, root="accel-ci-another")
+    assert joined == backend.machines.join(machine, public_key=public_key, root="accel-ci-another")
+    assert (joined.root, joined.handle, len(joined.workers)) == (
+        "accel-ci-another",
+        machine.handle,
+        len(machine.workers),
+    )
+    _end(backend, machine.handle)
+    with pytest.raises(BootError):
+        backend.machines.join(machine, public_key=public_key, root="accel-ci-another")
 
 
 @pytest.mark.parametrize("backend", zoned, indirect=True)

@@ -210,7 +210,7 @@ def _killed(job: Job, *, seed: int, scene: str, wanted: str, dice: random.Random
         moment_s=moment_s,
         step=step,
         existed=existed,
-        first_delete_s=_first_delete(job.cloud, killed_at),
+        first_delete_s=first_delete(job.cloud, killed_at),
         clean_after_s=time.time() - killed_at,
         left=left,
     )
@@ -269,7 +269,7 @@ def _count(cloud: SimulatorProcess) -> tuple[int, list[str]]:
     return len(machines), [machine["name"] for machine in machines if machine["gone_at"] is None]
 
 
-def _first_delete(cloud: SimulatorProcess, since: float) -> float | None:
+def first_delete(cloud: SimulatorProcess, since: float) -> float | None:
     """Seconds from the signal to the first deletion that the cloud was asked for after it; None when there was none."""
     for line in cloud.log().splitlines():
         found = re.match(r"(\S+) \d+ DELETE ", line)

@@ -73,6 +73,7 @@ class Runner:
             *uploads.mapped(self.base, server=str(server)),
             *("--env", f"GITHUB_SERVER_URL={server}", "--env", "GITHUB_REPOSITORY=org/hello"),
             *("--env", "GITHUB_RUN_ID=77", "--env", "GITHUB_REPOSITORY_ID=4711"),
+            *("--env", "ACCEL_CI_LOCAL_FORKS=true"),  # what these runs know of secrets is made up
             *("--env", f"GITHUB_WORKFLOW_REF=org/hello/{WORKFLOW}@refs/heads/main"),
             *(word for name, value in variables.items() for word in ("--env", f"{name}={value}")),
             *(("--secret", f"GITHUB_TOKEN={TOKEN}") if "GITHUB_API_URL" in variables else ()),

@@ -160,7 +160,8 @@ def test_a_backend_of_a_later_version_is_said_plainly(terminal: Terminal) -> Non
 def test_the_steps_one_by_one(terminal: Terminal) -> None:
     """provision, run-remote, collect, list, cleanup, report: separate processes share the run, as CI steps do."""
     assert terminal("provision", "--backend", "local").returncode == 0
-    assert "local://" in terminal("list").stdout
+    listed = terminal("list")
+    assert "local://" in listed.stdout and "end it by hand: " in listed.stderr
     assert terminal("run-remote", "--", "echo 1 > one.txt").returncode == 0
     assert terminal("collect", "--paths", "*.txt").returncode == 0
     assert terminal("cleanup").returncode == 0

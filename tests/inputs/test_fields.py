@@ -45,6 +45,7 @@ def test_accelerator_types_have_no_case() -> None:
     ("text", "suggestion"),
     [
         ("v6e", "did you mean `v6e-1`?"),
+        ("tpu", "write a family and a count such as `v6e-8`, or `local`"),
         ("v6e_8", "did you mean `v6e-8`?"),
         ("L4 1", "did you mean `l4-1`?"),
         ("8", "write a family and a count such as `v6e-8`, or `local`"),

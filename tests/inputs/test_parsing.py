@@ -62,7 +62,7 @@ def test_the_error_says_whose_turn_it_is() -> None:
     error = caught.value
     assert (error.family, error.exit_code) == (Family.CONFIGURATION, 2)
     assert str(error) == "3 mistakes in the inputs of `collect`"
-    assert error.what_to_do == "see docs/reference/collect.md for all inputs"
+    assert error.what_to_do == "see `accel-ci collect --help` or docs/reference/collect.md for all inputs"
     with pytest.raises(ConfigurationError, match=r"^1 mistake in the inputs of `collect`$"):
         parsing.parse(CollectInputs, {})
 
@@ -209,7 +209,8 @@ def test_mistakes_of_others_are_told_with_ours() -> None:
         "accelerator: is not known (see)",
     ]
     assert (
-        caught.value.what_to_do == "see docs/reference/run.md for all inputs, and `accel-ci accelerators` for machines"
+        caught.value.what_to_do
+        == "see `accel-ci run --help` or docs/reference/run.md for all inputs, and `accel-ci accelerators` for machines"
     )
 
 

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-from accel_ci.domain.record import Artifact, CaseFacts, TestFacts
+from accel_ci.domain.record import Artifact, CaseFacts, DoorFacts, OpenDoor, SourceFacts, TestFacts
+from accel_ci.domain.verdict import Verdict
 from accel_ci.render import summary
 from tests.render import samples
 
@@ -136,3 +137,29 @@ def test_messages_are_dropped_before_rows() -> None:
     assert len(text.encode()) <= 100_000
     assert "test_199" in text
     assert "the failures' texts" in text
+
+
+def test_a_merge_test_names_all_that_was_merged() -> None:
+    """The heading has commit and base, the section all four names; a hostile conflict stays text."""
+    record = samples.passed()
+    record.source = SourceFacts(sha="a" * 40, base_sha="b" * 40, merge_sha="c" * 40, tree="d" * 40, submodules=2, lfs=3)
+    text = summary.render(record)
+    assert f"` merged into `{'b' * 12}`" in text.split("\n\n")[2]
+    assert "### Code" in text and all(letter * 40 in text for letter in "abcd")
+    assert "2, not fetched with the commit" in text and "3 files came as pointers" in text
+    record.verdict, record.reason = Verdict.CONFLICT, f"it cannot be merged: conflicts in {HOSTILE}"
+    text = summary.render(record)
+    assert text.startswith("## 🔀 Merge conflict")
+    assert all(OURS.fullmatch(token.content) for token in _tokens(text) if token.type == "html_inline")
+
+
+def test_doors_are_told() -> None:
+    """What was tried and shut, or what stood open and how it was found, as text; nothing where nobody tried."""
+    record = samples.passed()
+    assert "| doors |" not in summary.render(record)
+    record.doors = DoorFacts(tried=["root", "sudo"])
+    assert "tried from inside, and shut: root, sudo" in summary.render(record)
+    record.doors.open = [OpenDoor(worker=1, name="sudo", detail=HOSTILE)]
+    text = summary.render(record)
+    assert "open: sudo (w1: @octocat" in text
+    assert all(OURS.fullmatch(token.content) for token in _tokens(text) if token.type == "html_inline")

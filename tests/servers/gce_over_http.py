@@ -68,6 +68,7 @@ class Cloud:
             ("GET", "instances", True, "getGuestAttributes"): self._attributes,
             ("GET", "instances", True, "serialPort"): self._serial,
             ("POST", "instances", True, "setLabels"): self._label,
+            ("POST", "instances", True, "setMetadata"): self._give,
             ("DELETE", "instances", True, None): self._delete,
             ("GET", "operations", False, None): self._operations,
             ("GET", "operations", True, None): self._operation,
@@ -105,6 +106,7 @@ class Cloud:
             "zone": f"{URL}projects/p/zones/{zone}",
             "status": "PROVISIONING",
             "labelFingerprint": "Zmlyc3Q=",
+            "metadata": {**request.body.get("metadata", {}), "fingerprint": "bWV0YQ=="},
             "creationTimestamp": _moment(now),
             "until": now + int(request.body["scheduling"]["maxRunDuration"]["seconds"]),
         }
@@ -197,6 +199,15 @@ class Cloud:
             return refusal(412, "conditionNotMet", "Labels fingerprint either invalid or resource labels have changed")
         self.instances[full]["labels"] = request.body["labels"]
         return 200, self._begin(full, "setLabels")
+
+    def _give(self, request: Request, full: str) -> Reply:
+        status, found = self._get(request, full)
+        if status != 200:
+            return status, found
+        if request.body["fingerprint"] != found["metadata"]["fingerprint"]:
+            return refusal(412, "conditionNotMet", "Supplied fingerprint does not match current metadata fingerprint.")
+        self.instances[full]["metadata"] = request.body
+        return 200, self._begin(full, "setMetadata")
 
     def _delete(self, request: Request, full: str) -> Reply:
         status, found = self._get(request, full)

@@ -14,7 +14,7 @@ import pytest
 from accel_ci import plans
 from accel_ci.adapters import gce_instances, gce_options, tpu_nodes, tpu_options
 from accel_ci.domain import lease
-from accel_ci.domain.errors import BootError, ConfigurationError, ConnectionLostError
+from accel_ci.domain.errors import BootError, CloudError, ConfigurationError, ConnectionLostError
 from accel_ci.domain.lease import Lease
 from accel_ci.domain.machine import Candidate, MachineSpec
 from accel_ci.domain.runkey import RunKey
@@ -162,6 +162,18 @@ def test_threat_09_a_stranger_gets_no_open_machine() -> None:
     with pytest.raises(BootError, match="fork's code is not run"):
         run_remote.run_remote(fakes.world, worlds.WORK, slot="")
     assert not fakes.remote.started
+
+
+@pytest.mark.parametrize("door", ["root", "sudo", "metadata", "sockets", "processes", "memory", "files"])
+def test_threat_09_a_door_that_stands_open(door: str) -> None:
+    """What the test user finds open from inside, whatever the boot said, keeps a fork's source and command away."""
+    fakes, record = Fakes(), worlds.record()
+    record.identity.trust = "fork"
+    fakes.remote.doors = {door: "it was tried"}
+    provision.provision(fakes.world, record, worlds.KEY, order=worlds.order())
+    with pytest.raises(CloudError, match=f"fork's code is not run.*{door}"):
+        run_remote.run_remote(fakes.world, worlds.WORK, slot="")
+    assert not fakes.remote.started and not fakes.remote.packages
 
 
 def test_threat_10_the_cloud_ends_it() -> None:

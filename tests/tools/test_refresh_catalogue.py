@@ -109,6 +109,17 @@ def test_what_the_list_does_not_have_stays(simulator: SimulatorProcess) -> None:
     assert list(refresh_catalogue.told_of_tpus(tpus, dearer)) == ["v6e: us-central1-b 2.7/0.544 -> 2.75/0.6"]
 
 
+def test_a_price_that_is_known_is_not_lost(simulator: SimulatorProcess) -> None:
+    """The list has H100 chips and not their hosts: without those a machine has no price, so the row stays, and is told."""
+    session, _ = refresh_catalogue._signed_in(simulator.exports)
+    listed = price_list.skus(session, simulator.exports)
+    known = Price("us-east4", "abc", 9.7, 2.1, 0.045, 0.0098)
+    unknown = known._replace(chip=None, chip_spot=None, vcpu=None, vcpu_spot=None)
+    after = refresh_catalogue.priced({"h100": (known, unknown)}, {"h100": Offer(set(), 9.0)}, listed, today=TODAY)
+    assert after["h100"] == (known, Price("us-east4", "abc", 9.9, 2.4, None, None, "2027-01-02"))
+    assert refresh_catalogue.kept(after, [Place("v4", "us-central2-b", 3.22, 0.9)], today=TODAY) == "h100, v4"
+
+
 @pytest.mark.parametrize(
     ("listed", "found"),
     [

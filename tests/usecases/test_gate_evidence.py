@@ -293,6 +293,28 @@ def test_a_cancel_that_ends_nothing_says_why(running: bool) -> None:
     assert ("actions: write" if running else "no run of the newest commit") in _said(fakes)
 
 
+@pytest.mark.parametrize("body", [f"/accel-ci run {HEAD}", "/accel-ci cancel"])
+def test_a_command_that_fails_is_answered_too(body: str) -> None:
+    """The comment gets a confused face, for its run is shown nowhere on the pull request; the job fails all the same."""
+    fakes = _fakes()
+    _github(fakes).denied["pull_request"] = errors.TransientError("GitHub did not answer")
+    with pytest.raises(errors.TransientError):
+        _comment(fakes, body)
+    assert _github(fakes).reactions[9] == [Reaction.FAILED] and fakes.job.outputs == {}
+    fakes.github = None
+    with pytest.raises(errors.ConfigurationError, match="no token"):
+        _comment(fakes, body)
+
+
+@pytest.mark.parametrize("method", ["react", "put_comment"])
+def test_a_comment_that_is_gone_changes_no_decision(method: str) -> None:
+    """Whoever asked may have deleted the comment, or a maintainer locked the conversation: a warning, and it stays no."""
+    fakes = _fakes()
+    _github(fakes).denied[method] = errors.ConfigurationError("404")
+    assert _comment(fakes, "/accel-ci run") is None
+    assert fakes.job.outputs == {"allowed": "false"} and len(fakes.job.of_kind("warning")) >= 1
+
+
 def test_a_grant_takes_an_earlier_refusal_back() -> None:
     """What is no longer true does not stay on the pull request; that it cannot be removed changes nothing."""
     fakes = _fakes()

@@ -121,7 +121,7 @@ def test_a_lease_that_is_over_is_not_joined() -> None:
     fakes.machines._native = False
     _provision(fakes, BUILD, ttl_s=60)
     fakes.clock.advance(100)
-    with pytest.raises(errors.BootError, match="lease .* is over"):
+    with pytest.raises(errors.BootError, match=r"lease .* is over"):
         _provision(fakes, TEST)
 
 

@@ -100,7 +100,9 @@ def test_a_machine_that_is_only_known_by_name_is_ended(
     (nowhere,) = gce.handles(key, ("us-east5-b",))
     for command in (tpu.release_command(there), gce.release_command(nowhere)):
         subprocess.run(["bash", "-c", command], env=simulator.environ, capture_output=True, timeout=120, check=False)
-    assert (
-        tpu.released(there)
-        and shlex.split(gce.release_command(nowhere))[:4] == "gcloud compute instances delete".split()
-    )
+    assert tpu.released(there) and shlex.split(gce.release_command(nowhere))[:4] == [
+        "gcloud",
+        "compute",
+        "instances",
+        "delete",
+    ]

@@ -107,6 +107,8 @@ def test_instances_stop_start_reset_and_what_changes_while_stopped(gcloud: Gclou
     assert found["scheduling"]["maxRunDuration"] == {"seconds": "3600"}
     gcloud.said("instances reset t1")
     assert gcloud.said("ssh root@t1", "--command=ls") == "kept\n"
+    # A client that knows the address comes back to it.
+    assert gcloud.json("instances describe t1")["networkInterfaces"] == found["networkInterfaces"]
 
 
 def test_add_labels_remove_labels_add_metadata_add_tags_and_protection(gcloud: Gcloud) -> None:

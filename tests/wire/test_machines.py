@@ -128,7 +128,7 @@ def test_a_machine_shows_nothing_of_its_computer(login: Login, monkeypatch: pyte
     login.create()
     variables = {line.partition("=")[0] for line in login.said("env").splitlines()}
     known = {"HOME", "USER", "LOGNAME", "SHELL", "PATH", "LANG", "TMPDIR", "PWD", "SHLVL", "_"}
-    simulated = {"GCE_METADATA_HOST", "CURL_HOME", "ACCEL_CI_DEV", processes.MARK}
+    simulated = {"GCE_METADATA_HOST", "CURL_HOME", "ACCEL_CI_DEV", "ACCEL_CI_DOORS", processes.MARK}
     assert variables - known == simulated | {"SSH_CONNECTION", "SSH_CLIENT"}
 
 

@@ -37,7 +37,7 @@ class FakeHosts:
         self.up.add(instance.name)
         up()
 
-    def stop(self, instance: Instance) -> None:
+    def stop(self, instance: Instance, *, again: bool = False) -> None:
         """Off at once."""
         self.powered.discard(instance.name)
         self.up.discard(instance.name)

@@ -13,7 +13,7 @@ from accel_ci.domain import errors, lease, overdue
 from accel_ci.domain.lease import Owner
 from accel_ci.domain.machine import Machine
 from accel_ci.domain.overdue import Finding
-from accel_ci.operations import acquire, release, sweeping
+from accel_ci.operations import acquire, release, seeking, sweeping
 from accel_ci.ports.world import World
 from accel_ci_sim.direct.layers import Layer
 from tests.world.known_bugs import bug
@@ -123,6 +123,11 @@ def _(patch: pytest.MonkeyPatch) -> None:
             release.send(world, machine.handle)
 
     patch.setattr(sweeping, "in_passing", in_passing)
+
+
+@bug("a look that fails shows an empty cloud", "I-clean", within=4000)
+def _(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(seeking, "_failed", lambda doomed, look, error: None)
 
 
 @bug("cleanup waits without a limit", "I11", within=5000)

@@ -56,7 +56,7 @@ class FakeHosts:
         self.disks.add(node.name)
         up()
 
-    def stop(self, node: Node) -> None:
+    def stop(self, node: Node, *, again: bool = False) -> None:
         """Off at once."""
         self.on.discard(node.name)
 

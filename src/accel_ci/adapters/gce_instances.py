@@ -20,8 +20,9 @@ from accel_ci.domain.machine_types import Kind
 from accel_ci.formats import output
 
 ORDERED = "accel-ci-accelerator"  # a label could not hold the + of n1-standard-8+t4-1
-# docs.cloud.google.com/compute/docs/instances/limit-vm-runtime; flex-start: seven days.
-SHORTEST_S, LONGEST_S, FLEX_LONGEST_S = 30, 120 * 24 * 3600, 7 * 24 * 3600
+# docs.cloud.google.com/compute/docs/instances/limit-vm-runtime; flex-start: ten minutes to seven days.
+SHORTEST_S, LONGEST_S = 30, 120 * 24 * 3600
+FLEX_SHORTEST_S, FLEX_LONGEST_S = 10 * 60, 7 * 24 * 3600
 
 _STATES = {
     "RUNNING": State.READY,
@@ -136,12 +137,12 @@ def _network(options: GceOptions, *, zone: str) -> dict[str, Any]:
 
 
 def _scheduling(options: GceOptions, candidate: Candidate, *, limit_s: float) -> dict[str, Any]:
-    longest = FLEX_LONGEST_S if options.flex_start else LONGEST_S
+    shortest, longest = (FLEX_SHORTEST_S, FLEX_LONGEST_S) if options.flex_start else (SHORTEST_S, LONGEST_S)
     model = "SPOT" if candidate.spot else "FLEX_START" if options.flex_start else "STANDARD"
     return {
         "provisioning_model": model,
         "instance_termination_action": "DELETE",
-        "max_run_duration": {"seconds": math.ceil(min(max(limit_s, SHORTEST_S), longest))},
+        "max_run_duration": {"seconds": math.ceil(min(max(limit_s, shortest), longest))},
         "automatic_restart": False,
         # No live migration with accelerators, and none of spot machines.
         "on_host_maintenance": "MIGRATE" if model == "STANDARD" and not options.shape.chips else "TERMINATE",

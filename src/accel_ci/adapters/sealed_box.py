@@ -13,6 +13,7 @@ from accel_ci.domain.errors import ConfigurationError
 from accel_ci.domain.sealed import NotOursError
 
 KEY_BYTES = 32
+KEY_FILE = "accel-ci.key"
 KEEP = "keep it: accel-ci secrets keygen makes a new pair, and what was sealed for the old one is lost"
 ELSEWHERE = "name another file in `--key-file`"
 

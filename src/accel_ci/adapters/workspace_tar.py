@@ -8,9 +8,9 @@ import tarfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from accel_ci.adapters import git_command
+from accel_ci.adapters import git_command, sealed_box
 from accel_ci.adapters.git_command import Git
-from accel_ci.domain.errors import ConfigurationError
+from accel_ci.domain.errors import ComputerError, ConfigurationError
 
 CACHES = {".git", ".venv", "__pycache__", "node_modules"}
 
@@ -19,6 +19,8 @@ def write(directory: str, git: Git, *, into: str) -> None:
     """Archive the directory's files, folders, and links that stay inside. Everything else is left out."""
     root = os.path.realpath(directory)
     names = _with_parents(set(_names(root, git)))
+    # `secrets keygen` puts the key here: what it opens is for the runner, never for a machine.
+    names = {name for name in names if os.path.basename(name) != sealed_box.KEY_FILE}
     # The archive must not hold itself.
     names.discard(os.path.relpath(os.path.realpath(into), root))
     with open(into, "wb", opener=_private) as file, tarfile.open(fileobj=file, mode="w") as archive:
@@ -92,6 +94,8 @@ def add_file(archive: tarfile.TarFile, entry: tarfile.TarInfo, path: str) -> Non
             entry.size = os.fstat(file.fileno()).st_size
             archive.addfile(entry, file)
     except OSError as error:
+        if error.filename is None and (known := ComputerError.of(error)):  # the archive's own trouble, not the file's
+            raise known from error
         raise ConfigurationError(
             f"{path} cannot be packed: {error}", what_to_do="make it readable, and leave it alone while it is packed"
         ) from error

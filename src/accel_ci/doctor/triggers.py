@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 
 from accel_ci.doctor.rule import Found, rule
-from accel_ci.doctor.workflow import Job, Line, Step, Workflow
+from accel_ci.doctor.workflow import LONGEST, Job, Line, Step, Workflow
 from accel_ci.formats.yaml_tree import Tree
 
 LABELS = re.compile(r"github\.event\.(?:pull_request|issue)\.labels\b")
@@ -23,6 +23,7 @@ SPARES_FORKS = re.compile(r"\.fork\b|head\.repo\.|github\.event_name\b|github\.r
 ASKS_WHO = re.compile(
     r"author_association|permission(?!s\b)|membership|github\.(?:triggering_)?actor\b|\.login\b", re.IGNORECASE
 )
+LONGEST_VALUE = 300  # of a variable that stands in a script
 ONE_LABEL = re.compile(r"github\.event\.(?:label\.name|pull_request\.labels)")
 
 
@@ -187,13 +188,13 @@ def _taken(workflow: Workflow, job: Job, step: Step) -> Tree | Line | None:
     if step.uses.startswith("actions/checkout@") and (HEAD.search(said) or asked):
         return step.tree
     env = {
-        name: value.text
+        name: value.text[:LONGEST_VALUE]
         for place in (workflow.tree, job.tree, step.tree)
         for name, value in place.get("env").members.items()
     }
     for line in step.lines:
         # What a careful script takes from the environment is the event's all the same.
-        meant = re.sub(r"\$\{?(\w+)\}?", lambda found: env.get(found[1], found[0]), line.text)
+        meant = re.sub(r"\$\{?(\w+)\}?", lambda found: env.get(found[1], found[0]), line.text)[: 2 * LONGEST]
         if CHECKS_OUT.search(meant) or (TAKES.search(meant) and HEAD.search(meant)):
             return line
     return None

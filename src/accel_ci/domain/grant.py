@@ -13,6 +13,7 @@ from accel_ci.domain import errors, pattern
 from accel_ci.domain.context import Context
 
 LIFETIME_S = 24 * 3600
+FORKS_HERE = "ACCEL_CI_LOCAL_FORKS"  # the variable that says that the runner holds nothing worth stealing
 # Only who may write to the repository causes these.
 TRUSTED_EVENTS = frozenset({"push", "schedule", "workflow_dispatch", "merge_group"})
 # These run the base branch's workflow with its secrets, on behalf of somebody else's commit.

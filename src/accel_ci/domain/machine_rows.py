@@ -81,7 +81,7 @@ SHAPES = {
 }
 
 # Families whose chips are TPUs; what is not here and has chips has GPUs.
-TPUS = ("v6e", "tpu7x")
+TPUS = ("v6e", "tpu7x", "v5litepod", "v5p")
 
 # How many chips an explicit machine type has built in, where it is not the smallest one of SHAPES.
 BUILT_IN = {
@@ -89,6 +89,11 @@ BUILT_IN = {
     "g2-standard-12": ("l4", 12, 1),
     "g2-standard-16": ("l4", 16, 1),
     "g2-standard-32": ("l4", 32, 1),
+    # Public projects lease these on Compute Engine since 2026; which zones have them is not known to us.
+    "ct5lp-hightpu-1t": ("v5litepod", 24, 1),
+    "ct5lp-hightpu-4t": ("v5litepod", 112, 4),
+    "ct5lp-hightpu-8t": ("v5litepod", 224, 8),
+    "ct5p-hightpu-4t": ("v5p", 208, 4),
 }
 
 # Where a family's machines are, and what they cost. TPUs are in accelerator_rows: both backends lease the same hardware.

@@ -54,3 +54,4 @@ class Reaction(StrEnum):
     SEEN = "eyes"
     DONE = "rocket"
     REFUSED = "-1"
+    FAILED = "confused"

@@ -21,6 +21,7 @@ HIDDEN = "***"
 WRAPPED = (76, 64)  # what base64 and openssl make of a long line
 # grep --color writes two sequences where a match ends; a string of ECMA-48 has no place inside of a word.
 _UNSEEN = re.compile(rb"(?:\x1b\[[0-?]{0,32}[ -/]{0,4}[@-~]|[\x00-\x08\x0e-\x1f\x7f])+")
+_CONTROL = bytes({*range(0x20), 0x7F} - {*range(0x09, 0x0E)})
 LONGEST_SEQUENCE = 40
 
 
@@ -118,16 +119,20 @@ class Masker:
         return held
 
     def _masked(self, text: bytes, bare: bytes, starts: Sequence[tuple[int, int]]) -> bytes:
-        masked = bytearray(text)
+        masked: bytearray | None = None
         for needle in self._needles:
             for start, stop in _spans(needle, bare):
+                masked = masked or bytearray(text)
                 first, last = _place(starts, start), _place(starts, stop - 1)
                 masked[first : last + 1] = b"*" * (last + 1 - first)
-        return bytes(masked)
+        return text if masked is None else bytes(masked)
 
 
 def _bare(text: bytes) -> tuple[bytes, list[tuple[int, int]]]:
     """The bytes that are seen, and of each piece its place there and in the text."""
+    # Most output is plain: deleting bytes is ten times as fast as looking for sequences.
+    if len(text.translate(None, _CONTROL)) == len(text):
+        return text, [(0, 0)]
     pieces, starts, length, end = [], [(0, 0)], 0, 0
     for match in _UNSEEN.finditer(text):
         pieces.append(text[end : match.start()])

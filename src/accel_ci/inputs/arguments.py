@@ -16,6 +16,7 @@ from accel_ci.inputs.declaration import Input, Inputs
 from accel_ci.inputs.fields import Boolean, Settings, Words
 
 _VALUE = re.compile(r"[^-].*|-|-[0-9].*|-.* .*|", re.DOTALL)  # what argparse does not take for an option
+FIRST = "see `accel-ci --help`, or try `accel-ci run --backend local -- COMMAND` in your project"
 DESCRIPTION = "Run tests on rented accelerators, learn the truth, and leave nothing behind."
 
 
@@ -115,10 +116,12 @@ def _known_verb(options: Sequence[str], elsewhere: Mapping[str, str]) -> None:
     # argparse would list all verbs and guess none.
     verb = next((word for word in options if not word.startswith("-")), None)
     verbs = (*models.COMMAND_LINE, *elsewhere)
+    if not options:
+        raise ConfigurationError("no verb is given", what_to_do=FIRST)
     if verb is not None and verb not in verbs:
+        near = FIRST if verb == "help" else fields.meant(verb, verbs)
         raise ConfigurationError(
-            f"`{fields.shown(verb)}` is not a verb",
-            what_to_do=fields.meant(verb, verbs) or f"use one of {', '.join(verbs)}",
+            f"`{fields.shown(verb)}` is not a verb", what_to_do=near or f"use one of {', '.join(verbs)}"
         )
 
 

@@ -172,9 +172,11 @@ class Accelerator(Syntax):
             return tidy
         dashed = re.sub(r"(?<=[^-])([1-9][0-9]*)$", r"-\1", tidy)
         counted = tidy if tidy[-1:].isdigit() and "-" in tidy else f"{tidy}-1"
+        has_digit = re.search("[0-9]", tidy)
         # `v6e8` could be v6e8-1 and v6e-8: only one of them exists.
         near = next((guess for guess in (tidy, counted, dashed) if accelerators.backends_of(guess)), "")
-        near = near or next((guess for guess in (tidy, counted) if _ACCELERATOR.fullmatch(guess)), "")
+        # `tpu` and `gpu` are no family: all that we know have a digit.
+        near = near or next((guess for guess in (tidy, counted) if _ACCELERATOR.fullmatch(guess) and has_digit), "")
         raise FieldError(
             "is not an accelerator type",
             f"did you mean `{near}`?" if near else "write a family and a count such as `v6e-8`, or `local`",

@@ -267,7 +267,8 @@ class CleanupInputs(Inputs):
     # Said again, not remembered: cleanup works on another runner and when nothing of the first one is left.
     backend: vocabulary.Backend = given(AUTO, vocabulary.SEARCHED)
     leased: Annotated[str, Text()] = given(
-        "", "With `backend: auto`: the accelerator type that was leased; only its backends are looked through. Empty: all."
+        "",
+        "With `backend: auto`: the accelerator type that was leased; only its backends are looked through. Empty: all.",
     )
     project: vocabulary.Project = given("")
     workload_identity_provider: vocabulary.Provider = given("")

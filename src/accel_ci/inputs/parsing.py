@@ -147,4 +147,5 @@ def _refusal(model: type[Inputs], mistakes: Sequence[Mistake]) -> ConfigurationE
 
 
 def _where(verb: str) -> str:
-    return f"docs/reference/{verb}.md" if verb in models.ACTIONS else f"`accel-ci {verb} --help`"
+    page = f" or docs/reference/{verb}.md" if verb in models.ACTIONS else ""
+    return f"`accel-ci {verb} --help`{page}"

@@ -26,7 +26,7 @@ NAMED = 5
 NAME_CHARACTERS = 200
 # The files of neither side choose how they are merged (`merge=union` would hide every conflict): this file outranks theirs.
 OVERRULED = "* !merge !conflict-marker-size\n"
-SUBMODULE = b"160000"
+SUBMODULE, ATTRIBUTES = b"160000", (b"\t.gitattributes", b"/.gitattributes")
 POINTER = b"version https://git-lfs.github.com/spec/"
 POINTERS = 1000
 
@@ -58,15 +58,17 @@ def unpack_bundle(package: IO[bytes], repository: str, wanted: Wanted) -> Dict[s
     git(repository, "init", "--quiet", "--template=", *object_format)
     git(repository, "index-pack", OBJECT_CHECKS, "--stdin", feed=package)
     git(repository, "update-ref", "--stdin", feed=io.BytesIO(b"".join(b"create %s %s\n" % tag for tag in tags.items())))
-    told: Dict[str, Any] = {"sha": proven(repository, wanted.sha)}
+    found, told = proven(repository, wanted.sha), {"sha": wanted.sha}
     if wanted.base:
+        proven(repository, wanted.base)
         told.update(merged(repository, wanted))
         if told["obstacle"]:
             return told
+        found = listed(repository, told["merge"])
     git(repository, "checkout", "--quiet", "--force", "--detach", told.get("merge", wanted.sha))
-    if wanted.origin:
-        remember(repository, wanted.origin)
-    return {**told, **missing(repository)}
+    if wanted.origin:  # relative addresses of submodules, and git-lfs, go by that
+        git(repository, "remote", "add", "origin", wanted.origin)
+    return {**told, "submodules": found.submodules, "lfs": pointers(repository) if found.attributes else 0}
 
 
 def read_bundle_header(package: IO[bytes]) -> Dict[bytes, bytes]:
@@ -84,24 +86,39 @@ def read_bundle_header(package: IO[bytes]) -> Dict[bytes, bytes]:
     return tags
 
 
-def proven(repository: str, sha: str) -> str:
-    """The SHA when it is a commit that is here, whose files can be counted; RefusedError when not."""
+class Listing(NamedTuple):
+    """What is among a commit's files: how many submodules, and whether one of them gives files attributes."""
+
+    submodules: int
+    attributes: bool
+
+
+def proven(repository: str, sha: str) -> Listing:
+    """What is in the commit; RefusedError when SHA is none that is here."""
     # The object's own name, not one that leads to it: a tag or a tree is no commit.
     if said(repository, "rev-parse", "--verify", "%s^{commit}" % sha) != sha:
         raise RefusedError("%s is no commit" % sha)
-    count = 0
-    with running(repository, "ls-tree", "-r", "-z", "--name-only", sha) as (process, _):
+    return listed(repository, sha)
+
+
+def listed(repository: str, commit: str) -> Listing:
+    """What is in the commit; RefusedError when that is more than can be checked out."""
+    count, submodules, attributes, rest = 0, 0, False, b""
+    with running(repository, "ls-tree", "-r", "-z", "--full-tree", commit) as (process, _):
         assert process.stdout is not None
         for chunk in iter(functools.partial(process.stdout.read, CHUNK), b""):
-            count += chunk.count(b"\0")
+            *entries, rest = (rest + chunk).split(b"\0")
+            count += len(entries)
             if count > MAX_FILES:
-                raise RefusedError("%s has more than %d files" % (sha, MAX_FILES))
-    return sha
+                raise RefusedError("%s has more than %d files" % (commit, MAX_FILES))
+            submodules += sum(entry.startswith(SUBMODULE) for entry in entries)
+            attributes = attributes or any(entry.endswith(ATTRIBUTES) for entry in entries)
+    return Listing(submodules, attributes)
 
 
 def merged(repository: str, wanted: Wanted) -> Dict[str, Any]:
     """Merge SHA into BASE without a say of anybody's configuration or files: the same two commits give the same merge."""
-    told = {"base": proven(repository, wanted.base), "merge": "", "tree": "", "obstacle": ""}
+    told = {"base": wanted.base, "merge": "", "tree": "", "obstacle": ""}
     if run(repository, "merge-base", wanted.base, wanted.sha)[0]:
         return {**told, "obstacle": "they have no common history"}
     overrule = os.path.join(repository, ".git", "info", "attributes")
@@ -159,21 +176,10 @@ def merge_in(repository: str, wanted: Wanted) -> str:
     )
 
 
-def remember(repository: str, origin: str) -> None:
-    """Let git know where the commit came from: relative addresses of submodules, and git-lfs, go by that."""
-    git(repository, "config", "remote.origin.url", origin)
-    git(repository, "config", "remote.origin.fetch", "+refs/heads/*:refs/remotes/origin/*")
-
-
-def missing(repository: str) -> Dict[str, int]:
-    """How many submodules were not fetched, and how many files are only pointers of Git LFS (counted up to 1000)."""
-    listed = git(repository, "ls-files", "--stage", "-z").split(b"\0")
-    submodules = sum(line.startswith(SUBMODULE) for line in listed)
-    pointers = 0
-    if any(line.endswith((b"\t.gitattributes", b"/.gitattributes")) for line in listed):
-        names = git(repository, "ls-files", "-z", "--", ":(attr:filter=lfs)").split(b"\0")
-        pointers = sum(is_pointer(os.path.join(os.fsencode(repository), name)) for name in names[:POINTERS] if name)
-    return {"submodules": submodules, "lfs": pointers}
+def pointers(repository: str) -> int:
+    """How many files are only pointers of Git LFS: 1000 are looked at."""
+    names = git(repository, "ls-files", "-z", "--", ":(attr:filter=lfs)").split(b"\0")
+    return sum(is_pointer(os.path.join(os.fsencode(repository), name)) for name in names[:POINTERS] if name)
 
 
 def is_pointer(path: bytes) -> bool:

@@ -17,7 +17,7 @@ import socket
 import stat
 import subprocess
 import sys
-from concurrent.futures import ThreadPoolExecutor
+import threading
 from contextlib import suppress
 from typing import TYPE_CHECKING, Callable, Dict, Iterator, List, Tuple
 
@@ -85,9 +85,18 @@ def sudo() -> str:
 
 def metadata() -> str:
     """The cloud's metadata server answers us: there are the machine's identity and all that it was given."""
-    with ThreadPoolExecutor() as pool:
-        answers = list(pool.map(lambda address: answers_at(*address), METADATA))
-    found = ["%s port %d" % address for address, answered in zip(METADATA, answers) if answered]
+    answered: List[Tuple[str, int]] = []
+
+    def ask(address: Tuple[str, int]) -> None:
+        if answers_at(*address):
+            answered.append(address)
+
+    threads = [threading.Thread(target=ask, args=(address,)) for address in METADATA]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    found = ["%s port %d" % address for address in METADATA if address in answered]
     return "somebody answers at %s" % ", ".join(found) if found else ""
 
 

@@ -143,7 +143,7 @@ def _take(world: World, state: _Following, event: remote.Event) -> bool:
             state.whys[event.worker] = event.detail
             _end_siblings(world, state, event.worker)
         case remote.Lost():
-            world.job.log(f"w{event.worker}: {_told(state, event.reason)}; attaching again")
+            world.job.status(f"w{event.worker}: {_told(state, event.reason)}; attaching again")
             return False
         case remote.Beat():
             state.heard_at[event.worker] = world.clock.now()

@@ -91,13 +91,19 @@ def _labelled(
 def _commented(
     world: World, context: Context, *, event: Mapping[str, Any], policy: Policy, check_name: str
 ) -> Grant | None:
-    match slash.read(event):
-        case Nothing(why=why):
-            world.job.log(f"nothing to do: {why}")
-        case Request() as request:
-            return _decided(world, context, request, policy=policy, check_name=check_name)
-        case Command() as command:
-            _obey(world, context, command, check_name=check_name)
+    said = slash.read(event)
+    if isinstance(said, Nothing):
+        world.job.log(f"nothing to do: {said.why}")
+        return None
+    try:
+        if isinstance(said, Request):
+            return _decided(world, context, said, policy=policy, check_name=check_name)
+        _obey(world, context, said, check_name=check_name)
+    except errors.AccelError:
+        # The run that a comment starts is shown nowhere on the pull request: whoever asked would wait for ever.
+        if world.github is not None and said.comment is not None:
+            _react(world, world.github, said.comment, Reaction.FAILED)
+        raise
     return None
 
 
@@ -211,7 +217,7 @@ def _cannot_end(github: GitHub, runs: Sequence[int]) -> Refusal | None:
 def _react(world: World, github: GitHub, comment: int, reaction: Reaction) -> None:
     try:
         github.react(comment, reaction)
-    except errors.CloudError as error:
+    except (errors.CloudError, errors.ConfigurationError) as error:  # a comment may be deleted in the meantime
         world.job.warning("gate", f"no reaction to the comment: {error}; {error.what_to_do}")
 
 
@@ -229,7 +235,7 @@ def _refuse(world: World, github: GitHub, number: int, *, refusal: Refusal, what
     body = f"### ⛔ {what}\n\nBecause {refusal.why}. What to do: {refusal.what_to_do}.\n"
     try:
         github.put_comment(number, MARKER, body)
-    except errors.AccessError as error:
+    except (errors.AccessError, errors.ConfigurationError) as error:
         world.job.warning("gate", f"no comment on the pull request: {error}; {error.what_to_do}")
 
 

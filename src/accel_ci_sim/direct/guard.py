@@ -110,7 +110,7 @@ def _guarded(process: Process, site: Site, method: Call) -> Call:
         if faults.left > 0 and number not in faults.aimed:
             if latency_s:
                 process.pause(latency_s)
-            if down and (site.port in down or site.name in down):
+            if down and site.distant and (site.port in down or site.name in down):
                 raise site.error()
             return method(*args, **kwargs)
         return _meet(process, site, process.fate(site), call=functools.partial(method, *args, **kwargs))
@@ -123,7 +123,7 @@ def _meet(process: Process, site: Site, fate: Fate, *, call: functools.partial[A
         _leave_behind(process, site, call)
     else:
         process.pause(site.latency_s + _delay(process, fate))
-        if process.scene.down & {site.port, site.name}:
+        if site.distant and process.scene.down & {site.port, site.name}:
             raise site.error()
         answer = call()
         # Networks deliver twice, and clients repeat: whatever is asked for must bear it.

@@ -92,6 +92,11 @@ class Site:
     latency_s: float
     name: str  # port.method
 
+    @property
+    def distant(self) -> bool:
+        """True for what is asked of somebody else, who may not answer."""
+        return self.fates is faults.DISTANT
+
     def error(self) -> errors.TransientError:
         """What a real adapter raises when it does not know whether the call worked."""
         return ERRORS.get(self.port, errors.TransientError)(f"{self.name}: no answer (simulated)")

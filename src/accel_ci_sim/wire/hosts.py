@@ -49,11 +49,12 @@ class LoopbackHosts(Generic[Owner]):
         self._guests = guests
         self._machines: dict[Owner, list[Machine]] = {}
         self._powered: set[Owner] = set()
+        self._coming_back: set[Owner] = set()
         self._starting: dict[Owner, asyncio.Task[None]] = {}
         self._clearing: set[asyncio.Task[None]] = set()
 
     def assign(self, owner: Owner) -> None:
-        """Give the owner's machines addresses; nothing answers there yet."""
+        """Give the owner's machines addresses, unless they are to come back at theirs; nothing answers there yet."""
         if owner not in self._machines:
             place = self._place(owner)
             self._machines[owner] = [
@@ -61,8 +62,10 @@ class LoopbackHosts(Generic[Owner]):
                 for guest in self._guests(owner)
             ]
         for machine in self._machines[owner]:
-            machine.power_on(self._site.addresses.take(), self._site.addresses.port)
+            address = machine.address if owner in self._coming_back else self._site.addresses.take()
+            machine.power_on(address, self._site.addresses.port)
         self._powered.add(owner)
+        self._coming_back.discard(owner)
 
     def start(self, owner: Owner, up: Callable[[], None]) -> None:
         """Let the owner's machines come up, and call `up` once all can be reached."""
@@ -70,9 +73,11 @@ class LoopbackHosts(Generic[Owner]):
             self.assign(owner)
         self._starting[owner] = asyncio.create_task(self._start(owner, up))
 
-    def stop(self, owner: Owner) -> None:
-        """Turn them off and kill what runs there."""
+    def stop(self, owner: Owner, *, again: bool = False) -> None:
+        """Turn them off and kill what runs there; `again`: they come back at the same addresses."""
         self._powered.discard(owner)
+        if again:
+            self._coming_back.add(owner)
         starting = self._starting.pop(owner, None)
         if starting is not None:
             starting.cancel()
@@ -84,6 +89,7 @@ class LoopbackHosts(Generic[Owner]):
     def discard(self, owner: Owner) -> None:
         """Forget their directories: gone at once for everybody, from the disk soon."""
         place = self._place(owner)
+        self._coming_back.discard(owner)
         if self._machines.pop(owner, None) is None or not place.exists():
             return
         # A new machine of the same name may want the place at once; thousands of files take their time.

@@ -36,6 +36,11 @@ class Machine:
         self._metadata: asyncio.Server | None = None
         self._startup: asyncio.Task[None] | None = None
 
+    @property
+    def address(self) -> str:
+        """Where it is, or was when it was last turned on; "" before."""
+        return self._guest.computer.address
+
     def power_on(self, address: str, port: int) -> None:
         """Have that address; nobody answers there yet."""
         self._guest.computer.address, self._guest.computer.port = address, port

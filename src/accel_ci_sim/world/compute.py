@@ -15,8 +15,8 @@ from accel_ci_sim.world.compute_life import InstanceHosts, InstanceLife
 from accel_ci_sim.world.compute_operations import Operation
 from accel_ci_sim.world.compute_order import Order
 from accel_ci_sim.world.compute_status import Problem
+from accel_ci_sim.world.life import Time
 from accel_ci_sim.world.tpu_knobs import Knobs
-from accel_ci_sim.world.tpu_life import Time
 
 Change = Callable[[dict[str, Any]], None]
 Refuse = Callable[[Instance], None]

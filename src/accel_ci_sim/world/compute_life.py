@@ -11,9 +11,8 @@ from accel_ci_sim.world.compute_images import Driver, Image
 from accel_ci_sim.world.compute_instance import Instance, InstanceStatus
 from accel_ci_sim.world.compute_operations import SYSTEM, Operation, Operations
 from accel_ci_sim.world.compute_status import Problem
-from accel_ci_sim.world.luck import Luck
+from accel_ci_sim.world.life import Life, Time
 from accel_ci_sim.world.tpu_knobs import Knobs
-from accel_ci_sim.world.tpu_life import Time
 
 Ended = Callable[[Problem | None], None]
 
@@ -27,42 +26,24 @@ class InstanceHosts(Protocol):
     def start(self, instance: Instance, up: Callable[[], None]) -> None:
         """Let its inside come up, and call `up` once it can be reached."""
 
-    def stop(self, instance: Instance) -> None:
-        """Turn it off: what ran there has ended when this returns, and a start that is under way never calls `up`."""
+    def stop(self, instance: Instance, *, again: bool = False) -> None:
+        """Turn it off: what ran there has ended when this returns, and a start that is under way never calls `up`.
+
+        `again`: it comes back at once, at the same address.
+        """
 
     def discard(self, instance: Instance) -> None:
         """Forget its disk."""
 
 
-class InstanceLife:
-    """The instances that exist, by name; `ledger` has every one there ever was. `on_turn` hears of every change."""
+class InstanceLife(Life[Instance]):
+    """The instances of all projects; those that exist by their full names in `instances`."""
 
     def __init__(self, time: Time, hosts: InstanceHosts, knobs: Knobs) -> None:
-        self.luck = Luck(knobs, "compute")
+        super().__init__(time, knobs, "compute")
         self.operations = Operations(time, self.luck)
-        self.instances: dict[str, Instance] = {}
-        self.ledger: list[Instance] = []
-        self.on_turn: Callable[[Instance], None] = lambda instance: None
+        self.instances = self.living
         self.hosts = hosts
-        self._time = time
-        self._edition = 0
-
-    @property
-    def now(self) -> float:
-        """Seconds since 1970."""
-        return self._time.now
-
-    @property
-    def knobs(self) -> Knobs:
-        """As they are turned now."""
-        return self.luck.knobs
-
-    def turn_knobs(self, knobs: Knobs) -> None:
-        """Go on with these; instances that run learn about new preemptions and maintenance."""
-        self.luck.turn(knobs)
-        self._edition += 1
-        for instance in list(self.instances.values()):
-            self._watch(instance)
 
     def turn(self, instance: Instance, status: InstanceStatus) -> int:
         """Change the status; the number of this turn."""
@@ -141,7 +122,7 @@ class InstanceLife:
 
     def reset(self, instance: Instance) -> None:
         """Turn the machine off and on again; it is RUNNING all the while."""
-        self.hosts.stop(instance)
+        self.hosts.stop(instance, again=True)
         self.turn(instance, InstanceStatus.RUNNING)
         self._come_up(instance)
         self._watch(instance)
@@ -288,15 +269,6 @@ class InstanceLife:
 
         if limit is not None and not self.luck.chance(self.knobs.limit_fails):
             self._plan(instance, limit + self.luck.draw(self.knobs.limit_late_s), expire)
-
-    def _plan(self, instance: Instance, when: float, happen: Callable[[Instance], None]) -> None:
-        turn, edition = instance.turn, self._edition
-
-        def due() -> None:
-            if (instance.turn, self._edition) == (turn, edition):
-                happen(instance)
-
-        self._time.after(max(0.0, when - self.now), due)
 
     def _fail(self, instance: Instance, status: InstanceStatus | None) -> None:
         if status is InstanceStatus.RUNNING:

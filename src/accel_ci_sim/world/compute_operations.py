@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from accel_ci_sim.world import compute_status
 from accel_ci_sim.world.compute_status import Problem
+from accel_ci_sim.world.life import Time
 from accel_ci_sim.world.luck import Luck
-from accel_ci_sim.world.tpu_life import Time
 
 SYSTEM = "system"
 USER = "simulated@example.iam.gserviceaccount.com"

@@ -89,7 +89,7 @@ class GceSky:
         }
         up()
 
-    def stop(self, instance: Instance) -> None:
+    def stop(self, instance: Instance, *, again: bool = False) -> None:
         """Turn it off."""
         self._machines[instance.name].kill_workers(self._schedule.now)
 

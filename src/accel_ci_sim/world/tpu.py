@@ -10,9 +10,10 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from accel_ci_sim.world import tpu_catalogue, tpu_status
+from accel_ci_sim.world.life import Time
 from accel_ci_sim.world.tpu_catalogue import Kind
 from accel_ci_sim.world.tpu_knobs import Knobs
-from accel_ci_sim.world.tpu_life import Ended, Hosts, NodeLife, Time
+from accel_ci_sim.world.tpu_life import Ended, Hosts, NodeLife
 from accel_ci_sim.world.tpu_node import Node, NodeState, Operation, Place, Queued
 from accel_ci_sim.world.tpu_operations import Operations
 from accel_ci_sim.world.tpu_status import Status

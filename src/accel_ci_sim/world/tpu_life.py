@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from accel_ci_sim.world import tpu_status
 from accel_ci_sim.world.dice import Dice
-from accel_ci_sim.world.luck import Luck
+from accel_ci_sim.world.life import Life, Time
 from accel_ci_sim.world.tpu_catalogue import Kind
 from accel_ci_sim.world.tpu_knobs import Knobs
 from accel_ci_sim.world.tpu_node import Node, NodeState
@@ -16,72 +16,42 @@ from accel_ci_sim.world.tpu_status import Status
 Ended = Callable[[Status | None], None]
 
 
-class Time(Protocol):
-    """A clock and what it will bring; `world.schedule.Schedule` is one."""
-
-    @property
-    def now(self) -> float:
-        """Seconds since 1970."""
-
-    def after(self, seconds: float, action: Callable[[], None]) -> None:
-        """Let `action` happen in that many seconds."""
-
-
 class Hosts(Protocol):
     """Where nodes run."""
 
     def start(self, node: Node, up: Callable[[], None]) -> None:
         """Turn the node's workers on, fill in `node.workers`, and call `up` once all can be reached."""
 
-    def stop(self, node: Node) -> None:
-        """Turn them off: what ran there has ended when this returns, and a start that is under way never calls `up`."""
+    def stop(self, node: Node, *, again: bool = False) -> None:
+        """Turn them off: what ran there has ended when this returns, and a start that is under way never calls `up`.
+
+        `again`: it comes back at once, at the same address.
+        """
 
     def discard(self, node: Node) -> None:
         """Forget their disks."""
 
 
-class NodeLife:
-    """The nodes that exist, by name; `ledger` has every one there ever was.
+class NodeLife(Life[Node]):
+    """The nodes of all projects; those that exist by their full names in `nodes`.
 
-    `on_land` hears of each new node, `on_turn` of every change of state, `on_lost` of each node that will not be READY
-    again, `on_gone` of its end.
+    `on_land` hears of each new node, `on_lost` of each that will not be READY again, `on_gone` of its end.
     """
 
     def __init__(self, time: Time, hosts: Hosts, knobs: Knobs) -> None:
-        self.luck = Luck(knobs, "tpu")
+        super().__init__(time, knobs, "tpu")
         self.draw, self.chance, self.scarce = self.luck.draw, self.luck.chance, self.luck.scarce
-        self.nodes: dict[str, Node] = {}
-        self.ledger: list[Node] = []
+        self.nodes = self.living
         self.on_land: Callable[[Node], None] = lambda node: None
-        self.on_turn: Callable[[Node], None] = lambda node: None
         self.on_lost: Callable[[Node], None] = lambda node: None
         self.on_gone: Callable[[Node], None] = lambda node: None
         self.after = time.after
-        self._time = time
         self._hosts = hosts
-        self._edition = 0
-
-    @property
-    def now(self) -> float:
-        """Seconds since 1970."""
-        return self._time.now
-
-    @property
-    def knobs(self) -> Knobs:
-        """As they are turned now."""
-        return self.luck.knobs
 
     @property
     def dice(self) -> Dice:
         """What decides when the knobs leave a choice."""
         return self.luck.dice
-
-    def turn_knobs(self, knobs: Knobs) -> None:
-        """Go on with these; nodes that are READY learn about new preemptions and maintenance."""
-        self.luck.turn(knobs)
-        self._edition += 1
-        for node in list(self.nodes.values()):
-            self._watch(node)
 
     def event(self) -> str:
         """An id as messages of the API bear one."""
@@ -187,25 +157,16 @@ class NodeLife:
         # During maintenance a node stays READY and tells it by its health only.
         if node.state is not NodeState.READY or node.maintained:
             return
-        if node.spot:
-            self._plan(node, self.knobs.preempt_after_s, self.preempt)
-        self._plan(node, self.knobs.maintenance_after_s, self._maintain)
-
-    def _plan(self, node: Node, wait_s: float | None, happen: Callable[[Node], None]) -> None:
-        turn, edition = node.turn, self._edition
-
-        def due() -> None:
-            if (node.turn, self._edition) == (turn, edition):
-                happen(node)
-
-        if wait_s is not None:
-            assert node.ready_at is not None
-            self.after(max(0.0, node.ready_at + wait_s - self.now), due)
+        assert node.ready_at is not None
+        if node.spot and self.knobs.preempt_after_s is not None:
+            self._plan(node, node.ready_at + self.knobs.preempt_after_s, self.preempt)
+        if self.knobs.maintenance_after_s is not None:
+            self._plan(node, node.ready_at + self.knobs.maintenance_after_s, self._maintain)
 
     def _maintain(self, node: Node) -> None:
         node.maintained = True
         turn = self.turn(node, NodeState.READY)
-        self._hosts.stop(node)
+        self._hosts.stop(node, again=True)
 
         def over() -> None:
             if node.turn == turn:

@@ -107,7 +107,7 @@ class TpuSky:
         if not dice.chance(self._dice, self.weather.hangs):
             up()
 
-    def stop(self, node: Node) -> None:
+    def stop(self, node: Node, *, again: bool = False) -> None:
         """Turn them off."""
         self._nodes[node.name].kill_workers(self._schedule.now)
 

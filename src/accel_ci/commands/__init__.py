@@ -1,0 +1,1 @@
+"""What each verb does: texts in, exit code out."""
