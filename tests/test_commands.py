@@ -11,13 +11,16 @@ import pytest
 
 from accel_ci import wiring
 from accel_ci.adapters.stop_signals import StopSignals
-from accel_ci.commands import by_hand, journeys, steps
+from accel_ci.commands import by_hand, journeys, showing, steps
 from accel_ci.commands.call import Call
 from accel_ci.domain import errors
 from accel_ci.domain.machine import Machine, State
+from accel_ci.formats import plain_text
 from accel_ci.operations import records
 from tests.fakes.job import FakeJob
+from tests.render import samples
 from tests.servers.gce_over_http import GceServer
+from tests.usecases.worlds import Fakes
 
 
 @pytest.mark.parametrize(("status", "limited"), [("cancelled", True), ("failure", False), ("", False)])
@@ -117,3 +120,12 @@ def test_a_directory_that_is_gone_is_told(tmp_path: Path, monkeypatch: pytest.Mo
     (tmp_path / "gone").rmdir()
     with pytest.raises(errors.ConfigurationError, match="cannot be found"):
         wiring.here({"HOME": str(tmp_path)})
+
+
+def test_the_verdict_has_its_colour(tmp_path: Path) -> None:
+    """The last line is what eyes look for: whoever shows no colours drops them, and everybody else has them."""
+    call = _call(tmp_path)
+    showing.show(call, Fakes().world, samples.passed(), html="")
+    assert isinstance(call.job, FakeJob)
+    last = call.job.of_kind("log")[-1]
+    assert "\x1b[32m" in last and plain_text.uncoloured(last).startswith("Passed on v6e-1 in ")

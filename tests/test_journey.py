@@ -54,6 +54,14 @@ def test_a_first_request_that_is_refused_is_the_error() -> None:
         _journey(fakes)
 
 
+def test_the_page_of_the_run_tells_the_cleanup_once() -> None:
+    """The proof stands there when the report is written, which does not repeat it."""
+    fakes = Fakes()
+    _journey(fakes)
+    headings = [line for text in fakes.job.summaries for line in text.splitlines() if line.startswith("### ")]
+    assert [each for each in headings if "Cleanup" in each] == ["### 🧹 Cleanup"]
+
+
 def test_files_come_back_after_a_failure_too() -> None:
     """A failed run still brings its artifacts."""
     record = _journey(Fakes({"run": Script(exit_code=1)}, files={"results/a": b"1"}))

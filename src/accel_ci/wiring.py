@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import getpass
-import json
 import os
 import re
 import sys
@@ -15,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from accel_ci.adapters import event_file, github_rest, registry, sealed_box
+from accel_ci.adapters import event_file, github_rest, kept_runs, registry, sealed_box
 from accel_ci.adapters.actions_job import ActionsJob
 from accel_ci.adapters.entropy_os import SystemEntropy
 from accel_ci.adapters.git_source import GitSources
@@ -180,13 +179,15 @@ def _github(environ: Mapping[str, str], here: Context) -> GitHub | None:
 
 def _remembered(files: Files) -> dict[str, str]:
     """What the run was begun with, in an earlier step or process; nothing when that was not here."""
-    given: dict[str, str] = json.loads(files.read("inputs.json") or b"{}")
-    return given
+    return kept_runs.inputs(files.read("inputs.json") or b"{}")
 
 
 def _leased_from(files: Files, slot: str) -> str:
-    known = files.read(records.place(slot, "machine.json"))
-    return records.load_machine(files, slot).backend if known else registry.EVERY
+    try:
+        known = files.read(records.place(slot, "machine.json")) is not None
+        return records.load_machine(files, slot).backend if known else registry.EVERY
+    except errors.ComputerError:  # damaged: then it may be anywhere
+        return registry.EVERY
 
 
 def here(environ: Mapping[str, str]) -> Context:
@@ -294,7 +295,8 @@ def text_of(file: str) -> str:
         return Path(file).read_text(encoding="utf-8")
     except (OSError, ValueError) as error:
         raise errors.ConfigurationError(
-            f"{file!r} cannot be read: {type(error).__name__}", what_to_do="name a text file of yours"
+            f"{file!r} cannot be read: {getattr(error, 'strerror', '') or 'it is no text'}",
+            what_to_do="name a text file of yours",
         ) from error
 
 

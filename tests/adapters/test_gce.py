@@ -353,6 +353,14 @@ def test_capacity_is_told_by_the_operation(
             NoCapacityError,
         ),
         (400, "resourceNotReady", "The resource 'x' is not ready", TransientError),
+        (412, "conditionNotMet", "Labels fingerprint either invalid or resource labels have changed", TransientError),
+        (
+            412,
+            "conditionNotMet",
+            "Constraint constraints/compute.vmExternalIpAccess violated for p",
+            ConfigurationError,
+        ),
+        (412, "conditionNotMet", "Constraint constraints/gcp.resourceLocations violated", NoCapacityError),
         (503, "backendError", "Backend Error", TransientError),
         (500, "weird", "?", TransientError),
         (418, "teapot", "?", CloudError),
@@ -402,6 +410,23 @@ def test_why_there_is_nothing_is_looked_up(world: GceWorld) -> None:
     creation = world.begin()
     with pytest.raises(NoCapacityError, match="ZONE_RESOURCE_POOL_EXHAUSTED"):
         GceMachines(world.environment).poll(creation)
+
+
+@pytest.mark.parametrize(
+    ("kind", "error", "told"),
+    [
+        ("compute.instances.preempted", NoCapacityError, "was preempted while it booted"),
+        ("delete", BootError, "is stopping: it ended while it booted"),
+    ],
+)
+def test_an_end_that_is_under_way(world: GceWorld, kind: str, error: type[CloudError], told: str) -> None:
+    """For half a minute a preempted machine is merely stopping: why is looked up, for a full zone is no bad machine."""
+    creation = world.begin()
+    instance = world.cloud.instance(KEY.name)
+    world.cloud.happen(KEY.name, kind)
+    world.cloud.instances[f"projects/my-project/zones/{ZONE}/instances/{KEY.name}"] = {**instance, "status": "STOPPING"}
+    with pytest.raises(error, match=told):
+        world.machines.poll(creation)
 
 
 @pytest.mark.parametrize(
@@ -479,8 +504,10 @@ def test_a_partial_listing_proves_nothing(world: GceWorld) -> None:
     world.ready()
     assert len(list(world.machines.list_owned(lease.of_run(KEY)))) == 1
     world.cloud.unreachable["zones/us-east4-a"] = "UNREACHABLE"
+    seen: list[str] = []
     with pytest.raises(TransientError, match="us-east4-a"):
-        list(world.machines.list_owned(lease.of_run(KEY)))
+        seen.extend(each.name for each in world.machines.list_owned(lease.of_run(KEY)))
+    assert seen == [KEY.name]  # what the others have is told before, and can be ended
 
 
 def test_found_in_every_zone_of_the_catalogue(world: GceWorld) -> None:

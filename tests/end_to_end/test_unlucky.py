@@ -82,3 +82,16 @@ def test_a_state_directory_that_is_none(terminal: Terminal, tmp_path: Path) -> N
 
 def _quoted(word: str) -> str:
     return "'" + word.replace("'", "'\\''") + "'"
+
+
+@pytest.mark.parametrize("document", ["context.json", "inputs.json", "main/record.json", "main/machine.json"])
+def test_damaged_documents_are_told_and_hide_no_machine(terminal: Terminal, document: str) -> None:
+    """Half a document, or another version's: each verb says so in words, and either cleanup or the list has the machine."""
+    assert terminal("provision", "--backend", "local").returncode == 0
+    (run,) = terminal.runs()
+    (run / document).write_text("{")
+    for words in (["run-remote", "--", "true"], ["ssh", "--", "true"], ["attach"], ["attach", "nonsense"], ["report"]):
+        assert "Traceback" not in terminal(*words).stderr, words
+    listed, cleaned = terminal("list"), terminal("cleanup")
+    assert "local://" in listed.stdout and "Traceback" not in listed.stderr + cleaned.stderr
+    assert terminal.machines() == [] or (cleaned.returncode == 3 and "`accel-ci list`" in cleaned.stderr)

@@ -264,3 +264,32 @@ def test_git_on_the_machine_knows_where_the_code_came_from(root: WorkerRoot, for
     assert in_source(root, "remote", "get-url", "origin") == address
     root.call("courier.py", "unpack", "--sha", fork.base, data=fork.bundle())
     assert in_source(root, "remote") == ""
+
+
+def test_a_merge_that_takes_too_long_is_ended(root: WorkerRoot, fork: Fork) -> None:
+    """Its limit is told, and neither a process nor half a source is left."""
+    program = root.path / "checkout.py"
+    program.write_text(program.read_text().replace("MERGE_S = 300.0", "MERGE_S = 0.0001"))
+    answer = merge(root, fork)
+    assert not answer["ok"] and "git merge was killed" in answer["error"]
+    assert os.listdir(root.path / "source") == []
+
+
+def test_a_rename_of_thousands_of_files_is_merged(root: WorkerRoot, fork: Fork) -> None:
+    """One side moves 3,000 files, the other changes some of them: the changes follow, as git's own merge has it."""
+    fork.git("checkout", "--quiet", "--detach", fork.git("merge-base", fork.base, fork.head))
+    folder = fork.repository.path / "old"
+    folder.mkdir()
+    for number in range(3000):
+        (folder / f"{number}.py").write_text(f"value = {number}\n" * 5)
+    fork.repository.commit()
+    fork.git("branch", "--force", "topic")
+    fork.git("branch", "--force", "main")
+    fork.git("checkout", "--quiet", "main")
+    fork.git("mv", "old", "new")
+    fork.write("main")
+    fork.git("checkout", "--quiet", "topic")
+    (folder / "7.py").write_text("value = 7\n" * 6)
+    fork.write("topic")
+    assert merge(root, fork)["obstacle"] == ""
+    assert (root.path / "source/new/7.py").read_text() == "value = 7\n" * 6

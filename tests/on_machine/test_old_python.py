@@ -21,7 +21,7 @@ def judged(path: pathlib.Path) -> tuple[int, str]:
     return told.returncode, told.stdout
 
 
-@pytest.mark.parametrize("program", (*PROGRAMS, "excerpt.py"))
+@pytest.mark.parametrize("program", [*PROGRAMS, "excerpt.py"])
 def test_no_program_needs_more_than_python_3_8(program: str) -> None:
     """Neither its syntax nor what it takes from the standard library came after 3.8."""
     ast.parse((ON_MACHINE / program).read_text(), feature_version=(3, 8))

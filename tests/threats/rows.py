@@ -17,7 +17,9 @@ class Threat:
 STRANGER, INSIDER, MACHINE = "author of a fork", "somebody with write access", "code on the machine"
 ROWS: dict[int, Threat] = {
     1: Threat(
-        "code of the pull request on the runner", STRANGER, "bare fetch; nothing is checked out, extracted or run; no fork on the runner itself"
+        "code of the pull request on the runner",
+        STRANGER,
+        "bare fetch; nothing is checked out, extracted or run; no fork on the runner itself",
     ),
     2: Threat("a push after the approval", STRANGER, "one commit from the evidence to the machine; evidence in time"),
     3: Threat(
@@ -32,17 +34,31 @@ ROWS: dict[int, Threat] = {
     8: Threat(
         "bombs and traversal in files that come back", MACHINE, "named regular files, caps, no extraction, no DTD"
     ),
-    9: Threat("the machine's own cloud identity", MACHINE, "no account, no scopes, no sudo, metadata closed; tried from inside"),
+    9: Threat(
+        "the machine's own cloud identity",
+        MACHINE,
+        "no account, no scopes, no sudo, metadata closed; tried from inside",
+    ),
     10: Threat("the machine as a miner", MACHINE, "a lease that ends on the machine itself and in every layer"),
     11: Threat("what an earlier run left on a machine", "another run", "a directory of its own, gone with the lease"),
     12: Threat("our hidden marker in a stranger's comment", STRANGER, "only what our own identity wrote counts"),
     13: Threat("mentions, markup, giant texts", MACHINE, "escaped, cut, fenced; size limits hold"),
-    14: Threat("a pull request that speaks for the branch", STRANGER, "only runs without one touch the branch's issues"),
+    14: Threat(
+        "a pull request that speaks for the branch", STRANGER, "only runs without one touch the branch's issues"
+    ),
     15: Threat("poisoned artifacts and caches", STRANGER, "no cache anywhere; files are data with a schema and caps"),
-    16: Threat("moved tags, changed dependencies", "supply chain", "pinned actions, hashed locks, and nothing installed that they do not name"),
+    16: Threat(
+        "moved tags, changed dependencies",
+        "supply chain",
+        "pinned actions, hashed locks, and nothing installed that they do not name",
+    ),
     17: Threat("another host at the machine's address", "network", "host key from the cloud's own interface, pinned"),
     18: Threat("the repository's secrets", STRANGER, "none for a fork's grant; sealed for one repository"),
-    19: Threat("secrets in a public log", "readers", "our own redaction of every byte, over chunk borders, and of what readers see"),
+    19: Threat(
+        "secrets in a public log",
+        "readers",
+        "our own redaction of every byte, over chunk borders, and of what readers see",
+    ),
     20: Threat("the API budget, by label spam", STRANGER, "other labels cost no call; a step has 40"),
     21: Threat("our sweeper as a weapon", INSIDER, "only machines with our labels for this repository, past their end"),
 }

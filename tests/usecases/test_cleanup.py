@@ -285,6 +285,16 @@ def test_what_a_broken_listing_shows_is_ended() -> None:
     assert fakes.machines.living() == []
 
 
+@pytest.mark.parametrize("content", [b"", b"{", b'{"schema_version": 99}'])
+def test_a_record_that_cannot_be_read_saves_no_machine(content: bytes) -> None:
+    """What a crash or another version left of the record is no obstacle: the machine has its name without it."""
+    fakes = _with_machines()
+    fakes.machines._listing_lag_s = 600
+    fakes.files.write(records.place("", "record.json"), content)
+    assert len(cleanup.cleanup(fakes.world, KEY, owner=lease.of_job(KEY)).released) == 1
+    assert fakes.machines.living() == []
+
+
 def test_the_proof_is_shown_once() -> None:
     """Whoever comes after a proof and finds nothing, as the post step does, adds nothing; and the record keeps what ended."""
     fakes = _with_machines()

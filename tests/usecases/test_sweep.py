@@ -108,6 +108,7 @@ def test_a_dry_run_tells_what_and_why() -> None:
     log = str(fakes.job.of_kind("log"))
     assert f"to end: {first}: its lease ended" in log
     assert f"left alone: {second}: somebody keeps it" in log
+    assert f"{second} has keep-until and goes on costing money until" in str(fakes.job.of_kind("warning"))
     assert len(fakes.machines.living()) == 2
     assert fakes.github is not None and fakes.github.written == []
 

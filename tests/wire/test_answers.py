@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import http.client
 import re
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from google.cloud import tpu_v2
@@ -123,6 +125,21 @@ def test_silent_zones_are_named_in_lists(zone: Zone, simulator: SimulatorProcess
     everywhere = Zone(simulator, "-").get("/nodes", tpu_v2.ListNodesResponse)
     assert list(everywhere.unreachable) == [zone.place] and not everywhere.nodes
     assert zone.call("GET", "/nodes")[0] == 503
+
+
+@pytest.mark.parametrize("knob", ["hanging", "unanswered"])
+def test_what_hangs_is_done_or_not_and_never_answered(zone: Zone, simulator: SimulatorProcess, knob: str) -> None:
+    """The client waits in vain; an `unanswered` deletion has happened all the same, a `hanging` one has not."""
+    zone.create("t1")
+    simulator.turn(**{knob: ["DELETE /v2" if knob == "unanswered" else "/nodes/t1"]})
+    host = urlsplit(simulator.url)
+    connection = http.client.HTTPConnection(host.hostname or "", host.port, timeout=0.5)
+    connection.request("DELETE", f"/v2/{zone.place}/nodes/t1")
+    with pytest.raises(TimeoutError):
+        connection.getresponse()
+    connection.close()
+    simulator.turn()
+    assert zone.call("GET", "/nodes/t1")[0] == (404 if knob == "unanswered" else 200)
 
 
 @pytest.mark.parametrize(

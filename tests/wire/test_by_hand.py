@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import pytest
@@ -41,6 +41,15 @@ def tpu(simulator: SimulatorProcess) -> TpuMachines:
 def gce(simulator: SimulatorProcess) -> GceMachines:
     """Compute Engine in the same project."""
     return GceMachines(simulator.exports, project=PROJECT)
+
+
+@pytest.fixture(autouse=True)
+def empty(tpu: TpuMachines, gce: GceMachines) -> Iterator[None]:
+    """Nothing is left for other tests on the same simulator."""
+    yield
+    for machines in (tpu, gce):
+        for handle in _living(machines):
+            machines.release(handle)
 
 
 def _lease(machines: Machines, key: RunKey, zone: str, *, accelerator: str, queued: bool = False) -> str:

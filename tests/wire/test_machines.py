@@ -29,9 +29,10 @@ class Login:
         subprocess.run(command, stdin=subprocess.DEVNULL, check=True)
         self.public = self.key.with_suffix(".pub").read_text().strip()
 
-    def create(self, script: str = "", **fields: object) -> None:
+    def create(self, script: str = "", *, sudo: bool = False, **fields: object) -> None:
         """A node that lets USER in."""
         metadata = {"ssh-keys": f"{USER}:{self.public}", **({"startup-script": script} if script else {})}
+        metadata |= {"accel-ci-sudo": "TRUE"} if sudo else {}
         self.zone.create("t1", metadata=metadata, networkConfig={"enableExternalIps": True}, **fields)
 
     def addresses(self) -> list[str]:
@@ -113,6 +114,14 @@ def test_only_the_keys_of_the_metadata_get_in(login: Login) -> None:
     ):
         login.zone.done(*login.zone.call("PATCH", "/nodes/t1?updateMask=metadata", {"metadata": {"ssh-keys": entry}}))
         assert login.run("true").returncode == status, entry
+
+
+@pytest.mark.parametrize("ordered", [False, True])
+def test_sudo_is_what_was_ordered(login: Login, ordered: bool) -> None:
+    """A machine that was ordered with sudo has one that asks nobody; any other has none, whatever its computer has."""
+    login.create(sudo=ordered)
+    assert (login.run("sudo -n -E true").returncode == 0) is ordered
+    assert login.said("echo $ACCEL_CI_DOORS") == "sudo"
 
 
 def test_each_worker_is_a_machine_of_its_own(login: Login) -> None:

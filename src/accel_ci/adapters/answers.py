@@ -29,6 +29,7 @@ def unpacked(told: Mapping[str, object], package: Package) -> Unpacked:
     )
     if (found.sha, found.base) != (package.sha or "", package.base):
         raise ValueError(f"it unpacked {found.sha!r} and {found.base!r}")
+    # They are shown as links and names on GitHub: nothing but what git could have said.
     wanted = bool(package.base) and not found.obstacle
     if any(bool(re.fullmatch(grant.SHA, name)) != wanted for name in (found.merge, found.tree)):
         raise ValueError("it names no merge" if wanted else "it names a merge that nobody asked for")

@@ -64,6 +64,7 @@ class GceMachines:
         place = Place(self._api.project, candidate.zone, lease.key.name)
         instance = gce_instances.body(spec, options, lease, candidate, public_key=public_key, now=self._now())
         operation = self._api.insert(place, instance, request_id=google_machines.request_id(lease, candidate.zone))
+        # The name is taken: by an earlier request of ours whose id Google has forgotten, or by somebody else.
         if operation is None:
             self._check_adoption(place, lease)
         self._asked[place.handle] = operation or ""
@@ -77,8 +78,11 @@ class GceMachines:
         instance = self._api.instance(place)
         if instance is None:
             raise self._lost(place)
-        if stage := gce_instances.unfinished(place, instance):
+        if stage := gce_instances.unfinished(instance):
             return Creation(handle=creation.handle, stage=stage)
+        if not gce_instances.running(instance):
+            raise self._lost(place, f"is {instance.status.lower()}: it ended while it booted")
+        # RUNNING says nothing of driver, ssh or boot script: only what the machine itself told counts.
         attributes = self._api.attributes(place)
         worker = gce_instances.worker(instance, attributes)
         stage = gce_instances.unreachable(worker, attributes)
@@ -158,6 +162,7 @@ class GceMachines:
                 f"Compute Engine ends {handle} at {units.moment(end)}, whatever we ask",
                 what_to_do="lease it for longer (`ttl`): the limit of a running machine cannot be moved",
             )
+        # With the fingerprint: of two who set a label at once the second is refused, and none is lost.
         labels = {**instance.labels, name: value}
         operation = self._api.set_labels(place, labels, fingerprint=instance.label_fingerprint)
         google_machines.await_annotation(lambda: self._labelling(place, operation or ""), handle=handle)
@@ -185,6 +190,7 @@ class GceMachines:
         instance = self._api.instance(place)
         if instance is not None and gce_instances.machine(place, instance).state is State.READY:
             return ""
+        # A preempted instance is deleted by Google, so nobody but the operations remembers it.
         return gce_instances.interruption(self._api.about(place))
 
     def _named(self, key: RunKey) -> list[Machine]:
@@ -230,15 +236,15 @@ class GceMachines:
             raise gce_errors.of_operation(refusal)
         return ""
 
-    def _lost(self, place: Place) -> Exception:
-        """Why there is no instance where one was asked for; a lost reply may have hidden the operation that knows it."""
+    def _lost(self, place: Place, how: str = "ended before it was used") -> Exception:
+        """Why there is no usable instance where one was asked for; a lost reply may have hidden the operation that knows it."""
         operations = self._api.about(place)
         if why := gce_instances.interruption(operations):
             return gce_instances.taken(place, why)
         failures = (gce_errors.of_failed(each) for each in operations if each.operation_type == "insert")
         if refusal := next(filter(None, failures), None):
             return gce_errors.of_operation(refusal)
-        return BootError(f"{place.handle} ended before it was used", what_to_do="run it again")
+        return BootError(f"{place.handle} {how}", what_to_do="run it again")
 
     def _labelling(self, place: Place, operation: str) -> bool:
         """True while the operation runs; the error that it ended with, if any."""

@@ -84,6 +84,13 @@ _RULES = (
         ConfigurationError,
         "set the option `disk-type`, such as hyperdisk-balanced or pd-balanced; see docs/google-cloud.md",
     ),
+    # 412 stands for two things: somebody changed it since we read it, and a policy of the organisation.
+    _Rule(r"fingerprint", TransientError, "ask again in a few seconds"),
+    _Rule(
+        r"constraints/compute\.",
+        ConfigurationError,
+        "a policy of the organisation forbids it: `external-ips=false` or `secure-boot=true` may satisfy it",
+    ),
     _Rule(r"notReady|NOT_READY|resourceInUse|IN_USE_BY_ANOTHER", TransientError, "ask again in a few seconds"),
     _Rule(r"^(invalid|required|badRequest|INVALID|UNSUPPORTED|notFound|RESOURCE_NOT_FOUND|conditionNotMet)",
           ConfigurationError, "see docs/google-cloud.md for what can be set"),

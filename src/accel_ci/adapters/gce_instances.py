@@ -174,19 +174,14 @@ def machine(
     )
 
 
-def unfinished(place: Place, instance: Any) -> str:
-    """What an instance that is not usable yet waits for, "" for one that runs. BootError when it ended meanwhile."""
-    state = _STATES.get(instance.status, State.FAILED)
-    if state is State.CREATING:
-        return str(instance.status).lower()
-    if state is not State.READY:
-        raise ended(place, instance.status)
-    return ""
+def unfinished(instance: Any) -> str:
+    """What an instance that is not usable yet waits for; "" for one that runs, or ended meanwhile: see `running`."""
+    return str(instance.status).lower() if _STATES.get(instance.status) is State.CREATING else ""
 
 
-def ended(place: Place, status: str) -> Exception:
-    """The error for an instance that ended before it was used."""
-    return BootError(f"{place.handle} is {status.lower()}: it ended while it booted", what_to_do="run it again")
+def running(instance: Any) -> bool:
+    """True for an instance that runs."""
+    return _STATES.get(instance.status) is State.READY
 
 
 def taken(place: Place, why: str) -> Exception:

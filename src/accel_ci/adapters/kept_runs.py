@@ -19,6 +19,7 @@ from accel_ci.ports.files import Files
 CURRENT = "current"
 SHOWN = 5
 _CONTEXT = TypeAdapter(Context)
+_GIVEN = TypeAdapter(dict[str, str])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,11 +60,15 @@ class KeptRuns:
         files = self.files(name) if name and Path(self.runs, name).is_dir() else None
         known, given = (files.read("context.json"), files.read("inputs.json")) if files else (None, None)
         if known is None or given is None:
+            begun = [run.name for run in self._begun()[:SHOWN]]
             raise errors.ConfigurationError(
                 f"no run {name!r} is known here" if name else "no run was begun in this directory",
-                what_to_do=f"see which there are: ls {self.runs}",
+                what_to_do=f"the last ones were: {', '.join(begun)}" if begun else "begin one: accel-ci run",
             )
-        return _CONTEXT.validate_json(known), json.loads(given)
+        try:
+            return _CONTEXT.validate_json(known), inputs(given)
+        except ValueError as error:
+            raise errors.damaged(f"what is kept of {name}") from error
 
     def leased(self, wanted: str, *, slot: str) -> tuple[Context, Files, str]:
         """The run and the slot that leased the machine of this handle or name, or the run of this name.
@@ -83,9 +88,21 @@ class KeptRuns:
 
     def _slots(self) -> Iterator[tuple[Files, str, str]]:
         """The documents, run and slot of every machine that was leased from here, the newest run first."""
-        runs = [path.parent for path in Path(self.runs).glob("*/context.json")]
-        for run in sorted(runs, key=lambda path: path.stat().st_mtime, reverse=True):
+        for run in self._begun():
             files = self.files(run.name)
             for slot in records.slots(files):
                 if files.read(records.place(slot, "machine.json")) is not None:
                     yield files, run.name, slot
+
+    def _begun(self) -> list[Path]:
+        """The directories of all runs, the newest first."""
+        runs = [path.parent for path in Path(self.runs).glob("*/context.json")]
+        return sorted(runs, key=lambda path: path.stat().st_mtime, reverse=True)
+
+
+def inputs(document: bytes) -> dict[str, str]:
+    """What a run was begun with, by input name; ComputerError when the document is damaged."""
+    try:
+        return _GIVEN.validate_json(document)
+    except ValueError as error:
+        raise errors.damaged("inputs.json") from error

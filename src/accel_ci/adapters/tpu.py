@@ -79,6 +79,7 @@ class TpuMachines:
             request_id = google_machines.request_id(lease, candidate.zone)
             operation = self._api.create_queued(place, queued, request_id=request_id)
         else:
+            # CreateNode has no request id: the name is what makes a second request harmless.
             operation = self._api.create_node(place, node | tpu_nodes.scheduling(spot=candidate.spot))
         if operation is None:
             self._check_adoption(place, lease)
@@ -89,6 +90,7 @@ class TpuMachines:
         """The creation as it is: first its operation, which has the errors, then the queue, the node, and its workers."""
         place = tpu_nodes.of_handle(creation.handle)
         asked = self._asked.get(creation.handle) or _Asked("")
+        # Stockouts are told by the operation alone: the node just is not there.
         stage = self._operating(asked) or self._queueing(place, asked)
         if stage:
             return Creation(handle=creation.handle, stage=stage)
@@ -137,6 +139,7 @@ class TpuMachines:
 
     def released(self, handle: str) -> bool:
         """True when neither a node nor a queued resource of that name exists."""
+        # PREEMPTED and FAILED ones are still there, and use quota until they are deleted.
         return self._seen(tpu_nodes.of_handle(handle)) is None
 
     def release_command(self, handle: str) -> str:
@@ -187,6 +190,7 @@ class TpuMachines:
         node = self._api.node(place)
         if node is not None:
             return tpu_nodes.interruption(node)
+        # The node of a preempted request may be gone already; the request says who suspended it.
         queued = self._api.queued(place)
         return tpu_queued.interruption(queued) if queued is not None else ""
 

@@ -36,6 +36,7 @@ STATUSES = {
     14: "UNAVAILABLE",
     16: "UNAUTHENTICATED",
 }
+# For answers without a body of Google's, such as a proxy's.
 HTTP = {
     400: "INVALID_ARGUMENT",
     401: "UNAUTHENTICATED",
@@ -68,10 +69,12 @@ class _Rule(NamedTuple):
 _RULES = (
     _Rule("RESOURCE_EXHAUSTED", r"per (minute|second|\d+ seconds)|RATE_LIMIT", TransientError, google_refusals.WAIT),
     _Rule("", r"in state PREEMPTED|was preempted", NoCapacityError, google_refusals.NOT_TAKEN_AWAY),
+    # One code for stockout and quota: the detail decides, before any word of the text does.
     _Rule("RESOURCE_EXHAUSTED", r"QuotaFailure|QUOTA_EXCEEDED", QuotaError, google_refusals.MORE_QUOTA),
     _Rule("RESOURCE_EXHAUSTED FAILED_PRECONDITION", r"reserv", NoCapacityError, google_refusals.UNRESERVED),
     _Rule("RESOURCE_EXHAUSTED", r"capacity", NoCapacityError, google_refusals.ANOTHER_ZONE),
     _Rule("RESOURCE_EXHAUSTED", r"quota", QuotaError, google_refusals.MORE_QUOTA),
+    # Without a word: another zone may have one, and costs a second to ask.
     _Rule("RESOURCE_EXHAUSTED", "", NoCapacityError, google_refusals.ANOTHER_ZONE),
     _Rule("NOT_FOUND PERMISSION_DENIED INVALID_ARGUMENT", CLOSED, NoCapacityError, google_refusals.CLOSED_ZONE),
     _Rule(

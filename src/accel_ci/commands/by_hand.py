@@ -9,7 +9,8 @@ from accel_ci.adapters import registry, sealed_box, typed_value, workflow_files
 from accel_ci.commands import look
 from accel_ci.commands.call import Call
 from accel_ci.doctor import examine, findings
-from accel_ci.domain import accelerators
+from accel_ci.domain import accelerators, errors
+from accel_ci.domain.context import Context
 from accel_ci.domain.lease import Owner
 from accel_ci.domain.machine import Machine
 from accel_ci.inputs import by_hand
@@ -40,7 +41,7 @@ def _last(call: Call) -> str:
 
 def list_(call: Call) -> int:
     """Name the machines of this repository that exist now."""
-    asked, here = call.read(by_hand.ListInputs), wiring.continued(call.environ)
+    asked, here = call.read(by_hand.ListInputs), _repository(call)
     # Where the last run leased is not where all machines are.
     inputs = asked.model_copy(update={"backend": registry.EVERY}) if asked.backend == "auto" else asked
     if not here.on_github:
@@ -55,6 +56,15 @@ def list_(call: Call) -> int:
         for machine in machines[:MOST] if not here.on_github else ():
             call.job.log(f"end it by hand: {world.machines.release_command(machine.handle)}")
     return 0
+
+
+def _repository(call: Call) -> Context:
+    """The context with what the last run was told about the cloud; a new one where that cannot be read."""
+    try:
+        return wiring.continued(call.environ)
+    except errors.ComputerError as error:
+        call.job.warning("list", f"{error}; looking with what this call says")
+        return wiring.here(call.environ)
 
 
 def ssh_(call: Call) -> int:

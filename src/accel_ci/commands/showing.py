@@ -14,7 +14,7 @@ from accel_ci.render import terminal
 
 def show(call: Call, world: World, record: RunRecord, *, html: str) -> None:
     """The run in the log, and a copy of its page where the user wants one; a copy that fails is a warning."""
-    for line in terminal.render(record).splitlines():
+    for line in terminal.render(record, colour=True).splitlines():  # the job drops them where nobody sees colours
         call.job.log(line)
     failed = wiring.copy_page(world.files, record.identity.slot, to=html) if html else ""
     if failed:

@@ -164,6 +164,14 @@ class ComputerError(AccelError):
         return cls(f"{error.strerror}{f': {named}' if named else ''}", what_to_do=what_to_do)
 
 
+def damaged(document: str) -> ComputerError:
+    """The error for a document of ours that cannot be understood: half of one, or another version's."""
+    return ComputerError(
+        f"{document} is damaged, or was written by another version of accel-ci",
+        what_to_do="begin anew; what still lives, and what ends it, says `accel-ci list`",
+    )
+
+
 class CancelledError(AccelError):
     """Somebody asked us to stop: SIGINT or SIGTERM arrived (exit 130)."""
 

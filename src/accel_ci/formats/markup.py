@@ -19,7 +19,9 @@ def markdown(text: str, limit: int = 200) -> str:
     if not line:
         return ""
     fence = _fence(line, shortest=1)
+    # A backtick at the border would join the fence; GitHub takes one blank off at each end.
     pad = " " if line[0] in "` " or line[-1] in "` " else ""
+    # Tables are cut at `|` before anybody looks for code, and a backslash in front of the escaping one would undo it.
     cell = re.sub(r"(\\*)\|", r"\1\1\\|", line)
     return f"{fence}{pad}{cell}{pad}{fence}"
 
@@ -42,5 +44,6 @@ def _lines(text: str) -> str:
 
 
 def _fence(text: str, *, shortest: int) -> str:
+    # Whoever writes the text knows our fence: it has to be longer than any run of theirs.
     longest = max(map(len, re.findall("`+", text)), default=0)
     return "`" * max(shortest, longest + 1)

@@ -98,6 +98,7 @@ def unpacked(package: IO[bytes], kind: str, wanted: Wanted) -> Dict[str, Any]:
         else:
             unpack_tar(package, new)
             told = {"sha": wanted.sha}
+        # What cannot be merged replaces nothing.
         return told if told.get("obstacle") else put_in_place(space, wanted, told=told)
 
 

@@ -23,6 +23,6 @@ def retried(world: World, call: Callable[[], Answer], *, what: str, limit_s: flo
         except errors.TransientError as error:
             if world.clock.now() >= deadline:
                 raise
-            world.job.log(f"{what}: {error}; trying again")
+            world.job.status(f"{what}: {error}; trying again")
             world.clock.sleep(pause)
     raise AssertionError("pauses never end")

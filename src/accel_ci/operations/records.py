@@ -41,8 +41,12 @@ def load(files: Files, slot: str) -> RunRecord:
 
 def find(files: Files, slot: str) -> RunRecord | None:
     """The slot's record, or None when there is none."""
-    content = files.read(place(slot, "record.json"))
-    return None if content is None else RunRecord.model_validate_json(content)
+    name = place(slot, "record.json")
+    content = files.read(name)
+    try:
+        return None if content is None else RunRecord.model_validate_json(content)
+    except ValueError as error:
+        raise errors.damaged(name) from error
 
 
 def slots(files: Files) -> list[str]:
@@ -95,7 +99,10 @@ def load_machine(files: Files, slot: str) -> Machine:
             "there is no leased machine to work on",
             what_to_do="lease one first; in a workflow look at the provision step, which did not get one",
         )
-    return _MACHINE.validate_json(content)
+    try:
+        return _MACHINE.validate_json(content)
+    except ValueError as error:
+        raise errors.damaged(place(slot, "machine.json")) from error
 
 
 def lease_place(slot: str, name: str) -> str:

@@ -11,6 +11,7 @@ from accel_ci.domain.lease import Owner
 from accel_ci.domain.machine import Machine, MachineSpec
 from accel_ci.domain.runkey import RunKey
 from accel_ci.ports.world import World
+from accel_ci.render import units
 
 Answer = TypeVar("Answer")
 
@@ -145,6 +146,14 @@ def price(world: World, machine: Machine) -> float | None:
         return world.machines.candidates(spec)[0].dollars_per_hour
     except errors.AccelError:
         return None
+
+
+def warn_of_cost(world: World, machine: Machine) -> None:
+    """Say of a machine that somebody keeps until when it costs how much."""
+    until = units.moment(float(machine.labels["accel-ci-keep-until"]))
+    rate = price(world, machine)
+    told = "" if rate is None else f", {units.dollars(rate)} an hour"
+    world.job.warning("kept machine", f"{machine.handle} has keep-until and goes on costing money until {until}{told}")
 
 
 def pauses() -> Iterator[float]:

@@ -76,11 +76,18 @@ def _lane(world: World, doomed: Doomed, owner: Owner, look: Look, *, dry_run: bo
 
 def _takes(world: World, doomed: Doomed, owner: Owner, machine: Machine) -> bool:
     known = machine.handle in doomed.machines or machine.handle in doomed.kept
-    if known or not _in_scope(owner, machine) or records.foreign(world.files, machine):
+    if known or not _in_scope(owner, machine) or _foreign(world, machine):
         return False
     keeps = lease.kept(machine.labels, now=world.clock.now())
     (doomed.kept if keeps else doomed.machines)[machine.handle] = machine
     return not keeps
+
+
+def _foreign(world: World, machine: Machine) -> bool:
+    try:
+        return records.foreign(world.files, machine)
+    except errors.ComputerError:  # what cannot be read must save no machine of our name
+        return False
 
 
 def _in_scope(owner: Owner, machine: Machine) -> bool:

@@ -72,6 +72,7 @@ def _put(world: World, machine: Machine, work: Work, *, record: RunRecord) -> No
     package = reach.retried(world, lambda: world.sources.pack(work.source, into=into), what="pack")
     found = reach.retried(world, lambda: world.remote.put(machine, package), what="put")
     if found.obstacle:
+        # No error: nobody failed. Asking again gives the same answer, for both commits are pinned.
         record.verdict = Verdict.CONFLICT
         record.reason = (
             f"{found.sha} cannot be merged into {found.base}: {found.obstacle}. What to do: merge the base branch into"
@@ -103,6 +104,7 @@ def _told(package: Package, found: Unpacked) -> Iterator[str]:
 
 def _hints(found: Unpacked, work: Work) -> Iterator[str]:
     """What the commands do not fetch: tests that miss it fail for reasons that nobody guesses."""
+    # By a word only: who names them knows of them, and another warning would teach people to overlook it.
     commands = f"{work.setup}\n{work.run}"
     if found.submodules and "submodule" not in commands:
         yield (

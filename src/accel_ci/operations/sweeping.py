@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from accel_ci.domain import errors, overdue
+from accel_ci.domain import errors, lease, overdue
 from accel_ci.domain.errors import CleanupUnverifiedError
 from accel_ci.domain.lease import Owner
 from accel_ci.domain.machine import Machine
@@ -139,6 +139,8 @@ def _judged(
         finding = overdue.judge(machine.labels, now=world.clock.now(), grace_s=grace_s, run=run)
         if told:
             world.job.log(f"{'to end' if finding.overdue else 'left alone'}: {machine.handle}: {finding.why}")
+            if lease.kept(machine.labels, now=world.clock.now()):
+                release.warn_of_cost(world, machine)
         if finding.overdue:
             finds.append(Find(machine=machine, why=finding.why))
     return finds

@@ -17,6 +17,7 @@ def cleanup(facts: CleanupFacts, commands: Sequence[str]) -> str:
     parts = ["### 🧹 Cleanup", f"{_outcome(facts)} {_listing(facts)}"]
     parts += [f"❌ Not seen: {markup.markdown(each)}" for each in facts.unseen]
     if facts.found:
+        # Handles hold names that others may have given, where machines are shared.
         rows = [f"| {markup.markdown(handle)} | {_fate(facts, handle)} |" for handle in facts.found[:MOST]]
         parts.append("\n".join(["| Machine | Now |", "| --- | --- |", *rows]))
     if commands:

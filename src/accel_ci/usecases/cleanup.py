@@ -10,12 +10,12 @@ from accel_ci.domain import errors, lease
 from accel_ci.domain.errors import CleanupUnverifiedError
 from accel_ci.domain.lease import Owner
 from accel_ci.domain.machine import Machine
-from accel_ci.domain.record import CleanupFacts
+from accel_ci.domain.record import CleanupFacts, RunRecord
 from accel_ci.domain.runkey import RunKey
 from accel_ci.operations import incident, records, release, seeking, sweeping
 from accel_ci.operations.seeking import Doomed, Look
 from accel_ci.ports.world import World
-from accel_ci.render import proof, units
+from accel_ci.render import proof
 
 LIMIT_S = 240.0  # a cancelled job has 285 s for everything that is left to do
 HURRIED_LIMIT_S = 180.0  # of which collect may have taken 60 s, and report wants some
@@ -25,6 +25,8 @@ LISTING_LIMIT_S = release.LISTING_LIMIT_S
 LOOK_LIMIT_S, SECOND_LOOK_LIMIT_S, LAST_LOOK_LIMIT_S = 75.0, 30.0, 15.0
 NAMED_LIMIT_S = 10.0
 KEY_FILES = "ssh-key"
+# A full disk, or a document that a crash or another version left.
+UNREADABLE = (errors.ComputerError, ValueError)
 
 
 def cleanup(
@@ -48,7 +50,7 @@ def cleanup(
         # What landed while the listing came.
         seeking.seek(world, doomed, owner, by_name, limit_s=SECOND_LOOK_LIMIT_S, dry_run=dry_run)
         for machine in [*doomed.kept.values()]:
-            _warn_of_cost(world, machine)
+            release.warn_of_cost(world, machine)
         facts = _end(world, doomed.machines, deadline=deadline, dry_run=dry_run)
         facts = _look_again(world, owner, doomed, facts, deadline=deadline, dry_run=dry_run)
     facts = _honest(facts, doomed)
@@ -104,8 +106,8 @@ def _by_name(world: World, own: RunKey, zones: Sequence[str], *, limit_s: float)
 
 def _tries(world: World, key: RunKey) -> Iterator[tuple[RunKey, tuple[str, ...]]]:
     """The key and the zones of each try of each slot; without a record the first try, in all zones."""
-    for slot in records.slots(world.files) or [key.slot]:
-        record, own = records.find(world.files, slot), replace(key, slot=slot)
+    for slot in _slots(world) or [key.slot]:
+        record, own = _record(world, slot), replace(key, slot=slot)
         for attempt in record.tries if record else ():
             yield own, (attempt.zone,)
             own = own.next_try()
@@ -113,9 +115,24 @@ def _tries(world: World, key: RunKey) -> Iterator[tuple[RunKey, tuple[str, ...]]
             yield own, tuple(record.target.zones) if record else ()
 
 
+def _slots(world: World) -> list[str]:
+    try:
+        return records.slots(world.files)
+    except UNREADABLE:
+        return []
+
+
+def _record(world: World, slot: str) -> RunRecord | None:
+    """The slot's record; None where it cannot be read: machines have names without it."""
+    try:
+        return records.find(world.files, slot)
+    except UNREADABLE:
+        return None
+
+
 def _listing(world: World, owner: Owner, key: RunKey) -> Look:
     """What the owner's listing shows. The job's own cleanup goes on without it: its machines have names."""
-    alone = owner == lease.of_job(key) and records.slots(world.files)
+    alone = owner == lease.of_job(key) and _slots(world)
     return Look(
         what="list the machines",
         ask=partial(release.listed, world, owner),
@@ -160,7 +177,7 @@ def _look_again(
     known, kept = set(doomed.machines), set(doomed.kept)
     complete = seeking.seek(world, doomed, owner, [afterwards], limit_s=LAST_LOOK_LIMIT_S, dry_run=dry_run)
     for handle in sorted(set(doomed.kept) - kept):
-        _warn_of_cost(world, doomed.kept[handle])
+        release.warn_of_cost(world, doomed.kept[handle])
     if late := sorted(set(doomed.machines) - known):
         facts = _both(facts, _end(world, late, deadline=deadline, dry_run=dry_run))
     if not complete:
@@ -190,8 +207,8 @@ def _honest(facts: CleanupFacts, doomed: Doomed) -> CleanupFacts:
 
 def _proven(world: World) -> bool:
     """True when this job's machines are proven to be gone already: whoever comes next, such as the post step, repeats it."""
-    known = [records.load(world.files, slot).cleanup for slot in records.slots(world.files)]
-    return bool(known) and all(facts is not None and facts.verified_at is not None for facts in known)
+    known = [_record(world, slot) for slot in _slots(world)]
+    return bool(known) and all(each and each.cleanup and each.cleanup.verified_at is not None for each in known)
 
 
 def _prove(world: World, facts: CleanupFacts, blind: Sequence[errors.AccelError], *, again: bool = False) -> None:
@@ -218,7 +235,7 @@ def _keep(world: World, facts: CleanupFacts, doomed: Doomed, *, mine: bool) -> N
     try:
         for slot in records.slots(world.files):
             _remember(world, slot, facts)
-    except errors.ComputerError as error:
+    except UNREADABLE as error:
         world.job.warning("cleanup", f"the proof is in this log only: {error}")
     if mine and facts.verified_at is not None and not doomed.kept:
         for name in world.files.names(KEY_FILES):
@@ -236,10 +253,3 @@ def _remember(world: World, slot: str, facts: CleanupFacts) -> None:
     if machine is not None and machine.handle in facts.released and machine.released_at is None:
         machine.released_at = world.clock.now()
     records.save(world.files, record)
-
-
-def _warn_of_cost(world: World, machine: Machine) -> None:
-    until = units.moment(float(machine.labels["accel-ci-keep-until"]))
-    rate = release.price(world, machine)
-    price = "" if rate is None else f", {units.dollars(rate)} an hour"
-    world.job.warning("kept machine", f"{machine.handle} has keep-until and goes on costing money until {until}{price}")

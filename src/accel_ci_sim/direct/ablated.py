@@ -19,6 +19,7 @@ def weather(sky: Weather, how: Setting) -> Weather:
     """The cloud ends machines by itself only with that layer; where it is the only one, every cloud does."""
     if how.layers == {Layer.NATIVE}:
         service = sky.service if sky.service in ("sim", "gce") else "gce"
+        # Cloud TPU has no such layer that could be looked at alone.
         return replace(sky, service=service, native_limit=True, remembers=True)
     return sky if Layer.NATIVE in how.layers else replace(sky, native_limit=False)
 
@@ -33,6 +34,7 @@ def drawn(plans: list[RunPlan], stream: Dice, how: Setting) -> list[RunPlan]:
     if how.layers == layers.ALL:
         return plans
     plans = [replace(plan, form=Form.STEPS, mishaps=_lasting(plan.mishaps)) for plan in plans]
+    # Without another run there would be no provision to pass by.
     if how.layers == {Layer.BESIDE}:
         last = plans[-1]
         context = replace(last.context, run_id=last.context.run_id + 5, instance="", siblings=1)
@@ -43,6 +45,7 @@ def drawn(plans: list[RunPlan], stream: Dice, how: Setting) -> list[RunPlan]:
 
 def _by_hand(plan: RunPlan) -> RunPlan:
     """The peer has one machine, never queues, and nobody starts it again."""
+    # The published flow creates nodes, and never heard of queued resources.
     order = replace(plan.order, spec=replace(plan.order.spec, options={}))
     return replace(plan, order=order, slots=("",), mishaps=_lasting(plan.mishaps))
 

@@ -135,6 +135,7 @@ class Story:
             self._pass(self._dice.choice((5.0, 90.0, 400.0)) + 60.0 * self._calm)
             if self._calm or dice.chance(self._dice, 0.8):
                 self._maintainer.act(sure=self._calm)
+            # Each event may make others: a world must end all the same.
             while self._scene.events and self._runs < MOST_RUNS:
                 self._pass(self._dice.uniform(1.0, 20.0))
                 self._handled(self._scene.events.pop(0))
@@ -269,6 +270,7 @@ class _Job:
         handed = plans.secrets(here, record, SECRETS, now=now, open_=lambda box: b"")
         source = plans.source(here, record, wanted="auto", directory="")
         work = replace(WORK.work(source), secrets=handed.values)
+        # What commands do for every secret before anything runs.
         for value in handed.values.values():
             self._shown.mask(value)
         try:
@@ -370,6 +372,7 @@ def _junit(stream: dice.Dice, secrets: list[str], *, failed: bool) -> bytes:
     return text.encode(stream.choice(("utf-8", "utf-16")))
 
 
+# Between the letters stands what cleaning takes out: only a reader would see the secret.
 def _divided(stream: dice.Dice, secret: str, between: tuple[str, ...]) -> str:
     at = stream.randrange(1, len(secret))
     return f"{secret[:at]}{stream.choice(between)}{secret[at:]}"

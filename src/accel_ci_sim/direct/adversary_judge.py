@@ -28,8 +28,10 @@ RULES = {
     "forged-pass": "an end record without our nonce is no pass",
     "live": "whoever asks as the documentation says, undisturbed, gets a grant",
 }
+# What leaves the runner: the artifact takes record and log, people are shown the page.
 PERSISTENT = re.compile(r"(record\.json|report\.html|/log/.*)$")
 COMMAND = re.compile(r"^\s*::|##\[", re.MULTILINE)
+# The only places where GitHub makes nothing of a text.
 CODE = re.compile(
     r"^(`{3,})text\n.*?^\1$|<code>[^\n]*?</code>|(?<!`)(`+)(?!`)[^\n]*?(?<!`)\2(?!`)", re.MULTILINE | re.DOTALL
 )
@@ -111,6 +113,7 @@ class Judge:
 
     def seen(self, where: str, texts: Iterable[str], *, secrets: Iterable[str] = ()) -> None:
         """Texts that people can read."""
+        # As a reader sees it: what cleaning puts together is there.
         together = output.visible("\n".join(texts))
         for secret in (*SECRETS.values(), *secrets):
             if secret in together:

@@ -240,6 +240,7 @@ class HostileRemote:
     def start(self, machine: Machine, phase: Phase) -> None:
         """The code runs, and knows what it was handed."""
         self.starts(self._source, phase)
+        # From here on it may say them wherever it is asked anything.
         self._secrets = [*phase.secrets.values()]
         self._printed = self.prints(self._secrets)
 
@@ -251,6 +252,7 @@ class HostileRemote:
             data = self._printed[offset : offset + max(1, len(self._printed) // 3)]
             yield Output(0, offset, data)
             offset += len(data)
+            # Once: what comes again from the offset must not show what was hidden before.
             if self.breaks:
                 self.breaks = False
                 yield Lost(0, self.boast(self._secrets))
@@ -264,9 +266,11 @@ class HostileRemote:
         self, machine: Machine, patterns: Sequence[str], *, caps: Caps, into: str, base: Base = Base.SOURCE
     ) -> list[Fetched]:
         """Files under hostile names, and one that is refused in hostile words."""
+        # A machine whose programs were replaced answers what its new master likes.
         if self.refuses:
             raise CloudError(f"worker w0 refuses: {self._plain()}")
         content = self.results(self._secrets) if base is Base.RESULTS else self.junit(self._secrets)
+        # Names are made on the machine, too: by tests that know the secrets.
         told = self.boast(self._secrets)
         found = [Fetched(worker=0, name=told, refused=told)] if "out/**" in patterns else []
         for index, name in enumerate([*self.names, *(f"out/{secret}.bin" for secret in self._secrets), told]):

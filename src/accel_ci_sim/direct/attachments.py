@@ -28,11 +28,13 @@ def guarded(process: Process, attach: Attach) -> Attach:
         count(mine, number)
         faults.left -= 1
         fate = process.fate(site) if faults.left <= 0 or number in faults.aimed else Fate.NONE
+        # An outage breaks connections that stand, not only new ones.
         return Fate.FAIL if fate not in CRASHES and site.port in scene.down else fate
 
     def events(machine: Machine, phase: Phase, offsets: Mapping[int, int]) -> Generator[remote.Event, None, None]:
         waiting = set(offsets)
         with contextlib.closing(attach(machine, phase, offsets)) as inner:
+            # Each worker ends by itself: the last one's end is the end.
             while waiting:
                 fate = begin()
                 event = _next(process, inner, fate)
@@ -43,6 +45,7 @@ def guarded(process: Process, attach: Attach) -> Attach:
                     waiting.discard(event.worker)
                 if scene.timeline.lines is not None:
                     scene.timeline.say(process.name, f"remote.attach -> {event}")
+                # After a reconnect the same bytes may come twice; their offsets tell.
                 yield from (event,) * (2 if fate is Fate.DUPLICATE else 1)
 
     return events

@@ -46,6 +46,7 @@ def one(seed: int, world: int, *, rate: float, aims: tuple[Aim, ...] = ()) -> tu
 
 
 def _tallies(seed: int, worlds: Sequence[int], *, rate: float, jobs: int, how: Setting) -> Iterator[Tally]:
+    # In chunks: one world is too short for a process's mail.
     chunks = [worlds[start : start + CHUNK] for start in range(0, len(worlds), CHUNK)]
     work = partial(_chunk, seed, rate=rate, how=how)
     if jobs == 1:

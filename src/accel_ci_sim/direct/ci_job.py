@@ -81,6 +81,7 @@ class CiJob:
                 actor, "journey", lambda world: journey.run(world, self._record(world), self._run.key, plan=plan)
             )
             resume_s = self._plan.mishaps.resume_s
+            # Only a person starts a crashed client again; a runner never does.
             if outcome.ended or resume_s is None or self._runner.cancelled or self._runner.dead:
                 return
             self._scene.schedule.pause(actor, resume_s)
@@ -88,6 +89,7 @@ class CiJob:
     def _steps(self, actor: Actor) -> None:
         slots = self._plan.slots
         ready = [self._provisioned(actor, slot) for slot in slots]
+        # A step without if: always() does not start after one that failed.
         for slot in slots if all(ready) else ():
             if not self._runner.cancelled:
                 self._run_remote(actor, slot)
@@ -122,6 +124,7 @@ class CiJob:
         key = self._run.key
 
         def body(world: World) -> CleanupFacts:
+            # Whoever cleans up does not stop for the second signal of an impatient user.
             return journey.to_the_end(lambda: cleanup.cleanup(world, key, owner=lease.of_job(key)))
 
         self._step(actor, role, body)
@@ -172,6 +175,7 @@ class CiJob:
         scene = self._scene
         until = int(scene.schedule.now + self._plan.mishaps.kept_for_s)
         for machine in scene.ledger.alive():
+            # People keep what they can log in to.
             if machine.request.asker == self._run.name and machine.state is State.READY:
                 scene.cloud.annotate(*machine.place, {"accel-ci-keep-until": str(until)})
                 scene.timeline.tell(self._run.name, f"{machine.request.name} is to be kept for a while")
@@ -179,6 +183,7 @@ class CiJob:
     def _lose(self) -> None:
         """GitHub hears nothing of the runner any more. A zombie goes on all the same."""
         if not self._over:
+            # GitHub takes a silent runner for lost, which may live on: two of us then report one run.
             self._run.given_up = True
             self._scene.timeline.tell(self._run.name, "GitHub gives the runner up")
             if not self._plan.mishaps.zombie:

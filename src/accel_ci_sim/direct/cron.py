@@ -25,10 +25,12 @@ class Cron:
 
     def _due(self) -> None:
         scene, quiet = self._scene, self._scene.quiet_since is not None
+        # The world has to end; what lives past its bound was told already.
         if quiet and self._settled():
             return
         if quiet:
             scene.schedule.spawn(self._sweep)
+        # GitHub drops schedules under load; two at once must be harmless, too.
         elif not dice.chance(scene.dice, LOST):
             for _ in range(scene.dice.choice((1, 1, 1, 2))):
                 scene.schedule.spawn(self._sweep, delay_s=scene.dice.uniform(0.0, scene.sweep_period_s / 4))
@@ -37,6 +39,7 @@ class Cron:
     def _settled(self) -> bool:
         """True when no machine is left, but those already reported, and none can land any more."""
         scene, overdue = self._scene, self._launcher.judge.overdue
+        # A request that was lost may still land when all others are gone.
         landed = scene.schedule.now > (scene.quiet_since or 0.0) + LANDS_WITHIN_S
         return landed and all(machine.serial in overdue for machine in scene.ledger.alive())
 

@@ -37,6 +37,7 @@ def singles(seed: int, stage: Stage) -> list[Aims]:
 def pairs(seed: int, stage: Stage) -> list[Aims]:
     """Two faults each: at the first calls of two different sites that the undisturbed world calls, every two fates."""
     calls = simulated(seed, stage, ()).tally().calls
+    # All calls of both would be billions of worlds: the first of each site is where paths part.
     first = [Aim(number, 1, fate) for number in sorted(calls) for fate in sites.SITES[number].fates]
     return [(one, other) for one, other in itertools.combinations(first, 2) if one.site != other.site]
 

@@ -25,6 +25,7 @@ class Files:
 
     def append(self, name: str, content: bytes) -> None:
         """Add to the document."""
+        # The only write that can be torn; all others replace a whole document at once.
         self.documents[name] = self.documents.get(name, b"") + content
 
     def size(self, name: str) -> int:

@@ -73,6 +73,7 @@ class _Instances:
 
     def delete_unary(self, *, request: Request, **_: Any) -> Any:
         """Begin to end it."""
+        # Told before it is refused: to ask for a stranger's end is the sin.
         doomed = self._sky.get(request["zone"], request["instance"])
         if doomed is not None and doomed.state is not State.RELEASING:
             self._process.judge.releases(self._process, doomed)
@@ -160,6 +161,7 @@ def _part(code: str) -> SimpleNamespace:
 def _instance(shown: Instance) -> Any:
     """The library's message, as far as the adapter looks into it."""
     address = shown.computer.address
+    # nat_i_p is how Google's library spells natIP.
     outside = [SimpleNamespace(nat_i_p=address)]
     ends_at = "" if shown.ends_at is None else _moment(shown.ends_at)
     return SimpleNamespace(

@@ -78,6 +78,7 @@ class SimulatedCalls(Calls):
         parameters: Mapping[str, Any] | None,
         body: Mapping[str, Any] | None,
     ) -> tuple[Mapping[str, str], Any]:
+        # The rights that a call needs are for the error text of a real refusal.
         del needs
         match verb:
             case "GET":

@@ -33,11 +33,13 @@ class _OneAfterTheOther(Executor):
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
         """The call's future, over already; the end of the process is the end of its threads."""
+        # Eight answers come in the time of one.
         if self._begun % self._at_once == 0:
             self._process.pause(ANSWER_S)
         self._begun += 1
         try:
             return _Over(fn(*args, **kwargs), None)
+        # A signal is the process's, not the call's: no future may keep it.
         except errors.CancelledError:
             raise
         except errors.AccelError as error:
@@ -77,12 +79,15 @@ class _Watched:
     def list_owned(self, owner: Owner) -> Iterator[Machine]:
         """See ports.machines.Machines."""
         ours = owner.run_id is not None  # what a sweep beside provision sees is not this run's to end
-        if ours and self._process.listed_at is None:
-            self._process.listed_at = self._process.scene.schedule.now
+        began_at = self._process.scene.schedule.now
         for each in self._backend.list_owned(owner):
+            # As they come: a listing that breaks off has shown these all the same.
             if ours:
                 self._process.listed.add(each.handle)
             yield each
+        # Only a whole listing can be held against whoever read it.
+        if ours and self._process.listed_at is None:
+            self._process.listed_at = began_at
 
 
 def over(process: Process, sky: GoogleSky) -> Any:

@@ -150,8 +150,10 @@ def _leave_behind(process: Process, site: Site, call: functools.partial[Any]) ->
     scene = process.scene
     # What begin_create does at Google are calls of its own, which can land late themselves.
     creates = {_CREATE} if scene.cloud.weather.service == "sim" else _GOOGLE_CREATES
+    # A request that nobody got an answer to may still be on its way.
     if site.number in creates and dice.chance(scene.dice, LANDS_ANYWAY):
         scene.schedule.after(scene.dice.uniform(0.1, LANDS_WITHIN_S), lambda: _land(scene, call))
+    # A process that dies while it writes leaves a torn end.
     if site.number == _APPEND:
         name, content = call.args
         call.func(name, content[: scene.dice.randrange(len(content) + 1)])

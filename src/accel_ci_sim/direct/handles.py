@@ -18,4 +18,5 @@ def place(handle: str) -> tuple[str, str]:
 
 def address(there: Machine, worker: int) -> str:
     """Where the worker answers: no two machines share one, whatever their names."""
+    # Real addresses are given out again: a connection to an old one must not reach the new machine.
     return f"{there.serial}.{worker}.sim"

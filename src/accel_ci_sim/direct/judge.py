@@ -93,10 +93,12 @@ class Judge:
         """I2: only the machine's own run, or a sweeper after expiry and grace, may end it; no cleanup while it is kept."""
         self.scene.released(process.role, machine)
         owner, now = machine.request.asker, self.scene.schedule.now
+        # When it asked counts, not when the cloud obeyed.
         if process.signalled_at is not None and process.released_at is None:
             process.released_at = now
         expired = now >= (lease.expires_at(machine.labels) or 0) + self.scene.sweep_grace_s
         if process.role == "sweep":
+            # The judge knows when a run was over; the sweeper has to ask GitHub, and may be told nothing.
             allowed = expired or self.scene.completed_for(owner) >= self.scene.sweep_grace_s
         else:
             allowed = _may_release(process, self.scene.runs[owner].plan, self.scene.runs[process.run].plan)
@@ -119,6 +121,7 @@ class Judge:
         if isinstance(error, CancelledError) and process.role != "journey":
             return  # it claims nothing; the journey cleans before it says so
         for machine in self.scene.ledger.alive():
+            # Nobody can end what no listing shows yet: that is for the layer behind.
             seen_at = machine.landed_at + LONGEST_LISTING_LAG_S
             if machine.request.asker == process.run and process.role != "cleanup-job":
                 seen_at = machine.landed_at  # this job's own tries are looked up by name
@@ -206,6 +209,7 @@ class Judge:
         def look() -> None:
             if machine.alive:
                 settled = scene.quiet_since is not None and scene.quiet_since <= since
+                # A person moved the expiry: the bound moves with it.
                 kept = (lease.expires_at(machine.labels) or 0) > expiry
                 self._overdue(machine) if settled and not kept else self._watch(machine, scene.schedule.now)
 

@@ -38,6 +38,7 @@ class Launcher:
         """A new process that lives in the actor's thread."""
         known = self.scene.runs.get(run)
         limit_s = limits.of(role, known.plan if known else None)
+        # Without the layer a signal is not heard at all, and SIGKILL comes 10 s later.
         deaf = Layer.SIGNALS not in self.scene.layers
         return Process(self.scene, actor, judge=self.judge, role=role, run=run, slot=slot, limit_s=limit_s, deaf=deaf)
 

@@ -27,6 +27,7 @@ def of(role: str, plan: RunPlan | None) -> float:
             return (reach.LIMIT_S + GITHUB_S) * MARGIN
     assert plan is not None
     provision = reach.LIMIT_S + 2 * len(plan.order.spec.zones) * _try(plan) + SWEEP_S
+    # Each wait has a limit of its own; only their sum bounds the process.
     remote = 4 * reach.LIMIT_S + sum(_phase(limit_s) for limit_s in (plan.work.setup_limit_s, plan.work.limit_s))
     if role == "journey":  # a signal begins cleanup and report anew
         rest = 2 * ALWAYS_BUDGET_S + 2 * (reach.LIMIT_S + GITHUB_S) + reach.LIMIT_S

@@ -82,6 +82,7 @@ class Machines:
     def release(self, handle: str) -> None:
         """See ports.machines.Machines."""
         there = self._last(handle)
+        # What is ending already is no deed of this process.
         if there is not None and there.alive and there.state is not State.RELEASING:
             self._process.judge.releases(self._process, there)
             self._cloud.release(*there.place)
@@ -138,6 +139,7 @@ def adopted(there: Machine, labels: Mapping[str, str]) -> Machine:
     """The machine, if it is the one asked for: all of its labels are ours. Raises when it is not, or is ending."""
     if there.state is State.RELEASING:
         raise errors.TransientError(f"an earlier machine {there.request.name} is still ending")
+    # More labels are fine: somebody may have kept it meanwhile.
     if not labels.items() <= there.labels.items():
         raise errors.ConfigurationError(f"a machine {there.request.name} exists that belongs to another lease")
     return there

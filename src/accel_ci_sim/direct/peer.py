@@ -77,6 +77,7 @@ class PeerJob:
 
     def _step(self, actor: Actor, role: str, body: Body) -> bool:
         """True when the step ended well. For the runner it is over when bash is, whatever its child goes on to do."""
+        # `if: always()` is the one thing that this flow does right.
         always = role == "delete"
         if self._runner.dead or (self._runner.cancelled and not always):
             return False

@@ -80,6 +80,7 @@ class RunPlan:
             ("run", self.work.run, self.work.limit_s),
         ):
             each = {_deserved(scripts[phase], limit_s) for scripts in self.scripts} if command else {Verdict.PASSED}
+            # What fails in setup never comes to the tests.
             if each != {Verdict.PASSED}:
                 return frozenset(each - {Verdict.PASSED})
         failing = any(scripts["run"].results == FAILED_RESULTS for scripts in self.scripts)
@@ -89,6 +90,7 @@ class RunPlan:
 def _deserved(script: Script, limit_s: float) -> Verdict:
     if script.forges or not script.starts or (script.orphaned and script.seconds / 2 < limit_s):
         return Verdict.INFRA_ERROR
+    # At the very limit the supervisor is first.
     if script.seconds >= limit_s:
         return Verdict.TIMED_OUT
     return Verdict.PASSED if script.good else Verdict.FAILED
@@ -104,6 +106,7 @@ def draw(stream: Dice, sky: Weather, *, calm: bool) -> list[RunPlan]:
     if shape < 0.6:
         return [first]
     if shape < 0.68:
+        # Two machines in one job are only had in steps.
         mishaps = replace(first.mishaps, kill_s=None, resume_s=None, patient=False)
         there = replace(first.context, event="")
         return [replace(first, form=Form.STEPS, slots=("a", "b"), context=there, mishaps=mishaps)]

@@ -131,6 +131,7 @@ class Process:
         """Raise what a dead or interrupted process gets in the middle of whatever it does."""
         if self.dead:
             raise Crashed
+        # Once: the second signal of a runner finds the handler spent.
         self.attention = False
         raise errors.CancelledError("SIGINT arrived")
 
@@ -161,6 +162,7 @@ class Process:
 
     def vanish(self) -> None:
         """The process ends here and now; its connections break."""
+        # Twice happens: SIGKILL for a process that crashed at the same moment.
         if not self.dead:
             self.scene.reporting -= self.role in REPORTING
         self.dead = self.attention = True
@@ -196,6 +198,7 @@ class Process:
         def look() -> None:
             if self.dead:
                 return
+            # What faults took of its time is no fault of its own.
             if self._limit_s + self.delayed_s > limit_s:
                 return self._watch()
             self.judge.overran(self, self._limit_s)

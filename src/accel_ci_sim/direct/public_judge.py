@@ -69,6 +69,7 @@ class PublicJudge:
             return
         self._last = self.scene.schedule.now
         self._check(run, slot)
+        # Two reports at once converge after both are done: only then is there one comment.
         if self.scene.reporting or before >= since:
             return
         if context.pull_request is not None:

@@ -51,11 +51,13 @@ class Remote:
             there = worker.phases.get(phase.name)
             if there is None:
                 self._start(worker, phase)
+            # Nobody may take over another run's phase, and its verdict with it.
             elif (there.key, there.nonce) != (phase.key, phase.nonce):
                 raise errors.CloudError(f"w{worker.index} refuses: the phase was started by somebody else")
 
     def attach(self, machine: Machine, phase: Phase, offsets: Mapping[int, int]) -> Generator[Event, None, None]:
         """See ports.remote.Remote."""
+        # ssh gives up slowly: a dead host does not refuse, it says nothing.
         if not self._reachable(machine):
             self._process.pause(CONNECT_S)
             yield from [Lost(index, "no route to host (simulated)") for index in offsets]
@@ -124,6 +126,7 @@ class Remote:
                 quiet = 0
                 continue
             self._process.pause(self._until_news(following, offsets))
+            # Beats tell that the connection stands while the command says nothing.
             quiet += 1
             yield from [Beat(index) for index in following] if quiet % 4 == 0 else [Quiet()]
 
@@ -136,6 +139,7 @@ class Remote:
                 news.append(Ended(index, None, "the phase was never started"))
             else:
                 running.settle(now)
+                # From the offset that the client has: after a break nothing is lost or doubled.
                 fresh = running.written(now)[offsets[index] :]
                 if fresh:
                     news.append(Output(index, offsets[index], fresh))
@@ -168,6 +172,7 @@ class Remote:
         return (
             there is not None
             and there.reachable(self._schedule.now)
+            # A later machine of that name is not the one that was leased.
             and handles.address(there, 0) == machine.workers[0].address
         )
 
@@ -182,6 +187,7 @@ def _record(end: End, *, forged: bool) -> EndRecord:
     """The end record as the machine sends it; a hostile command can replace it, but does not know the nonce."""
     return EndRecord(
         key=end.key,
+        # The nonce is handed to the supervisor alone: what runs as another user cannot read it.
         nonce=FORGED_NONCE if forged else end.nonce,
         phase=end.phase,
         reason=verdict.Reason.EXITED if forged else verdict.Reason(end.reason),

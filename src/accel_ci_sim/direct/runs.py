@@ -48,9 +48,11 @@ class Run:
     def is_of(self, identity: Mapping[str, object]) -> bool:
         """True when a record with this identity is one of this run."""
         context, job = self.plan.context, self.key.job
+        # The slot is not part of it: a job has one record for each.
         mine = {"run_id": context.run_id, "attempt": context.attempt, "job": job, "instance": context.instance}
         return mine.items() <= identity.items()
 
     def _wrote(self, name: str, content: bytes) -> None:
+        # Everything that a step states about the run goes through its record.
         if name.endswith("/record.json"):
             self._recorded(self, content)

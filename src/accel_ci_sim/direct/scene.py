@@ -53,6 +53,7 @@ class Scene:
     @property
     def sweep_grace_s(self) -> float:
         """How long after its expiry a machine is left to its own job."""
+        # Two periods: one sweep may be lost.
         return 2 * self.sweep_period_s
 
     def count_process(self) -> int:
@@ -67,6 +68,7 @@ class Scene:
 
     def released(self, role: str, machine: Machine) -> None:
         """Somebody asked for the machine's end; the first to do so is counted."""
+        # Several layers ask for the same end: the first has the merit.
         if machine.serial not in self._released:
             self._released.add(machine.serial)
             self.ended_by[role] += 1

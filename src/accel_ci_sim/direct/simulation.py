@@ -91,6 +91,7 @@ class Simulation:
             scene.schedule.after(begins, partial(self._outage, service, down=True))
             scene.schedule.after(ends, partial(self._outage, service, down=False))
         scene.schedule.run()
+        # Whoever aims at a crash takes the truth of the verdict upon himself.
         survivable = not any(aim.fate in CRASHES for aim in self._aims)
         for run in scene.runs.values():
             self.judge.over(run, calm=scene.calm and survivable)
@@ -110,6 +111,7 @@ class Simulation:
     def _rest(self) -> None:
         """Faults stop once nobody but the sweepers does anything any more; from then on the bounds count."""
         scene = self.scene
+        # A zombie of a lost runner may still act: rest is when nothing does.
         if self._workflows.over and scene.quiet_since is None:
             scene.quiet_since = scene.schedule.now
             scene.faults.stop()
@@ -117,12 +119,14 @@ class Simulation:
             scene.timeline.tell("world", "faults stop")
 
     def _outage(self, service: str, *, down: bool) -> None:
+        # No outage may last beyond the end of faults.
         if self.scene.quiet_since is None:
             (self.scene.down.add if down else self.scene.down.discard)(service)
             self.scene.timeline.tell("world", f"{service}: {'does not answer' if down else 'answers again'}")
 
     def _faults(self, stream: Dice, rate: float, drawn: list[RunPlan], *, calm: bool) -> Faults:
         """One fault by aim, the others by dice; where the verdict is to be the truth, none that nobody survives."""
+        # Worlds with many faults end early: the calm ones get further.
         rate *= stream.choice((0.0, 0.3, 1.0, 1.0, 3.0))
         kinds: tuple[Fate, ...] = faults.MIXED
         site = sites.SITES[stream.choice(_AIMS)]

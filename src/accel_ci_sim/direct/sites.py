@@ -103,6 +103,7 @@ class Site:
 
 
 def _sites() -> tuple[Site, ...]:
+    # From the ports themselves: a new method is a new site, and has to be called.
     names = [
         (port, method)
         for port, kind in PORTS.items()

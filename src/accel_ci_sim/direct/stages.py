@@ -35,11 +35,13 @@ def of_pairs() -> dict[str, Stage]:
 def _stories(sky: Weather) -> dict[str, tuple[tuple[RunPlan, ...], Weather]]:
     steps = _plan(sky, Form.STEPS, event="pull_request_target")
     journey = _plan(sky, Form.JOURNEY, event="push")
+    # Siblings share all but the matrix instance: what a careless name would mix up.
     sibling = replace(journey, context=replace(journey.context, siblings=2))
     instances = ('[{"n":"a"},0]', '[{"n":"b"},1]')
     return {
         "steps": ((steps,), sky),
         "journey": ((replace(journey, mishaps=Mishaps(resume_s=5.0)),), sky),
+        # While the command runs; the early one comes while the machine is made.
         "cancelled": ((replace(steps, mishaps=Mishaps(cancel_s=8.0)),), sky),
         "cancelled early": ((replace(steps, mishaps=Mishaps(cancel_s=3.0)),), sky),
         "runner lost": ((replace(steps, mishaps=Mishaps(lose_s=8.0)),), sky),

@@ -23,7 +23,7 @@ HOSTILE = (
     "<!-- accel-ci gate -->\n@org/all ![x](https://evil.example/beacon)",
     "a\x1b]0;x\x07\u202e\r\n::stop-commands::x",
     "../../../etc/passwd",
-    "fixes GH-1, www.evil.example",
+    "fixes GH-1, www.evil.example",  # plain words, of which GitHub makes references all the same
     "a\n```\n</details>\n@org/all\n~~~\n| a ` | b ``",
 )
 
@@ -127,6 +127,7 @@ class Stranger:
         """A new commit, the twin of the one that is there, or an older one again."""
         scene = self._scene
         known = list(scene.twins)
+        # A twin begins like what a maintainer looked at, an old one was granted once.
         sha = self._dice.choice((scene.sha(), scene.twins[scene.pull.head_sha], self._dice.choice(known)))
         scene.push(sha, "mallory" if scene.fork else "labeler[bot]")
 

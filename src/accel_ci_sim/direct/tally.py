@@ -71,6 +71,7 @@ class Tally:
         for site, worlds in other.callers.items():
             self.callers[site] = (self.callers.get(site, []) + worlds)[:REMEMBERED]
         self.found.extend(other.found)
+        # Exclusive or: the order in which processes come back does not matter.
         self.trace ^= other.trace
 
     def missing(self) -> list[tuple[int, Fate]]:

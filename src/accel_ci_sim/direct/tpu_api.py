@@ -62,6 +62,7 @@ class SimulatedTpuApi(TpuApi):
         # A delete of what never was is no end that the judge waits for.
         if place.queued in self._sky.tpu.queued:
             self._tell_judge(place)
+        # With force, or the API refuses one that has a node.
         done = _asked(lambda: self._sky.queue.delete(place.queued, force=True), unless="NOT_FOUND")
         self._sky.deleting_queued(place.queued)
         return done is not None

@@ -78,6 +78,7 @@ class VerdictJudge:
         before = run.verdicts.get(slot)
         if CANARY in content:
             self._broken("I8", f"{run.name}: the secret is in its record")
+        # A verdict that somebody has read must not change behind him.
         if before is not None and given != before:
             self._broken("I4", f"{run.name}: the verdict changes from {before} to {given}")
         if given is not None:
@@ -93,7 +94,9 @@ class VerdictJudge:
         if machine is None or cost is None:
             return
         theirs = [each for each in self._hosts(run) if handles.of(each) == machine["handle"]]
+        # Gone and asked for again there may be two of one handle: each has cost.
         for each in theirs:
+            # What it cost after the report nobody could know yet.
             until = min(each.gone_at or document["ended_at"], document["ended_at"])
             true_s = max(0.0, until - each.landed_at)
             if cost["machine_seconds"] < true_s - 0.001:
@@ -117,6 +120,7 @@ class VerdictJudge:
 
 def _proven(worker: Worker, phase: str, *, key: str, nonce: str) -> bool:
     running = worker.phases.get(phase)
+    # A forged record proves nothing, however good it looks.
     if running is None or running.end is None or running.script.forges:
         return False
     end = running.end

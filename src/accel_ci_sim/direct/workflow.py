@@ -118,6 +118,7 @@ class Workflows:
         del self._going[workflow]
         self._scene.completed[workflow] = now
         known = self._scene.github.runs[workflow[0]]
+        # The run of an older attempt must not complete the one that goes on now.
         if known.attempt == workflow[1]:
             known.status, known.updated_at = "completed", now
 
@@ -133,6 +134,7 @@ class Workflows:
         self._going[run.workflow] -= 1
         if self._going[run.workflow]:
             return
+        # force-cancel is the whole run's: no job of it starts any more.
         forced = any(each.forced for each in scene.runs.values() if each.workflow == run.workflow)
         if run.plan.mishaps.cleanup_job and not forced and Layer.JOB in scene.layers and not self._peer:
             scene.schedule.spawn(lambda actor: self._cleanup_job(actor, run), delay_s=scene.dice.uniform(10.0, 40.0))
@@ -142,6 +144,7 @@ class Workflows:
     def _cleanup_job(self, actor: Actor, run: Run) -> None:
         """A job of the same run, so with a key of its own; `for:` names the jobs, or it is for all of them."""
         process: Process = self._launcher.process(actor, role="cleanup-job", run=run.name)
+        # Its own key would find nothing: it goes by the run, or by the jobs that `for:` names.
         key = replace(run.key, job="cleanup", instance="")
         jobs = (run.key.job,) if dice.chance(self._scene.dice, 0.5) else ()
         owner = lease.of_run(key, jobs=jobs)
@@ -175,6 +178,7 @@ class Workflows:
         """Somebody may re-run all jobs, or those that failed, once."""
         scene = self._scene
         self._complete(run.workflow)
+        # People run again what was lost.
         wish = RERUN if run.plan.mishaps.lose_s is None else RERUN_LOST
         jobs = [each for each in scene.runs.values() if each.workflow == run.workflow]
         if self._reruns and run.plan.context.attempt == 1 and dice.chance(scene.dice, wish):
@@ -184,6 +188,7 @@ class Workflows:
                 Run(each.plan.again(), self._launcher.judge.verdicts.recorded, grant=each.grant) for each in chosen
             ]
             if again:
+                # Failed jobs alone are run again with the first attempt's grant: the gate is not asked.
                 return self.begin(again, gated=everything)
         self._rest()
 

@@ -39,6 +39,7 @@ def _parts(request: Request) -> Iterator[tuple[str, Message]]:
 
 
 def _inner(outer: Request, part: Message) -> Request:
+    # gcloud ends its lines in either way.
     text = part.get_payload(decode=True)
     head, _, body = (text if isinstance(text, bytes) else b"").replace(b"\r\n", b"\n").partition(b"\n\n")
     first, _, rest = head.decode("latin-1").strip().partition("\n")
@@ -51,6 +52,7 @@ def _inner(outer: Request, part: Message) -> Request:
         method=words[0],
         path=unquote(split.path),
         query=tuple(parse_qsl(split.query, keep_blank_values=True)),
+        # The token is sent once, with the whole batch.
         headers={**outer.headers, **own},
         body=body.strip(),
         peer=outer.peer,

@@ -38,6 +38,7 @@ class Insides:
 
     def _power(self, instance: Instance, what: str) -> None:
         if what == "reboot":
+            # To the cloud a reboot from inside is nothing, but sshd and the startup script begin anew.
             self.cloud.life.reset(instance)
         else:
             self.cloud.life.power_off(instance)
@@ -46,6 +47,7 @@ class Insides:
         """The instance's metadata over its project's. Keys for ssh add up, unless the instance wants only its own."""
         own = instance.metadata
         shared = compute_instance.items(self.cloud.shared.get(instance.project, {}))
+        # block-project-ssh-keys is what keeps a project's administrators off a machine that a stranger uses.
         sources = [own] if compute_instance.is_true(own, BLOCK) else [own, shared]
         keys = "\n".join(source[name] for source in sources for name in SSH_KEYS if source.get(name))
         return {**shared, **own, "ssh-keys": keys}

@@ -75,6 +75,7 @@ class _Scope:
         return Awaited(self._one(call))
 
     def delete(self, call: Call) -> Document:
+        # What it began goes on: there is no way to cancel it.
         """operations.delete: forgets it, no more."""
         self._cloud.operations.forget(self._one(call).path)
         return {}

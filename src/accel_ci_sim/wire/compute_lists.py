@@ -39,6 +39,7 @@ def aggregated(
 
     Unless `partial` success is good enough, those are a reason to refuse.
     """
+    # Unless the client says that it can live with less, a list that is not whole is an error.
     if silent and not partial and query.get("returnPartialSuccess", "").lower() != "true":
         raise compute_status.unavailable()
     shown, token = _page(items, query)
@@ -66,6 +67,7 @@ def _page(items: Sequence[Scoped], query: Mapping[str, str]) -> tuple[list[Scope
     """The items of the page asked for, and the next page's token: where this one ended, so that nothing gets lost."""
     matches = compute_filter.compiled(query.get("filter", ""))
     rest = _sorted([item for item in items if matches(item[1])], query.get("orderBy", ""))
+    # By name, not by number: what went meanwhile must not shift the next page.
     after = _after(query.get("pageToken", ""))
     keys = [f"{scope}/{item.get('name', '')}" for scope, item in rest]
     begin = keys.index(after) + 1 if after in keys else sum(key <= after for key in keys) if after else 0

@@ -44,6 +44,7 @@ def link(path: str) -> str:
 
 def error(shown: Status) -> tuple[int, Document]:
     """HTTP status and body of an answer that is an error."""
+    # Old APIs tell errors by `reason`, the HTTP status alone is ambiguous.
     reason = shown.reason or REASONS.get(shown.code, "invalid")
     http = HTTP_BY_REASON.get(reason, HTTP[shown.code])
     domain = "usageLimits" if reason in USAGE_LIMITS else "global"
@@ -93,6 +94,7 @@ def _problem(shown: Problem) -> Document:
 
 def instance(shown: Instance) -> Document:
     """An Instance."""
+    # Our own field: no client may see it.
     scheduling = {key: value for key, value in shown.scheduling.items() if key != "terminationAt"}
     labels = shown.spec.get("labels", {})
     document: Document = {
@@ -117,6 +119,7 @@ def instance(shown: Instance) -> Document:
     }
     if shown.status in (InstanceStatus.RUNNING, InstanceStatus.STOPPING):
         document["cpuPlatform"] = CPU_PLATFORMS.get(shown.machine_type.family, "Intel Sapphire Rapids")
+    # An empty map is left out of Google's JSON: clients read a missing one.
     if labels:
         document["labels"] = labels
     if shown.spec["guestAccelerators"]:

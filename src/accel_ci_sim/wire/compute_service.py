@@ -111,6 +111,7 @@ class ComputeService:
         compute_order.check_labels(labels)
 
         def change(spec: dict[str, Any]) -> None:
+            # Two that label at once would undo each other: the second has to read again.
             if body.get("labelFingerprint") != compute.fingerprint(spec.get("labels", {})):
                 raise compute_status.labels_changed()
             spec["labels"] = labels
@@ -162,6 +163,7 @@ class ComputeService:
         """instances.getGuestAttributes: below `namespace/`, or one `namespace/key`; 404 when there is nothing."""
         instance = self._instance(call)
         query, key = call.query.get("queryPath", ""), call.query.get("variableKey", "")
+        # A query path ends in a slash for all of a namespace.
         wanted = query or key
         entries = [
             {"namespace": namespace, "key": name, "value": value}
@@ -224,6 +226,7 @@ def _below(name: str, wanted: str) -> bool:
 
 def _request_id(call: Call) -> str:
     given = call.query.get("requestId", "")
+    # The zero UUID is valid to most libraries, and refused by Google.
     if given and (NIL.fullmatch(given) or not REQUEST.fullmatch(given)):
         raise compute_status.invalid("requestId", given[:80], "Must be a valid UUID, other than the one of zeros.")
     return given.lower()

@@ -51,6 +51,7 @@ class Front:
         """The answer; LostReplyError for one that never arrives."""
         began_at = time.perf_counter()
         self.look_at_knobs()
+        # Commands run here as whoever started it: another user of the computer must not be able to ask for one.
         if peers.trusted(request.peer, request.headers):
             answer = await self._answer(request)
         else:
@@ -71,6 +72,7 @@ class Front:
     async def _answer(self, request: Request) -> Answer:
         if request.path.startswith("/sim/"):
             return self._control(request)
+        # gcloud puts its lists of many zones into one batch.
         if request.path == batch.PATH:
             return await self._batch(request)
         knobs, api = self._knobs.knobs, self._api(request)
@@ -78,6 +80,7 @@ class Front:
         if any(part in request.path for part in knobs.hanging):
             await self._hang(request)
         try:
+            # Before anything is done: a client may repeat it without harm.
             if dice.chance(self._dice, knobs.error_rate):
                 raise tpu_status.unavailable()
             answer = self._identity.answer(request) or Answer(200, await self._call(api, request))

@@ -62,6 +62,7 @@ class LoopbackHosts(Generic[Owner]):
                 for guest in self._guests(owner)
             ]
         for machine in self._machines[owner]:
+            # A reset keeps the address, a stop gives it back: clients hold connections to it.
             address = machine.address if owner in self._coming_back else self._site.addresses.take()
             machine.power_on(address, self._site.addresses.port)
         self._powered.add(owner)
@@ -79,6 +80,7 @@ class LoopbackHosts(Generic[Owner]):
         if again:
             self._coming_back.add(owner)
         starting = self._starting.pop(owner, None)
+        # A machine that is deleted while it boots must not come up afterwards.
         if starting is not None:
             starting.cancel()
         for machine in self._machines.get(owner, ()):

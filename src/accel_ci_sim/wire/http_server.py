@@ -105,11 +105,13 @@ async def _converse(handler: Handler, reader: asyncio.StreamReader, writer: asyn
         except BadRequestError as error:
             writer.write(Answer(error.status, str(error), {"Connection": "close"}).encoded())
             return await writer.drain()
+        # Clients keep connections open and close them whenever they like.
         if request is None:
             return
         answer = await handler(request)
         writer.write(answer.encoded())
         await writer.drain()
+        # Some clients wait for this end before they read the answer.
         if request.headers.get("connection", "").lower() == "close":
             return
 
@@ -143,6 +145,7 @@ async def _body(reader: asyncio.StreamReader, headers: Mapping[str, str]) -> byt
     if "transfer-encoding" in headers:
         raise BadRequestError(411)
     length = headers.get("content-length", "0")
+    # int() takes signs, spaces and digits of other alphabets; HTTP does not.
     if not (length.isascii() and length.isdigit()):
         raise BadRequestError(400)
     if int(length) > BODY_BYTES:

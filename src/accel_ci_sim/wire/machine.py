@@ -82,6 +82,7 @@ class Machine:
 
     def lets_in(self, user: str, key: tuple[str, str]) -> bool:
         """True when the metadata, as it is now, gives the user this key."""
+        # As it is now: keys may be added and taken away while the machine runs.
         return key in ssh_keys.allowed(self._guest.metadata(), user, now=time.time())
 
     def environment(self, user: str) -> Mapping[str, str]:
@@ -104,6 +105,7 @@ class Machine:
         }
 
     def _install(self) -> None:
+        # Nobody else on this computer may look into a simulated machine.
         for place in (self.home, self._programs, self._directory / "curl", self._directory / "tmp"):
             place.mkdir(parents=True, mode=0o700)
         self._keys = [asyncssh.generate_private_key(kind) for kind in KEY_KINDS]

@@ -29,6 +29,7 @@ class Outlet:
 
     async def drain_to(self, sink: Sink) -> None:
         """Hand on what the child writes until nobody holds its end any more."""
+        # Only when nobody holds that end any more does the reader see the end.
         os.close(self.inner)
         self.inner = -1
         reader = asyncio.StreamReader(BUFFER)
@@ -37,6 +38,7 @@ class Outlet:
         self._transport, _ = await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), file)
         while data := await reader.read(BUFFER):
             sink.write(data)
+            # A client that reads slowly slows the command down, as a real ssh does.
             await sink.drain()
 
     def close(self) -> None:

@@ -78,13 +78,16 @@ def routed(routes: Sequence[Route], request: Request, address: str) -> tuple[Met
 
 
 def _bound(known: Route, request: Request) -> dict[str, str]:
+    # Google takes both spellings of a parameter.
     given = {proto_json.camel(name): value for name, value in request.query if not SYSTEM.fullmatch(name)}
     strange = [name for name in given if name not in known.parameters]
     if strange:
         text = 'Invalid JSON payload received. Unknown name "{0}": Cannot bind query parameter. '
         text += "Field '{0}' could not be found in request message."
+        # Google refuses what it does not know: a misspelt parameter must not pass here and fail there.
         raise proto_json.refused([("", text.format(name)) for name in strange])
     asked = [name for name in ("filter", "orderBy") if given.get(name)]
+    # To ignore a filter would show machines that the real one does not.
     if asked and not known.sorts:
         raise tpu_status.unimplemented(f"The simulator does not model '{asked[0]}'.")
     return given

@@ -25,6 +25,7 @@ class Settling:
     async def over(self, operation: Ending, within_s: float) -> None:
         """Return when the operation is over, or after that many seconds."""
         if operation.ended_at is None:
+            # Several may wait for the same operation.
             ended = self._waiting.setdefault(operation, asyncio.Event())
             with suppress(TimeoutError):
                 await asyncio.wait_for(ended.wait(), within_s)

@@ -15,6 +15,7 @@ BUFFER = 256 * 1024
 def tell(session: asyncssh.SSHServerProcess[bytes], status: int) -> None:
     """Tell the client the exit status, or the signal that ended the command."""
     if status < 0:
+        # A client shows 128 + n for it; `exit` could not tell it from a plain status.
         session.exit_with_signal(signal.Signals(-status).name.removeprefix("SIG"))
     else:
         session.exit(status)
@@ -28,6 +29,7 @@ async def received(
         try:
             return await session.stdin.read(BUFFER)
         except asyncssh.SignalReceived as received_signal:
+            # It may be over already, and clients may send signals that we do not know.
             with suppress(ProcessLookupError, KeyError):
                 os.killpg(group, signal.Signals[f"SIG{received_signal.signal}"])
         except asyncssh.TerminalSizeChanged as changed:

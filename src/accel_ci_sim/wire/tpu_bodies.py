@@ -46,6 +46,7 @@ def checked(spec: dict[str, Any]) -> dict[str, Any]:
 
 def mask(text: str) -> list[str]:
     """The paths of an update mask, in the spelling of MUTABLE."""
+    # gcloud sends masks in camel case, the library in snake case.
     paths = [proto_json.snake(path.strip()) for path in text.split(",") if path.strip()]
     wrong = [path for path in paths if path not in MUTABLE]
     if wrong or not paths:
@@ -63,6 +64,7 @@ def update(spec: dict[str, Any], new: Mapping[str, Any], paths: list[str]) -> No
             spec[key] = {**spec.get(key, {}), proto_json.camel(inner): given}
         else:
             spec[key] = new.get(key)
+        # A field that was set to nothing is not there any more.
         if not spec[key]:
             del spec[key]
 
@@ -82,6 +84,7 @@ def window(spec: Mapping[str, Any], *, now: float) -> tuple[float, float | None]
 
 def _time(text: str) -> float:
     try:
+        # Google's times have nine digits behind the point, Python reads six.
         return datetime.fromisoformat(re.sub(r"(\.\d{6})\d+", r"\1", text)).timestamp()
     except ValueError as error:
         raise tpu_status.invalid(f"Invalid time '{text}'.") from error

@@ -79,6 +79,7 @@ class Cloud:
         """What a listing shows now: new machines are missing and ended ones are shown for a moment."""
         now, lag = self._schedule.now, self.weather.listing_lag_s
         return [
+            # A stale listing shows what is gone as if it still ran.
             (machine, machine.state if machine.alive else State.READY)
             for machine in self.ledger.machines
             if machine.visible_at <= now and (machine.gone_at is None or machine.gone_at + lag > now)
@@ -87,6 +88,7 @@ class Cloud:
     def release(self, zone: str, name: str) -> None:
         """Begin to end the machine; nothing happens when it is gone or ending already."""
         machine = self.get(zone, name)
+        # Idempotent, as our port asks of backends.
         if machine is None or machine.state is State.RELEASING:
             return
         before, machine.state = machine.state, State.RELEASING
@@ -95,6 +97,7 @@ class Cloud:
         seconds = self._dice.uniform(*self.weather.release_s)
         if dice.chance(self._dice, self.weather.sticks):
             seconds = self._dice.uniform(30.0, LONGEST_RELEASE_S)
+        # Once only: a cloud that never deletes wins against everybody.
         if not machine.refusals and dice.chance(self._dice, self.weather.refuses_release):
             machine.refusals += 1
             self._schedule.after(seconds, lambda: self._refuse(machine, before))
@@ -108,6 +111,7 @@ class Cloud:
             self.ledger.keep(machine, labels)
 
     def _used(self, request: Request) -> int:
+        # Quotas are counted by region, and for spot apart.
         region = request.zone.rsplit("-", 1)[0]
         return sum(
             machine.alive and machine.request.zone.startswith(region) and machine.request.spot == request.spot

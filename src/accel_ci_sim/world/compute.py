@@ -61,18 +61,23 @@ class ComputeCloud:
         if known is not None:
             return known
         life = self.life
+        # Once for the whole request: what is malformed has no operation.
         order = compute_order.checked(project, zone, body, networks=life.knobs.networks, now=life.now)
         name = f"{scope}/instances/{order.name}"
+        # One that is STOPPING has its name still.
         if name in life.instances:
             raise compute_status.already_exists(name)
         over = compute_quota.exceeded(life.instances.values(), life.knobs, order, project=project, zone=zone)
+        # Google does both, and clients have to read either.
         if over is not None and life.luck.chance(life.knobs.quota_at_once):
             raise compute_status.over_quota_at_once(over)
         instance = life.land(
             name, order.spec, machine_type=order.machine_type, accelerators=order.accelerators, image=order.image
         )
         operation = self._begin("insert", instance, request_id)
+        # The call is accepted all the same: capacity is told by the operation, minutes later.
         problem = over or self._misfortune(scope, zone, order)
+        # A creation that failed for want of capacity may land all the same, and cost.
         stays = problem is not None and over is None and life.luck.chance(life.knobs.lands_anyway)
         fails_to = InstanceStatus.RUNNING if stays else None
         life.boot(instance, self._ended(operation), problem=problem, fails_to=fails_to)
@@ -84,6 +89,7 @@ class ComputeCloud:
         def refuse(instance: Instance) -> None:
             if instance.spec["deletionProtection"]:
                 raise compute_status.is_protected(name)
+            # Whether Google refuses this is not written down: a client has to bear both.
             making = instance.status in (InstanceStatus.PROVISIONING, InstanceStatus.STAGING)
             if instance.deleting or (making and self.life.luck.chance(self.life.knobs.not_ready)):
                 raise compute_status.not_ready(name)
@@ -110,6 +116,7 @@ class ComputeCloud:
         def act(instance: Instance, operation: Operation) -> None:
             if instance.status is not InstanceStatus.TERMINATED:
                 return self.operations.end(operation)
+            # A stopped machine has no claim on its hardware.
             scarce = self.life.luck.scarce(instance.zone)
             problem = (
                 self._stockout(instance.scope, instance.machine_type.name, instance.accelerators) if scarce else None
@@ -132,6 +139,7 @@ class ComputeCloud:
         changed: dict[str, Any] = {}
 
         def refuse(instance: Instance) -> None:
+            # Changed in a copy: a refusal in the middle leaves the instance as it was.
             changed.update(copy.deepcopy(instance.spec))
             change(changed)
 
@@ -147,6 +155,7 @@ class ComputeCloud:
 
         def change(spec: dict[str, Any]) -> None:
             assert instance is not None
+            # Google refuses to turn spot into on-demand under a running machine.
             if instance.status is not InstanceStatus.TERMINATED and _model(scheduling) != _model(instance.scheduling):
                 raise compute_status.bad_request("The provisioning model of a running instance cannot be changed.")
             spec["scheduling"] = compute_order.scheduling(
@@ -196,6 +205,7 @@ class ComputeCloud:
     def listed(self, project: str, zones: Sequence[str]) -> list[Instance]:
         """What a list shows now, by zone and name. It may lag: too young ones are missing, those that went still run."""
         life, lag = self.life, self.life.knobs.list_lag_s
+        # A list may show for seconds what get already denies.
         gone = [_as_running(each) for each in life.ledger if each.gone_at is not None and life.now < each.gone_at + lag]
         there = [each for each in life.instances.values() if each.created_at + lag <= life.now]
         found = {each.name: each for each in (*gone, *there)}
@@ -203,6 +213,7 @@ class ComputeCloud:
 
     def _once(self, kind: str, name: str, request_id: str, refuse: Refuse, act: Act) -> Operation:
         """The operation on the instance: what a request of that id began before, or a new one, unless it is refused."""
+        # Before anything else: a repeated request is the first one's answer even when the instance is gone.
         known = self.operations.remembered(name.partition("/instances/")[0], request_id)
         if known is not None:
             return known

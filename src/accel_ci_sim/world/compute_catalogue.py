@@ -267,6 +267,7 @@ def accelerators(zone: str) -> Mapping[str, Accelerator]:
 
 def attachable(machine: MachineType, accelerator: Accelerator, count: int) -> bool:
     """True when so many of these can be put beside such a machine: to N1, 1, 2, 4 or 8; or what is always there."""
+    # To name what is there anyway is allowed, to name more of it is not.
     if machine.accelerator[0]:
         return machine.accelerator == (accelerator.name, count)
     beside = accelerator.is_gpu and not any(accelerator.name == each.accelerator[0] for each in TYPES.values())

@@ -103,6 +103,7 @@ class _Parser:
 
 def _comparison(field: str, operator: str, wanted: str) -> Predicate:
     """One `field operator value`. A missing field equals nothing, so that `!=` is true of it."""
+    # The older language has regular expressions, which match the whole value; the newer one has not.
     if operator in ("eq", "ne"):
         try:
             pattern = re.compile(wanted)

@@ -133,6 +133,7 @@ def of_project(project: str) -> list[Image]:
 
 def latest(project: str, family: str) -> Image | None:
     """The newest image of a family that is not deprecated."""
+    # A deprecated image is never its family's: dated names are what breaks in a year.
     return next((i for i in reversed(of_project(project)) if i.family == family and not i.deprecated), None)
 
 

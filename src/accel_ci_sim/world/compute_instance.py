@@ -103,6 +103,7 @@ class Instance:
     @property
     def deletes_itself(self) -> bool:
         """True when the cloud deletes it rather than stops it."""
+        # The default is STOP, which goes on costing the disk.
         return self.scheduling.get("instanceTerminationAction") == "DELETE"
 
     @property

@@ -136,9 +136,11 @@ class InstanceLife(Life[Instance]):
     def remove(self, instance: Instance, gone: Callable[[], None]) -> None:
         """Let the instance be STOPPING and then be gone; whatever was under way with it ends in conflict."""
         instance.deleting = True
+        # Its creation ends here, too, or its client would wait for an operation that never does.
         instance.settle(compute_status.overtaken(instance.name))
         turn = self.turn(instance, InstanceStatus.STOPPING)
         self.hosts.stop(instance)
+        # How long STOPPING may take is written down nowhere: clients need a limit of their own.
         stuck = self.luck.chance(self.knobs.stuck_deleting)
         seconds = self.knobs.stuck_deleting_s if stuck else self.luck.draw(self.knobs.delete_s)
 
@@ -153,6 +155,7 @@ class InstanceLife(Life[Instance]):
         """Take the machine away, after the notice that is given: stopped or deleted, as its scheduling says."""
         instance.preempted = True
         operation = self._by_itself("compute.instances.preempted", instance, "Instance was preempted.")
+        # Google gives up to 30 s of notice, and STOPPING is all that a client sees of them.
         turn = self.turn(instance, InstanceStatus.STOPPING)
         self._time.after(self.knobs.preempt_notice_s, lambda: self._take(instance, turn, operation))
 
@@ -164,6 +167,7 @@ class InstanceLife(Life[Instance]):
 
     def _take(self, instance: Instance, turn: int, operation: Operation) -> None:
         """End a machine that the cloud wants back, unless something else happened to it since."""
+        # Somebody deleted it during the notice: the delete goes on, the preemption is void.
         if instance.turn != turn:
             return self.operations.end(operation)
         self.hosts.stop(instance)
@@ -187,6 +191,7 @@ class InstanceLife(Life[Instance]):
         about = self._by_itself("compute.instances.terminateOnHostMaintenance", instance, "Instance was terminated.")
         turn = self.turn(instance, InstanceStatus.STOPPING)
         self.hosts.stop(instance)
+        # Machines with accelerators cannot migrate: maintenance ends them.
         self._terminated(instance, turn)
         self.operations.end(about)
         if instance.scheduling.get("automaticRestart"):
@@ -214,6 +219,7 @@ class InstanceLife(Life[Instance]):
         self._watch(instance)
 
     def _come_up(self, instance: Instance) -> None:
+        # Nobody gets in until sshd is up, whatever the status says.
         instance.up_at = None
         self.hosts.assign(instance)
         turn = instance.turn
@@ -236,6 +242,7 @@ class InstanceLife(Life[Instance]):
         image = instance.image
         if image is None or not instance.has_gpu or instance.driver_at is not None:
             return
+        # Deep Learning images install it at the first boot, which takes minutes.
         if image.driver is Driver.INSTALLED:
             instance.driver_at = self.now
         elif image.driver is Driver.ON_REQUEST and compute_instance.is_true(instance.metadata, "install-nvidia-driver"):
@@ -295,6 +302,7 @@ class InstanceLife(Life[Instance]):
 def _limit(instance: Instance) -> float | None:
     """When the cloud ends an instance that starts now."""
     duration = instance.scheduling.get("maxRunDuration")
+    # maxRunDuration counts from the start, terminationTime is a moment.
     if duration:
         assert instance.started_at is not None
         return instance.started_at + int(duration.get("seconds", 0)) + int(duration.get("nanos", 0)) / 1e9

@@ -54,6 +54,7 @@ class Operations:
     ) -> Operation:
         """A new operation on the resource of that name and number."""
         now, draw = self._time.now, self._luck.dice.getrandbits
+        # What Google does by itself has a name and a user of its own: so clients tell a limit from a delete.
         prefix = "operation" if user == USER else "systemevent"
         operation = Operation(
             name=f"{prefix}-{now * 1000:.0f}-{draw(52):013x}-{draw(32):08x}-{draw(32):08x}",
@@ -72,6 +73,7 @@ class Operations:
 
     def end(self, operation: Operation, problem: Problem | None = None) -> None:
         """The operation is over."""
+        # The first end counts: an overtaken creation ends once.
         if operation.ended_at is None:
             operation.ended_at = self._time.now
             operation.problem = problem

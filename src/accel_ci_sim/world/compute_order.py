@@ -36,8 +36,10 @@ class Order:
 def checked(project: str, zone: str, body: Mapping[str, Any], *, networks: Sequence[str], now: float) -> Order:
     """The order that the body of an insert means; RefusedError with Google's words for what is wrong with it."""
     name = body.get("name", "")
+    # RFC 1035 is what Google asks of names; ours are cut to fit the strictest cloud.
     if not NAME.fullmatch(name):
         raise compute_status.invalid("resource.name", name, f"Must be a match of regex '{NAME.pattern}'")
+    # A type is its zone's: the same word in another zone is another type, or none.
     machine_type = machine_type_of(zone, body.get("machineType", ""))
     accelerators = _accelerators(project, zone, machine_type, body.get("guestAccelerators", []))
     check_labels(body.get("labels", {}))
@@ -92,6 +94,7 @@ def check_labels(labels: Mapping[str, str]) -> None:
             why += "The key must start with a lowercase character. " if kind == "key" else ""
             why += f"The {kind} can be at most 63 characters long. International characters are allowed."
             raise compute_status.invalid("resource.labels", "", why)
+    # Sixty-four with those of the user: ours must stay few.
     if len(labels) > LABELS:
         raise compute_status.invalid("resource.labels", "", f"The number of labels exceeds the maximum of {LABELS}.")
 
@@ -134,12 +137,14 @@ def _accelerators(project: str, zone: str, machine: MachineType, asked: Sequence
         accelerator = compute_catalogue.accelerators(zone).get(name)
         if accelerator is None:
             raise compute_status.not_found(f"projects/{project}/zones/{zone}/acceleratorTypes/{name}")
+        # GPUs are put beside N1 only; every other family brings its own.
         if not compute_catalogue.attachable(machine, accelerator, count):
             raise compute_status.bad_request(
                 f"[{machine.name}, {name}:{count}] features are not compatible for creating instance."
             )
         found[name] = count
     name, count = machine.accelerator
+    # What a machine type brings along counts against the quota, too.
     return found or ({name: count} if name else {})
 
 
@@ -153,6 +158,7 @@ def _interfaces(
     for number, each in enumerate(asked):
         network = _path(each.get("network") or "default", project, "global/networks")
         subnetwork = _path(each.get("subnetwork") or network.rpartition("/")[2], project, f"{region}/subnetworks")
+        # Many projects have no default network, by a policy of their organization.
         for path in (network, subnetwork):
             if path.startswith(f"projects/{project}/") and path.rpartition("/")[2] not in networks:
                 raise compute_status.not_found(path)
@@ -172,6 +178,7 @@ def _disks(
         image = _image(project, field, params.get("sourceImage", ""))
         # int64 is a text in Google's JSON.
         size = int(params.get("diskSizeGb") or each.get("diskSizeGb") or (image.disk_gb if image else 500))
+        # Deep Learning images need 50 GB and more: the default of smaller disks fails just here.
         if image is not None and size < image.disk_gb:
             why = f"Requested disk size cannot be smaller than the image size ({image.disk_gb} GB)"
             raise compute_status.invalid(f"{field}.initializeParams.diskSizeGb", str(size), why)
@@ -219,6 +226,7 @@ def _accounts(project: str, asked: Sequence[Mapping[str, Any]]) -> list[dict[str
 def scheduling(asked: Mapping[str, Any], *, has_accelerators: bool, now: float) -> dict[str, Any]:
     """Scheduling with its defaults; `terminationAt` is terminationTime in seconds since 1970, for ourselves."""
     model = asked.get("provisioningModel") or ("SPOT" if asked.get("preemptible") else "STANDARD")
+    # Neither can restart or migrate.
     short = model in ("SPOT", "FLEX_START")
     limited = "maxRunDuration" in asked or "terminationTime" in asked
     found = {
@@ -255,6 +263,7 @@ def _until(asked: Mapping[str, Any], *, now: float) -> dict[str, Any]:
     duration = asked.get("maxRunDuration")
     if duration is not None:
         seconds = int(duration.get("seconds", 0))
+        # https://cloud.google.com/compute/docs/instances/limit-vm-runtime
         if not SHORTEST_S <= seconds <= LONGEST_S:
             why = f"Must be between {SHORTEST_S} and {LONGEST_S} seconds."
             raise compute_status.invalid("resource.scheduling.maxRunDuration", f"{seconds}s", why)

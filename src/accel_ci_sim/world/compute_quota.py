@@ -25,10 +25,12 @@ def exceeded(there: Iterable[Instance], knobs: Knobs, order: Order, *, project: 
     instances = [each for each in there if each.project == project]
     region = compute_catalogue.region(zone)
     spot = order.spec["scheduling"]["provisioningModel"] == "SPOT"
+    # Spot has quotas of its own: PREEMPTIBLE_NVIDIA_L4_GPUS beside NVIDIA_L4_GPUS.
     limit, used = knobs.quota_limit(region), usage(instances, region)
     for name, count in order.accelerators.items():
         if limit is not None and used[metric(name, spot=spot)] + count > limit:
             return compute_status.over_quota(metric(name, spot=spot), limit, region)
+    # GPUS_ALL_REGIONS is 0 in new projects, and no other region helps.
     gpus = _gpus(order.accelerators)
     most = knobs.gpus_all_regions
     if most is not None and gpus and usage(instances)[ALL_REGIONS] + gpus > most:
@@ -43,6 +45,7 @@ def usage(instances: Iterable[Instance], region: str = "") -> Counter[str]:
         if region in ("", compute_catalogue.region(each.zone)):
             used["INSTANCES"] += 1
             used["DISKS_TOTAL_GB"] += sum(int(disk["diskSizeGb"]) for disk in each.spec["disks"])
+            # A stopped machine gives its cores back and keeps its disk.
             if each.status is not InstanceStatus.TERMINATED:
                 used["PREEMPTIBLE_CPUS" if each.spot else "CPUS"] += each.machine_type.cpus
                 used[ALL_REGIONS] += _gpus(each.accelerators)

@@ -23,6 +23,7 @@ class Problem:
 
 def invalid(field: str, given: object, why: str) -> RefusedError:
     """400: the field cannot have that value."""
+    # Google prints an absent value as nothing between quotes.
     shown = given if isinstance(given, str) else "" if given is None else repr(given)
     return _refused(Code.INVALID_ARGUMENT, "invalid", f"Invalid value for field '{field}': '{shown}'. {why}")
 
@@ -117,6 +118,7 @@ def over_quota_at_once(problem: Problem) -> RefusedError:
 
 def over_quota(metric: str, limit: int, region: str) -> Problem:
     """The project may not have so many of these in the region; "" for all regions together."""
+    # Only the word `globally` tells that another region would not help.
     where = f"in region {region}" if region else "globally"
     name = metric.lower()
     quota = {
@@ -162,6 +164,7 @@ def stockout(path: str, machine_type: str, accelerators: Mapping[str, int], else
             "zonesAvailable": ",".join(elsewhere),
         },
     }
+    # Both codes are in use: with accelerators it ends in _WITH_DETAILS.
     detailed = bool(accelerators)
     kind = " '(resource type:compute)'." if detailed else " Try a different zone, or try again later."
     return Problem(
@@ -179,7 +182,10 @@ def stockout(path: str, machine_type: str, accelerators: Mapping[str, int], else
 def preempted(path: str) -> Problem:
     """The machine was taken away before it ran."""
     return Problem(
-        code="UNSUPPORTED_OPERATION", message=f"Instance '{path}' was preempted during its creation.", http=400
+        # No word of preemption in the code: it has to be read from the message.
+        code="UNSUPPORTED_OPERATION",
+        message=f"Instance '{path}' was preempted during its creation.",
+        http=400,
     )
 
 

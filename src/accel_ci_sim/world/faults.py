@@ -62,6 +62,7 @@ class Faults:
 
     def fate(self, site: int, allowed: tuple[Fate, ...], *, role: str = "") -> Fate:
         """The fate of the present call, which is due by dice or may be one aimed at; `none` very often."""
+        # An aim comes first, so that a replay with --aim meets what it says.
         hit = self._aimed_at(site, role) if site in self.aimed else None
         if hit is not None:
             return hit.fate if hit.fate in allowed else Fate.NONE
@@ -69,6 +70,7 @@ class Faults:
             return Fate.NONE
         self.left = self._gap()
         drawn = self._dice.choice(self._kinds)
+        # No second draw: a local call that would have been delayed simply is not.
         return drawn if drawn in allowed else Fate.NONE
 
     @property
@@ -78,6 +80,7 @@ class Faults:
 
     def stop(self) -> None:
         """No faults from now on."""
+        # Bounds hold once faults stop: with faults for ever nothing could be promised.
         self._rate, self.left, self.aimed = 0.0, NEVER, frozenset()
         self._pending.clear()
 

@@ -53,6 +53,7 @@ class GceSky:
 
     def enter(self, zone: str) -> None:
         """RefusedError where the zone does not answer, or changes come too fast."""
+        # In this order, as the API's own front does.
         self.compute.enter(PROJECT, zone)
         self.compute.mutate(PROJECT)
 
@@ -78,6 +79,7 @@ class GceSky:
     def assign(self, instance: Instance) -> None:
         """Give it an address; nothing answers there yet."""
         instance.computer.address = f"{self._machines[instance.name].serial}.0.sim"
+        # What it told before a restart is not true any more.
         instance.computer.attributes = {}
 
     def start(self, instance: Instance, up: Callable[[], None]) -> None:
@@ -95,9 +97,11 @@ class GceSky:
 
     def discard(self, instance: Instance) -> None:
         """It is gone, and costs nothing any more."""
+        # The name is free again: the next one of that name is another machine.
         self._ledger.end(self._machines.pop(instance.name))
 
     def _turned(self, instance: Instance) -> None:
+        # It costs from its first turn on, whatever its operation says later.
         machine = self._machines.get(instance.name)
         if machine is None:
             machine = self._landed(instance)

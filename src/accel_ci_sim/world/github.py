@@ -199,6 +199,7 @@ class GitHubWorld:
     def add_pull(self, number: int, *, head_sha: str, fork: bool = False, labels: Iterable[str] = ()) -> Pull:
         """A new pull request with its issue."""
         source = self.repository_id + 1 if fork else self.repository_id
+        # A fork's own activity is not this repository's to see: its pushes leave no trace here.
         if not fork:
             self.push("speed", head_sha, actor="ada", at=self.now() - LOOKED_AT_S)
         self.pulls[number] = Pull(number=number, head_sha=head_sha, head_repository_id=source)
@@ -234,9 +235,11 @@ class GitHubWorld:
         """The token's owner; every request counts against the rate limit."""
         if token not in self.tokens:
             raise ApiError(401, "Bad credentials")
+        # The limit of GITHUB_TOKEN is the whole repository's: 1,000 requests an hour.
         if self.remaining <= 0 and self.now() >= self.resets_at:
             self.remaining = 1000
         if self.remaining <= 0:
+            # 403 as often as 429: a client that looks for 429 alone takes it for a missing right.
             raise ApiError(403, "API rate limit exceeded for installation.")
         self.remaining -= 1
         return self.tokens[token]
@@ -266,6 +269,7 @@ class GitHubWorld:
         """The labels that are left."""
         issue = self.issue(number)
         if label not in issue.labels:
+            # Two gates that race for one label: exactly one of them takes it, the other gets this.
             raise ApiError(404, "Label does not exist")
         issue.labels.remove(label)
         return issue.labels
@@ -275,6 +279,7 @@ class GitHubWorld:
         self.issue(number)
         new = Comment(id=self.fresh_id(), number=number, author=author, body=_body(body), at=self.now())
         self.comments[new.id] = new
+        # What a stale list hid shows up with the next write.
         self.hidden = set()
         return new
 
@@ -296,6 +301,7 @@ class GitHubWorld:
 
     def open_issue(self, author: str, title: str, body: str, labels: Iterable[str]) -> Issue:
         """A new issue."""
+        # Issues and pull requests share their numbers.
         number = max([*self.issues, 0]) + 1
         new = Issue(number=number, title=title, body=_body(body), author=author, labels=list(labels), at=self.now())
         self.issues[number] = new
@@ -304,6 +310,7 @@ class GitHubWorld:
     def put_check(self, run: CheckRun) -> CheckRun:
         """The check as it is kept; a conclusion completes it."""
         texts = [run.output.get(name) or "" for name in ("summary", "text")]
+        # Refused, not cut: a report that is too long would be none at all.
         if max(map(len, texts)) > TEXT_LIMIT:
             raise ApiError(422, "Only 65535 characters are allowed")
         if run.conclusion is not None:
@@ -316,9 +323,11 @@ class GitHubWorld:
     def checks_of(self, sha: str, *, name: str = "", latest: bool = True) -> list[CheckRun]:
         """The checks of a commit, newest first as GitHub lists them; `latest`: only the newest of a name and app."""
         found = [each for each in self.checks.values() if each.sha == sha and (not name or each.name == name)]
+        # A check that was doubled by a lost reply is found below the newer one.
         found.sort(key=lambda each: -each.id)
         if not latest:
             return found
+        # GitHub's own default hides older ones of a name: who cleans up has to ask for all.
         newest = {(each.app, each.name): each for each in reversed(found)}
         return [each for each in found if newest[each.app, each.name] is each]
 
@@ -327,6 +336,7 @@ class GitHubWorld:
         run = _known(self.runs, run_id)
         if run.status == "completed":
             raise ApiError(409, "Cannot cancel a workflow run that is completed.")
+        # A polite cancel waits for always() steps, which may never end.
         if force or not run.stubborn:
             run.status, run.conclusion = "completed", "cancelled"
             for job in run.jobs:

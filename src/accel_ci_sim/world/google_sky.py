@@ -29,6 +29,7 @@ class GoogleSky:
 
     def get(self, zone: str, name: str) -> Machine | None:
         """The machine of that name as it is now."""
+        # A try has a name of its own, so that only one of them can have it.
         return self.gce.get(zone, name) or self.tpu.get(zone, name)
 
     def annotate(self, zone: str, name: str, labels: Mapping[str, str]) -> None:

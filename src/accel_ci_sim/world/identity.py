@@ -88,12 +88,14 @@ class Identities:
             raise SignInError("invalid_grant", f"ID Token issued at {claims.get('iat')} is stale to sign-in.")
         texts = {name: value for name, value in claims.items() if isinstance(value, str)}
         subject = _mapped(provider.subject, texts)
+        # Long branch names in the subject meet this limit, at the worst moment.
         if not 0 < len(subject.encode()) <= SUBJECT_BYTES:
             raise SignInError(
                 "invalid_request", "The size of mapped attribute google.subject exceeds the 127 bytes limit."
             )
         try:
             allowed = conditions.holds(provider.condition, texts)
+        # A condition that cannot be worked out lets nobody in.
         except conditions.ConditionError:
             allowed = False
         if not allowed:

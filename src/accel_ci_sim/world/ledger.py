@@ -49,11 +49,13 @@ class Ledger:
 
     def keep(self, machine: Machine, labels: Mapping[str, str]) -> None:
         """Somebody labels the machine, such as to keep it."""
+        # When it was kept counts, too: who looked before that could not know.
         machine.labels.update(labels)
         machine.kept_at = self._schedule.now
 
     def end(self, machine: Machine, why: str = "") -> None:
         """It costs nothing any more; `why` says what took it, unless something had before."""
+        # Twice happens: the limit and a delete may come at the same moment.
         if machine.alive:
             machine.kill_workers(self._schedule.now)
             machine.state = State.GONE

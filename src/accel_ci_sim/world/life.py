@@ -53,6 +53,7 @@ class Life(Generic[Thing]):
     def turn_knobs(self, knobs: Knobs) -> None:
         """Go on with these; what runs learns about new preemptions and maintenance."""
         self.luck.turn(knobs)
+        # What was planned by the old knobs is void.
         self._edition += 1
         for thing in list(self.living.values()):
             self._watch(thing)

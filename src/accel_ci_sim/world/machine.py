@@ -70,6 +70,7 @@ class Machine:
 
     def reachable(self, now: float) -> bool:
         """True while its workers answer."""
+        # A machine that is being ended, or was preempted, says nothing any more.
         return self.state is State.READY and self.workers[0].died_at is None and now >= (self.ready_at or 0.0)
 
     def kill_workers(self, now: float) -> None:

@@ -49,12 +49,15 @@ class Runner:
     def cancel(self, *, patient: bool) -> None:
         """The job is cancelled. A step with always() goes on; a patient user of a terminal sends one signal only."""
         self.cancelled = True
+        # A step whose always() is still true is left to run: StepsRunner.cs.
         if not self._always:
             self._signal(patient=patient)
+        # One budget for every step that follows, not one for each.
         self._schedule.after(ALWAYS_BUDGET_S, self.lose)
 
     def force(self) -> None:
         """The run is force-cancelled: no condition is looked at any more, always() neither."""
+        # GitHub's REST reference: force-cancel bypasses conditions such as always().
         self.cancelled = self.forced = True
         self._signal(patient=False)
 
@@ -66,6 +69,7 @@ class Runner:
     def kill(self) -> None:
         """SIGKILL for the running step alone."""
         if self._step is not None:
+            # The step's own process alone: on Linux what it started lives on (ProcessInvoker.cs, NixKillProcessTree).
             self._step.kill()
 
     def _signal(self, *, patient: bool) -> None:

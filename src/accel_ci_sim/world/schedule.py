@@ -37,6 +37,7 @@ class Schedule:
 
     def at(self, when: float, action: Callable[[], None]) -> None:
         """Let `action` happen at that time; it must not wait."""
+        # The number decides between two at the same moment: nothing else may.
         heapq.heappush(self._due, (when, next(self._numbers), None, 0, action))
 
     def after(self, seconds: float, action: Callable[[], None]) -> None:
@@ -50,6 +51,7 @@ class Schedule:
     def pause(self, actor: Actor, seconds: float) -> None:
         """Return to the calling actor after that many seconds, or when somebody wakes it; the others run meanwhile."""
         until = self.now + seconds
+        # Nothing happens meanwhile: a thread's turn costs more than most of the worlds' calls.
         if not self._due or self._due[0][0] > until:
             self.now = until
             return
@@ -83,6 +85,7 @@ class Schedule:
             when, _, actor, turn, action = heapq.heappop(self._due)
             if actor is not None and actor.turn != turn:
                 continue  # it was woken earlier
+            # What was planned for the past happens now: time never goes back.
             if when > self.now:
                 self.now = when
             if actor is not None:

@@ -37,6 +37,7 @@ class TpuCloud:
         knobs = self.life.knobs
         if place.zone in knobs.closed_zones:
             raise tpu_status.closed_zone(place.project, place.zone)
+        # Checked before what is asked for: the address itself is wrong.
         if place.zone not in tpu_catalogue.ZONES:
             raise tpu_status.unknown_zone(place.zone)
         if place.zone in knobs.unreachable_zones:
@@ -48,6 +49,7 @@ class TpuCloud:
         self.claim(place, kind, spot=_spot(spec), units=kind.units)
         node = self.life.land(place.node(node_id), completed(place, kind, spec), kind=kind)
         operation, ended = self._begin("create", node)
+        # A stockout takes as long as a boot, and is told by the operation.
         problem, back_to = self._misfortune(node)
         self.life.boot(node, ended, problem=problem, back_to=back_to)
         return operation
@@ -55,6 +57,7 @@ class TpuCloud:
     def delete(self, name: str) -> Operation:
         """Begin to end the node, whatever it is doing, unless it is being deleted already."""
         node = self.node(name)
+        # Counted before it is looked at: refused deletes use up the minute as well.
         self._count_delete(node.place.project)
         if node.state is NodeState.DELETING:
             raise tpu_status.busy()
@@ -95,6 +98,7 @@ class TpuCloud:
         if operation.ended_at is None:
             operation.cancel_requested = True
             node = self.life.nodes.get(operation.target)
+            # Which operations obey is not written down; here a creation does.
             if operation.verb == "create" and node is not None and node.pending is not None:
                 self.life.remove(node, lambda: None, why=tpu_status.cancelled())
 
@@ -107,6 +111,7 @@ class TpuCloud:
     def listed(self, project: str, zones: Sequence[str]) -> list[Node]:
         """What a list shows now, by name. It may lag: too young nodes are missing, those that went are still READY."""
         now, lag = self.life.now, self.life.knobs.list_lag_s
+        # A list may show for seconds what get already denies.
         gone = [_as_ready(node) for node in self.life.ledger if node.gone_at is not None and now < node.gone_at + lag]
         there = [node for node in self.life.nodes.values() if node.created_at + lag <= now]
         found = {node.name: node for node in (*gone, *there)}
@@ -176,6 +181,7 @@ class TpuCloud:
         for node in self.life.nodes.values():
             if not node.queued and node.place.project == project and tpu_catalogue.region(node.place.zone) == region:
                 used[node.kind.quota(spot=node.spot)] += node.kind.units
+        # Failed requests use quota until somebody deletes them: the leak that stops the next run.
         for queued in self.queued.values():
             if queued.place.project == project and tpu_catalogue.region(queued.place.zone) == region:
                 used[queued.kind.quota(spot=queued.spot)] += queued.units

@@ -126,6 +126,7 @@ class NodeLife(Life[Node]):
 
     def remove(self, node: Node, gone: Callable[[], None], *, why: Status | None = None) -> None:
         """Let the node be DELETING and then be gone; whatever was under way with it ends with `why`."""
+        # A node can be deleted in whatever state it is; what it was doing ends in conflict.
         turn = self.turn(node, NodeState.DELETING)
         self._hosts.stop(node)
         self.on_lost(node)
@@ -141,6 +142,7 @@ class NodeLife(Life[Node]):
 
     def preempt(self, node: Node) -> None:
         """Take the machines away. The node stays, in PREEMPTED, and uses up quota until it is deleted."""
+        # Unlike an instance it stays, and nobody but its owner deletes it.
         self.turn(node, NodeState.PREEMPTED)
         self._hosts.stop(node)
         self.on_lost(node)
@@ -182,5 +184,6 @@ class NodeLife(Life[Node]):
     def _vanish(self, node: Node) -> None:
         self._hosts.discard(node)
         node.gone_at = self.now
+        # Only now is the name free: a create before that gets a 409.
         del self.nodes[node.name]
         self.on_gone(node)

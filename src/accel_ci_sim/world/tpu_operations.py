@@ -31,6 +31,7 @@ class Operations:
         """The operation is over, with an error or with the resource as it is now."""
         operation.ended_at = self._life.now
         operation.error = error
+        # As it was at that moment: the resource goes on changing.
         operation.result = copy.copy(result) if error is None else None
         self.on_end(operation)
 

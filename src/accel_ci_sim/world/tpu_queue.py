@@ -146,6 +146,7 @@ class TpuQueue:
     def _wait(self, queued: Queued) -> None:
         """Let the request become due, and fail when its time is over before that."""
         waited = max(queued.not_before - self._life.now, self._life.draw(self._life.knobs.queue_s))
+        # ACCEPTED first: a client that knows only WAITING must not take it for an end.
         self._life.after(0.0, lambda: self._queue(queued))
         self._life.after(waited, lambda: self._serve(queued))
         if queued.not_after is not None:
@@ -156,6 +157,7 @@ class TpuQueue:
             queued.state = QueuedState.WAITING
 
     def _expire(self, queued: Queued) -> None:
+        # valid_until bounds the waiting only: what was served before lives on.
         if queued.state is QueuedState.WAITING:
             queued.state, queued.error = QueuedState.FAILED, tpu_status.too_late()
 
@@ -166,6 +168,7 @@ class TpuQueue:
         if queued.spec.get("reservationName"):
             queued.state, queued.error = QueuedState.FAILED, tpu_status.no_reservation(self._life.event())
         elif self._life.scarce(queued.place.zone):
+            # A queued request meets no stockout: it waits for it to pass.
             self._life.after(self._pause(), lambda: self._serve(queued))
         else:
             queued.state = QueuedState.PROVISIONING
@@ -178,6 +181,7 @@ class TpuQueue:
             spec["schedulingConfig"] = {**spec["schedulingConfig"], "spot": True}
         names = [place.node(node_id) for node_id in node_ids(queued.name, node_spec)]
         taken = next((name for name in names if name in self._life.nodes), None)
+        # Somebody made a node of that name meanwhile, by the other way.
         if taken is not None:
             return self._suspend(queued, Initiator.SERVICE, error=tpu_status.already_exists(taken).status)
         several = "multisliceParams" in node_spec
@@ -207,6 +211,7 @@ class TpuQueue:
         queued = self._all.get(node.queued)
         if queued is not None and queued.state in SERVED:
             by_service = node.state is NodeState.PREEMPTED
+            # The initiator is all that tells a preemption from a delete.
             self._suspend(queued, Initiator.SERVICE if by_service else Initiator.USER)
 
     def _suspend(self, queued: Queued, initiator: Initiator, *, error: Status | None = None) -> None:

@@ -48,6 +48,7 @@ class TpuSky:
 
     def create_node(self, place: Place, node_id: str, spec: Mapping[str, Any], *, asker: str) -> Operation:
         """Begin to make a node for `asker`, whom only the judge knows."""
+        # The first to ask is the truth: a sibling that asks for the same name has a bug.
         self._askers.setdefault(place.node(node_id), asker)
         return self.tpu.create(place, node_id, spec)
 
@@ -58,6 +59,7 @@ class TpuSky:
         wait_s = spec["queueing_policy"]["valid_until_duration"]["seconds"]
         window = (self._schedule.now, self._schedule.now + wait_s)
         name = place.queued(queued_id)
+        # A request id that is answered as before makes nothing new that could cost.
         known = name in self.tpu.queued
         wire = {"tpu": {"nodeSpec": [_node_spec(each) for each in spec["tpu"]["node_spec"]]}}
         wire |= {"spot": {}} if "spot" in spec else {}
@@ -65,6 +67,7 @@ class TpuSky:
         if not known and name in self.tpu.queued and name not in self._queued:
             self._askers[place.node(queued_id)] = asker
             node = wire["tpu"]["nodeSpec"][0]["node"]
+            # It holds quota from the request on, long before its node is there.
             self._queued[name] = self._enter(name, node, spot="spot" in wire, asker=asker, workers=0)
         return made
 
@@ -170,6 +173,7 @@ def wire_node(node: Mapping[str, Any]) -> dict[str, Any]:
 
 def _knobs(weather: Weather, stream: Dice) -> Knobs:
     """The same weather in this cloud's own terms."""
+    # Cloud TPU counts chips, other clouds machines.
     quota = {} if weather.quota > CHIPS else {"*": weather.quota * CHIPS}
     return Knobs(
         seed=stream.getrandbits(32),

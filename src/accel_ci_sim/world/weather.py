@@ -9,6 +9,7 @@ from accel_ci_sim.world import dice
 from accel_ci_sim.world.dice import Dice
 
 LONGEST_LISTING_LAG_S = 15.0
+# Shorter than the cleanup's own limit, so that even a delete that sticks can be verified.
 LONGEST_RELEASE_S = 240.0
 LATENESS_S = 30.0
 SERVICES = ("sim", "sim", "gce", "gce", "auto", "tpu", "queued")
@@ -73,6 +74,7 @@ def rough(stream: Dice, services: Sequence[str]) -> Weather:
         listing_lag_s=stream.choice((0.0, 2.0, LONGEST_LISTING_LAG_S)),
         stockout=stream.choice((0.0, 0.1, 0.4)),
         late_stockout=stream.choice((0.0, 0.1)),
+        # Small projects have quotas of one or two.
         quota=stream.choice((1000, 1000, 2, 1)),
         lands_anyway=stream.choice((0.0, 0.1, 0.5)),
         hangs=stream.choice((0.0, 0.03)),
@@ -82,6 +84,7 @@ def rough(stream: Dice, services: Sequence[str]) -> Weather:
         partial_lists=stream.choice((0.0, 0.0, 0.1)),
         rate_limited=stream.choice((0.0, 0.0, 0.05)),
         sick=stream.choice((0.0, 0.1)),
+        # Whole outages, beside single faults: a retry does not help, only a limit does.
         outages={stream.choice(services): _outage(stream)} if dice.chance(stream, 0.2) else {},
     )
 
@@ -92,5 +95,6 @@ def _outage(stream: Dice) -> tuple[float, float]:
 
 
 def _zones(stream: Dice, service: str) -> tuple[str, ...]:
+    # Two zones of one region: a quota ends both, a stockout one.
     every = ZONES["sim" if service == "sim" else "tpu"]
     return every[: stream.choice((1, 2, 3, 3, 4))]

@@ -99,12 +99,14 @@ class Running:
         """Let what was due by now have happened."""
         if self.over or self.dead:
             return
+        # The first cause wins and stays: a stop that comes later does not change how it ended.
         if self.doom is None:
             first = self._first_cause()
             if first[0] > now:
                 return
             self.doom = first
         at = self._ends_at(self.doom)
+        # A supervisor that was killed writes no end record, and silence must never count as success.
         if at <= now and self.doom[1] != "orphaned":
             self._finish(at, self.doom[1])
 
@@ -134,6 +136,7 @@ class Running:
     def _first_cause(self) -> tuple[float, str]:
         if not self.script.starts:
             return self.started_at, "not-started"
+        # A supervisor ends what nobody follows: a client that died must not leave a command to run on.
         unattended = NEVER if self.attached else self.attended_at + self.limits.unattended_s
         return min(
             (self.started_at + self.script.seconds, "exited"),
@@ -146,6 +149,7 @@ class Running:
 
     def _ends_at(self, doom: tuple[float, str]) -> float:
         at, reason = doom
+        # Everything else is asked to end first, and a stubborn command takes all of its grace.
         if reason in ("exited", "not-started", "orphaned"):
             return at
         return at + (self.limits.grace_s if self.script.stubborn else TERM_S)
@@ -182,6 +186,7 @@ class Worker:
         """The machine is gone under everything that runs; what had ended by now has ended."""
         if self.died_at is None:
             for running in self.phases.values():
+                # What had ended before the machine did has left its record.
                 running.settle(now)
                 running.dead = True
             self.died_at = now
