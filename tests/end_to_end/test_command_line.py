@@ -162,7 +162,8 @@ def test_the_steps_one_by_one(terminal: Terminal) -> None:
     assert terminal("provision", "--backend", "local").returncode == 0
     listed = terminal("list")
     assert "local://" in listed.stdout and "end it by hand: " in listed.stderr
-    assert terminal("run-remote", "--", "echo 1 > one.txt").returncode == 0
+    done = terminal("run-remote", "--", "echo 1 > one.txt")
+    assert done.returncode == 0 and f"sent {terminal.project} as it is now, " in done.stderr
     assert terminal("collect", "--paths", "*.txt").returncode == 0
     assert terminal("cleanup").returncode == 0
     assert "no machine" in terminal("list").stdout

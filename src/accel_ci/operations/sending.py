@@ -10,9 +10,10 @@ from accel_ci.domain.grant import Trust
 from accel_ci.domain.machine import Machine
 from accel_ci.domain.record import RunRecord, SourceFacts
 from accel_ci.domain.verdict import Verdict
-from accel_ci.domain.workload import Package, Unpacked, Work
+from accel_ci.domain.workload import Package, Source, Unpacked, Work, WorkspaceSource
 from accel_ci.operations import reach, records
 from accel_ci.ports.world import World
+from accel_ci.render import units
 
 SUBMODULES = "git submodule update --init --recursive"
 LFS = "git lfs pull"
@@ -90,14 +91,16 @@ def _put(world: World, machine: Machine, work: Work, *, record: RunRecord) -> No
     )
     world.files.write(records.place(slot, records.SENT), (package.sha or "workspace").encode())
     world.files.remove(records.place(slot, "source"))
-    for line in _told(package, found):
+    for line in _told(work.source, package, found):
         world.job.log(line)
     for hint in _hints(found, work):
         world.job.warning("source", hint)
 
 
-def _told(package: Package, found: Unpacked) -> Iterator[str]:
-    yield f"sent {package.sha or 'the workspace'}, {package.size_bytes} bytes"
+def _told(source: Source, package: Package, found: Unpacked) -> Iterator[str]:
+    # Below a repository's root that is a part of it only, which tests may notice late.
+    what = f"{source.directory} as it is now" if isinstance(source, WorkspaceSource) else package.sha
+    yield f"sent {what}, {units.size(package.size_bytes)}"
     if found.merge:
         yield f"merged {found.sha} into {found.base} on the machine: commit {found.merge}, tree {found.tree}"
 
