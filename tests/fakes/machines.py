@@ -95,6 +95,7 @@ class FakeMachines:
         self._clock = clock
         self._zones = {zone: _queue(scripts) for zone, scripts in (zones or {"zone-a": Script()}).items()}
         self._native = native_lifetime_limit
+        self.extendable = True
         self._listing_lag_s = listing_lag_s
         self._entries: dict[str, Entry] = {}
         self._failures: dict[str, list[AccelError]] = {}
@@ -119,7 +120,9 @@ class FakeMachines:
 
     def capabilities(self, handle: str = "") -> Capabilities:
         """As the constructor was told."""
-        return Capabilities(native_lifetime_limit=self._native, zones=True, max_lateness_s=0.0)
+        return Capabilities(
+            native_lifetime_limit=self._native, zones=True, extendable=self.extendable, max_lateness_s=0.0
+        )
 
     def candidates(self, spec: MachineSpec) -> Sequence[Candidate]:
         """One per zone, at a dollar an hour."""

@@ -42,11 +42,13 @@ def test_it_tells_the_price() -> None:
     assert "$1.00 an hour, $2.00 until then" in str(warning) and "UTC" in str(warning)
 
 
-def test_the_clouds_own_limit_is_named() -> None:
-    """Where the cloud ends machines by itself, the person is told that it will."""
+@pytest.mark.parametrize("extendable", [False, True])
+def test_the_clouds_own_limit_is_named(extendable: bool) -> None:
+    """Where the cloud ends machines by itself and cannot be told otherwise, the person is told that it will."""
     fakes, handle = _leased(native=True)
+    fakes.machines.extendable = extendable
     _kept(fakes, handle)
-    assert "may end it at" in str(fakes.job.of_kind("warning")[1])
+    assert ("may end it at" in str(fakes.job.of_kind("warning")[1:])) is not extendable
 
 
 def test_a_machine_that_is_not_there() -> None:

@@ -48,6 +48,11 @@ def _(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(TpuMachines, "_seen", seen)
 
 
+@bug("a request is believed where the nodes are silent", "I2", within=400, alone=Layer.JOB)
+def _(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(TpuMachines, "_with_node", lambda self, machine: iter((machine,)))
+
+
 @bug("a queued resource bears no lease", "I1", within=60)
 def _(patch: pytest.MonkeyPatch) -> None:
     honest = tpu_queued.body

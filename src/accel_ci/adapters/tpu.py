@@ -5,6 +5,7 @@ The API ends no machine by itself: what bounds a lease are cleanup, the job that
 
 from __future__ import annotations
 
+import contextlib
 import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
@@ -118,17 +119,27 @@ class TpuMachines:
     def list_owned(self, owner: Owner) -> Iterator[Machine]:
         """The owner's nodes in every state, and its queued resources that have no node; in all zones."""
         machines: dict[str, Machine] = {}
-        silent: TransientError | None = None
+        silent: dict[Callable[[], Iterator[Machine]], TransientError] = {}
         # Nodes come second and replace what their requests said of them: they know more.
         for look in (self._listed_queued, self._listed_nodes):
             try:
                 for each in look():
                     machines[each.handle] = each
             except TransientError as error:
-                silent = error
-        yield from (each for _, each in sorted(machines.items()) if owner.owns(each.name, each.labels))
-        if silent is not None:
-            raise silent
+                silent[look] = error
+        for _, each in sorted(machines.items()):
+            if owner.owns(each.name, each.labels):
+                yield from self._with_node(each) if self._listed_nodes in silent else (each,)
+        if silent:
+            raise next(iter(silent.values()))
+
+    def _with_node(self, machine: Machine) -> Iterator[Machine]:
+        """The machine by its node, if it has one; nothing when that is silent, too."""
+        # Somebody who keeps it labelled the node: its request alone would have it deleted.
+        with contextlib.suppress(TransientError):
+            there = self._seen(tpu_nodes.of_handle(machine.handle))
+            if there is not None:
+                yield there
 
     def release(self, handle: str) -> None:
         """Delete the queued resource with its node, or the node; both in whatever state they are."""

@@ -23,7 +23,8 @@ def keep(world: World, wanted: str, *, repository_id: int, seconds: float) -> fl
     cost = "" if rate is None else f": {units.dollars(rate)} an hour, {units.dollars(rate * seconds / 3600)} until then"
     world.job.warning("kept machine", f"{machine.handle} lives, and costs money, until {units.moment(until)}{cost}")
     expiry = lease.expires_at(machine.labels)
-    if world.machines.capabilities(machine.handle).native_lifetime_limit and expiry is not None and expiry < until:
+    limits = world.machines.capabilities(machine.handle)
+    if limits.native_lifetime_limit and not limits.extendable and expiry is not None and expiry < until:
         world.job.warning("kept machine", f"its own limit may end it at {units.moment(expiry)} all the same")
     world.job.log(f"end it earlier: {world.machines.release_command(machine.handle)}")
     return until

@@ -106,6 +106,8 @@ class _Instances:
         """One page, by zone; a list that lacks a part of the cloud says so."""
         matches = _compiled(request["filter"])
         silent = self._sky.silent()
+        # As good an excuse as a fate for what was not seen.
+        self._process.met += bool(silent)
         by_zone: dict[str, Any] = {}
         for each in self._compute.listed(PROJECT, compute_catalogue.ZONES):
             if each.zone not in silent and matches({"name": each.short_name, "labels": each.spec["labels"]}):

@@ -79,15 +79,13 @@ class _Watched:
     def list_owned(self, owner: Owner) -> Iterator[Machine]:
         """See ports.machines.Machines."""
         ours = owner.run_id is not None  # what a sweep beside provision sees is not this run's to end
-        began_at = self._process.scene.schedule.now
+        if ours and self._process.listed_at is None:
+            self._process.listed_at = self._process.scene.schedule.now
         for each in self._backend.list_owned(owner):
             # As they come: a listing that breaks off has shown these all the same.
             if ours:
                 self._process.listed.add(each.handle)
             yield each
-        # Only a whole listing can be held against whoever read it.
-        if ours and self._process.listed_at is None:
-            self._process.listed_at = began_at
 
 
 def over(process: Process, sky: GoogleSky) -> Any:

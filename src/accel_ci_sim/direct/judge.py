@@ -121,6 +121,9 @@ class Judge:
         if isinstance(error, CancelledError) and process.role != "journey":
             return  # it claims nothing; the journey cleans before it says so
         for machine in self.scene.ledger.alive():
+            # Whoever warns that the listing failed claims no more than what this attempt's names show.
+            if "cleanup" in process.warned and machine.request.asker != process.run:
+                continue
             # Nobody can end what no listing shows yet: that is for the layer behind.
             seen_at = machine.landed_at + LONGEST_LISTING_LAG_S
             if machine.request.asker == process.run and process.role != "cleanup-job":
