@@ -184,7 +184,7 @@ def test_what_the_program_says_is_an_output_of_the_step(run: Run, verb: str) -> 
 
 def test_the_set_up_learns_what_is_needed(run: Run) -> None:
     """The set-up is told the backend where there is one, and of GitHub where the verb speaks to it; nothing else."""
-    needed = {"provision": "tpu v6e-1", "cleanup": "auto ", "run": "auto local github"}
+    needed = {"provision": "tpu v6e-1", "cleanup": "auto  own ", "run": "auto local github"}
     needed |= dict.fromkeys(("gate", "report", "reap-queued"), "github")
     assert run.setup == [needed.get(verb, "") for verb in GIVEN]
 
@@ -209,7 +209,11 @@ def test_what_collect_names_is_uploaded(run: Run) -> None:
 
 
 def test_a_job_without_a_matrix_says_so(run: Run) -> None:
-    """Outside a matrix the program is told `null`; collect and report learn how the job stands."""
+    """Outside a matrix the program is told `null`; collect and report learn how the job stands, and cleanup whether it was cancelled."""
     assert {seen["ACCEL_CI_MATRIX"] for seen in run.seen.values()} == {"null"}
     assert all(isinstance(json.loads(seen["ACCEL_CI_STRATEGY"]), dict) for seen in run.seen.values())
-    assert {verb for verb, seen in run.seen.items() if "ACCEL_CI_JOB_STATUS" in seen} == {"collect", "report"}
+    assert {verb for verb, seen in run.seen.items() if "ACCEL_CI_JOB_STATUS" in seen} == {
+        "cleanup",
+        "collect",
+        "report",
+    }
