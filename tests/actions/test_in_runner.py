@@ -209,7 +209,7 @@ def test_what_collect_names_is_uploaded(run: Run) -> None:
 
 
 def test_a_job_without_a_matrix_says_so(run: Run) -> None:
-    """Outside a matrix the program is told `null`; collect and report learn how the job stands, and cleanup whether it was cancelled."""
+    """Outside a matrix the program is told `null`; those that go by how the job stands learn it."""
     assert {seen["ACCEL_CI_MATRIX"] for seen in run.seen.values()} == {"null"}
     assert all(isinstance(json.loads(seen["ACCEL_CI_STRATEGY"]), dict) for seen in run.seen.values())
     assert {verb for verb, seen in run.seen.items() if "ACCEL_CI_JOB_STATUS" in seen} == {
