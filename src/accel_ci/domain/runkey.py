@@ -6,6 +6,7 @@ import hashlib
 import re
 import uuid
 from dataclasses import dataclass, replace
+from functools import cache
 
 NAMESPACE = uuid.UUID("6d1f1c60-7f7a-5a43-9a0e-0f4c1d1b7c11")
 PREFIX = "accel"
@@ -71,6 +72,7 @@ def short_digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:8]
 
 
+@cache
 def _slug(repository: str) -> str:
     name = repository.rsplit("/", 1)[-1].lower()
     return re.sub(r"[^a-z0-9]+", "-", name).strip("-")[:8].strip("-") or "repo"

@@ -43,8 +43,7 @@ Handler = Callable[[Asked], Answer]
 def find(verb: str, path: str) -> tuple[Handler, tuple[str, ...]]:
     """The handler of a path below the repository and the parts of the path; ApiError 404 when there is none."""
     for method, pattern, handler in _ROUTES:
-        match = re.fullmatch(pattern, path)
-        if match and method == verb:
+        if method == verb and (match := re.fullmatch(pattern, path)):
             return handler, match.groups()
     raise ApiError(404, "Not Found")
 
