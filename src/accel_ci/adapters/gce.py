@@ -36,12 +36,10 @@ class GceMachines:
         sign_in: GoogleSignIn | None = None,
         api: GceApi | None = None,
         threads: Callable[[int], Executor] = DaemonThreads,
-        zones: Sequence[str] = (),
         now: Callable[[], float] = time.time,
     ) -> None:
         self._api = api or GceApi(cloud, project=project, sign_in=sign_in)
         self._threads = threads
-        self._zones = tuple(zones) or accelerators.zones(gce_options.BACKEND)
         self._now = now
         self._asked: dict[str, str] = {}
 
@@ -204,7 +202,7 @@ class GceMachines:
             yield gce_instances.machine(gce_instances.place_of(self._api.project, each), each)
 
     def _places(self, key: RunKey, zones: Sequence[str]) -> list[Place]:
-        everywhere, project, name = zones or self._zones, self._api.project, key.name
+        everywhere, project, name = zones or accelerators.zones(gce_options.BACKEND), self._api.project, key.name
         return [Place(project, zone, name) for zone in everywhere]
 
     def _seen(self, place: Place) -> Machine | None:

@@ -50,11 +50,9 @@ class TpuMachines:
         sign_in: GoogleSignIn | None = None,
         api: TpuApi | None = None,
         threads: Callable[[int], Executor] = DaemonThreads,
-        zones: Sequence[str] = (),
     ) -> None:
         self._api = api or TpuApi(cloud, project=project, sign_in=sign_in)
         self._threads = threads
-        self._zones = tuple(zones) or accelerators.zones(tpu_options.BACKEND)
         self._asked: dict[str, _Asked] = {}
 
     def capabilities(self, handle: str = "") -> Capabilities:
@@ -218,7 +216,7 @@ class TpuMachines:
             yield tpu_nodes.machine(place, node)
 
     def _places(self, key: RunKey, zones: Sequence[str]) -> list[Place]:
-        everywhere, project, name = zones or self._zones, self._api.project, key.name
+        everywhere, project, name = zones or accelerators.zones(tpu_options.BACKEND), self._api.project, key.name
         return [Place(project, zone, name) for zone in everywhere]
 
     def _seen(self, place: Place) -> Machine | None:

@@ -7,11 +7,10 @@ from concurrent.futures import Executor, Future
 from functools import partial
 from typing import Any
 
-from accel_ci.adapters import gce_options, tpu_options
 from accel_ci.adapters.every_backend import EveryBackend
 from accel_ci.adapters.gce import GceMachines
 from accel_ci.adapters.tpu import TpuMachines
-from accel_ci.domain import accelerators, errors
+from accel_ci.domain import errors
 from accel_ci.domain.lease import Owner
 from accel_ci.domain.machine import Machine
 from accel_ci.ports.machines import Machines
@@ -21,7 +20,6 @@ from accel_ci_sim.direct.process import Process
 from accel_ci_sim.direct.tpu_api import SimulatedTpuApi
 from accel_ci_sim.world.google_sky import GoogleSky
 
-EMPTY_ZONES = 3
 ANSWER_S = 0.1  # of as many calls as are made at once
 
 
@@ -103,18 +101,10 @@ def _gce(process: Process, sky: GoogleSky) -> GceMachines:
     api = SimulatedGceApi(process, sky.gce)
     guard.intercept(process, "gce", api)
     schedule = process.scene.schedule
-    threads, zones = partial(_OneAfterTheOther, process), _zones(sky, gce_options.BACKEND)
-    return GceMachines({}, api=api, threads=threads, zones=zones, now=lambda: schedule.now)
+    return GceMachines({}, api=api, threads=partial(_OneAfterTheOther, process), now=lambda: schedule.now)
 
 
 def _tpu(process: Process, sky: GoogleSky) -> TpuMachines:
     api = SimulatedTpuApi(process, sky.tpu)
     guard.intercept(process, "tpu", api)
-    threads, zones = partial(_OneAfterTheOther, process), _zones(sky, tpu_options.BACKEND)
-    return TpuMachines({}, api=api, threads=threads, zones=zones)
-
-
-def _zones(sky: GoogleSky, backend: str) -> tuple[str, ...]:
-    """Where a search without zones looks: the world's own, and some more where nothing is."""
-    # All 66 of the catalogue are as empty, and took a fifth of the time.
-    return tuple(dict.fromkeys((*sky.weather.zones, *accelerators.zones(backend)[:EMPTY_ZONES])))
+    return TpuMachines({}, api=api, threads=partial(_OneAfterTheOther, process))
