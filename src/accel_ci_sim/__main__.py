@@ -6,8 +6,9 @@ import argparse
 import sys
 import time
 
-from accel_ci_sim.direct import ablation, adversary, campaign, exhaustive, show, sites, stages
+from accel_ci_sim.direct import ablation, adversary, campaign, crowd, exhaustive, show, sites, stages
 from accel_ci_sim.direct import setting as settings
+from accel_ci_sim.direct.crowd import Spread
 from accel_ci_sim.direct.tally import Tally
 from accel_ci_sim.world.faults import Aim, Fate
 
@@ -18,10 +19,11 @@ def main(argv: list[str] | None = None) -> int:
     """0 when no rule was broken, 1 otherwise."""
     arguments = _arguments(argv)
     verbs = {"simulate": _simulate, "exhaust": _exhaust, "ablate": _ablate, "peer": _peer, "adversary": _adversary}
-    return verbs[arguments.verb](arguments)
+    with crowd.of(arguments.jobs) as spread:
+        return verbs[arguments.verb](arguments, spread)
 
 
-def _simulate(arguments: argparse.Namespace) -> int:
+def _simulate(arguments: argparse.Namespace, spread: Spread) -> int:
     """Random worlds at each fault rate, or one world again."""
     if arguments.world is not None:
         return _replay(arguments)
@@ -29,7 +31,7 @@ def _simulate(arguments: argparse.Namespace) -> int:
     total, broken = Tally(), 0
     for rate in arguments.faults or RATES:
         began_at = time.perf_counter()
-        tally = campaign.run(arguments.seed, worlds, rate=rate, jobs=arguments.jobs)
+        tally = campaign.run(arguments.seed, worlds, rate=rate, spread=spread)
         if arguments.coverage:
             campaign.complete(arguments.seed, tally, rate=rate)
         print(show.summary(tally, rate=rate, seconds=time.perf_counter() - began_at))
@@ -41,7 +43,7 @@ def _simulate(arguments: argparse.Namespace) -> int:
     return 1 if broken else 0
 
 
-def _exhaust(arguments: argparse.Namespace) -> int:
+def _exhaust(arguments: argparse.Namespace, spread: Spread) -> int:
     """Every fault at every call of the standard worlds, then every two of them over their call sites."""
     every, broken = stages.every(), 0
     print(show.HOW_COUNTED)
@@ -51,7 +53,7 @@ def _exhaust(arguments: argparse.Namespace) -> int:
     ):
         began_at, total, by_stage = time.perf_counter(), Tally(), dict[str, Tally]()
         work = [(name, listed(arguments.seed, stage)[:: arguments.every]) for name, stage in chosen.items()]
-        for name, tally in exhaustive.run(arguments.seed, work, jobs=arguments.jobs):
+        for name, tally in exhaustive.run(arguments.seed, work, spread=spread):
             by_stage.setdefault(name, Tally()).add(tally)
             total.add(tally)
         print(show.stages(title, by_stage))
@@ -61,35 +63,33 @@ def _exhaust(arguments: argparse.Namespace) -> int:
     return 1 if broken else 0
 
 
-def _ablate(arguments: argparse.Namespace) -> int:
+def _ablate(arguments: argparse.Namespace, spread: Spread) -> int:
     """Each layer alone."""
     broken = 0
     print(show.ABLATION)
-    for promise, tally in ablation.run(
-        arguments.seed, range(arguments.worlds), rate=arguments.rate, jobs=arguments.jobs
-    ):
+    for promise, tally in ablation.run(arguments.seed, range(arguments.worlds), rate=arguments.rate, spread=spread):
         print(show.ablated(promise, tally), flush=True)
         broken += len(tally.found)
     return 1 if broken else 0
 
 
-def _peer(arguments: argparse.Namespace) -> int:
+def _peer(arguments: argparse.Namespace, spread: Spread) -> int:
     """The flow that people write by hand, and ours, in the same worlds."""
     print(show.PEER)
     left = 0
     for rate in arguments.faults or RATES:
         worlds = range(arguments.worlds)
-        theirs = campaign.run(arguments.seed, worlds, rate=rate, jobs=arguments.jobs, how=settings.PEER)
-        ours = campaign.run(arguments.seed, worlds, rate=rate, jobs=arguments.jobs)
+        theirs = campaign.run(arguments.seed, worlds, rate=rate, spread=spread, how=settings.PEER)
+        ours = campaign.run(arguments.seed, worlds, rate=rate, spread=spread)
         print(show.peer(rate, theirs, ours), flush=True)
         left += ours.left
     return 1 if left else 0
 
 
-def _adversary(arguments: argparse.Namespace) -> int:
+def _adversary(arguments: argparse.Namespace, spread: Spread) -> int:
     """A stranger who acts at every port call, and maintainers who mean one commit."""
     began_at, worlds = time.perf_counter(), range(arguments.first, arguments.first + arguments.worlds)
-    tally = adversary.run(arguments.seed, worlds, jobs=arguments.jobs)
+    tally = adversary.run(arguments.seed, worlds, spread=spread)
     print(adversary.summary(tally, time.perf_counter() - began_at))
     return 1 if tally.found else 0
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import argparse
 import importlib
-import multiprocessing
 import sys
 import time
 
 import pytest
 
+from accel_ci_sim.direct import crowd
 from tests.world import known_bugs
 from tests.world.known_bugs import Mutant
 
@@ -31,8 +31,8 @@ def main(argv: list[str] | None = None) -> int:
     jobs = parser.parse_args(argv).jobs
     began_at, bank, found = time.perf_counter(), every(), 0
     print(f"{'known bug':<58}{'worlds':>8}{'at most':>9}  {'rule':<10} where")
-    with multiprocessing.get_context("spawn").Pool(jobs) as pool:
-        for mutant, result in zip(bank, pool.imap(looked_for, range(len(bank))), strict=True):
+    with crowd.of(jobs) as spread:
+        for mutant, result in zip(bank, spread(looked_for, range(len(bank))), strict=True):
             took, rule = result or ("-", "NOT FOUND")
             found += result is not None
             print(f"{mutant.name:<58}{took:>8}{mutant.within:>9}  {rule:<10} {mutant.where}", flush=True)

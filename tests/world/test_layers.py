@@ -16,7 +16,7 @@ WORLDS = range(40)
 @pytest.fixture(scope="module")
 def alone() -> dict[Layer | None, Tally]:
     """The figures of the same worlds with each layer alone."""
-    return {promise.layer: tally for promise, tally in ablation.run(3, WORLDS, rate=0.03, jobs=1)}
+    return {promise.layer: tally for promise, tally in ablation.run(3, WORLDS, rate=0.03, spread=map)}
 
 
 def test_every_layer_keeps_its_promise(alone: dict[Layer | None, Tally]) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from accel_ci_sim import __main__ as program
-from accel_ci_sim.direct import campaign, sites
+from accel_ci_sim.direct import campaign, crowd, sites
 from accel_ci_sim.direct.rules import RULES
 from accel_ci_sim.direct.simulation import Simulation
 from accel_ci_sim.world.faults import FATES, Aim, Fate
@@ -47,7 +47,9 @@ def test_another_seed_gives_other_worlds() -> None:
 
 def test_jobs_change_nothing() -> None:
     """Two processes come to the same figures as one."""
-    one, two = (campaign.run(SEED, range(220), rate=0.03, jobs=jobs) for jobs in (1, 2))
+    one = campaign.run(SEED, range(220), rate=0.03)
+    with crowd.of(2) as spread:
+        two = campaign.run(SEED, range(220), rate=0.03, spread=spread)
     assert one == two
 
 

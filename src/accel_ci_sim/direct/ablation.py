@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from accel_ci_sim.direct import campaign
+from accel_ci_sim.direct.crowd import Spread
 from accel_ci_sim.direct.layers import Layer
 from accel_ci_sim.direct.setting import Setting
 from accel_ci_sim.direct.tally import Tally
@@ -34,11 +35,11 @@ PROMISES = (
 )
 
 
-def run(seed: int, worlds: range, *, rate: float, jobs: int) -> Iterator[tuple[Promise, Tally]]:
+def run(seed: int, worlds: range, *, rate: float, spread: Spread) -> Iterator[tuple[Promise, Tally]]:
     """For each promise the figures of these worlds; `found` holds only what breaks it."""
     for promise in PROMISES:
         layers = frozenset({promise.layer} if promise.layer else ())
-        tally = campaign.run(seed, worlds, rate=rate, jobs=jobs, how=Setting(layers=layers))
+        tally = campaign.run(seed, worlds, rate=rate, spread=spread, how=Setting(layers=layers))
         # The other rules need the other layers: what they say here is no news.
         tally.found = [found for found in tally.found if found.violation.rule in promise.rules]
         yield promise, tally

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import gc
 import json
-import multiprocessing
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -23,9 +21,10 @@ from accel_ci.inputs import models, parsing
 from accel_ci.operations import records
 from accel_ci.ports.world import World
 from accel_ci.usecases import collect, gate, provision, report, run_remote
-from accel_ci_sim.direct import files, stranger
+from accel_ci_sim.direct import crowd, files, stranger
 from accel_ci_sim.direct.adversary_judge import PERSISTENT, SECRETS, Judge, Violation
 from accel_ci_sim.direct.adversary_ports import Api, Commits, HostileRemote, Kept, OneMachine, Shown, Time, Watched
+from accel_ci_sim.direct.crowd import Spread
 from accel_ci_sim.direct.entropy import Entropy
 from accel_ci_sim.direct.github import TOKEN
 from accel_ci_sim.direct.lanes import Lanes
@@ -67,29 +66,18 @@ class Tally:
         self.found += other.found
 
 
-def run(seed: int, worlds: Sequence[int], *, jobs: int = 1) -> Tally:
-    """The figures of these worlds; the same for any number of jobs."""
+def run(seed: int, worlds: Sequence[int], *, spread: Spread = map) -> Tally:
+    """The figures of these worlds; the same however they are spread."""
     total, chunks = Tally(), [worlds[start : start + CHUNK] for start in range(0, len(worlds), CHUNK)]
-    work = partial(_chunk, seed)
-    if jobs == 1:
-        for chunk in chunks:
-            total.add(work(chunk))
-        return total
-    with multiprocessing.get_context("spawn").Pool(jobs) as pool:
-        for tally in pool.imap(work, chunks):
-            total.add(tally)
+    for tally in spread(partial(_chunk, seed), chunks):
+        total.add(tally)
     return total
 
 
 def _chunk(seed: int, worlds: Sequence[int]) -> Tally:
     total = Tally()
-    gc.disable()
-    try:
-        for world in worlds:
-            total.add(Story(seed, world).tally())
-    finally:
-        gc.enable()
-    gc.collect()
+    for world in crowd.undisturbed(worlds):
+        total.add(Story(seed, world).tally())
     return total
 
 

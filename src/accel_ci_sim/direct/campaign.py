@@ -1,16 +1,12 @@
-"""Many worlds: on several processes, with the figures added up."""
+"""Many worlds, with the figures added up."""
 
 from __future__ import annotations
 
-import gc
-import multiprocessing
-import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import partial
-from itertools import cycle, islice
-from multiprocessing.queues import SimpleQueue
 
-from accel_ci_sim.direct import exhaustive, setting, sites, stages
+from accel_ci_sim.direct import crowd, exhaustive, setting, sites, stages
+from accel_ci_sim.direct.crowd import Spread
 from accel_ci_sim.direct.setting import Setting
 from accel_ci_sim.direct.simulation import Simulation
 from accel_ci_sim.direct.tally import Tally
@@ -21,10 +17,12 @@ _FULL = "no capacity at first/tpu"
 _LOST = Aim(sites.BY_NAME["tpu.create_node"].number, 1, Fate.LOSE)
 
 
-def run(seed: int, worlds: Sequence[int], *, rate: float, jobs: int = 1, how: Setting = setting.USUAL) -> Tally:
-    """The figures of these worlds together; the same for any number of jobs."""
+def run(seed: int, worlds: Sequence[int], *, rate: float, spread: Spread = map, how: Setting = setting.USUAL) -> Tally:
+    """The figures of these worlds together; the same however they are spread."""
+    # In chunks: one world is too short for a process's mail.
+    chunks = [worlds[start : start + CHUNK] for start in range(0, len(worlds), CHUNK)]
     total = Tally()
-    for tally in _tallies(seed, worlds, rate=rate, jobs=jobs, how=how):
+    for tally in spread(partial(_chunk, seed, rate=rate, how=how), chunks):
         total.add(tally)
     return total
 
@@ -48,41 +46,8 @@ def one(seed: int, world: int, *, rate: float, aims: tuple[Aim, ...] = ()) -> tu
     return tally, simulation.scene.timeline.lines or []
 
 
-def _tallies(seed: int, worlds: Sequence[int], *, rate: float, jobs: int, how: Setting) -> Iterator[Tally]:
-    # In chunks: one world is too short for a process's mail.
-    chunks = [worlds[start : start + CHUNK] for start in range(0, len(worlds), CHUNK)]
-    work = partial(_chunk, seed, rate=rate, how=how)
-    if jobs == 1:
-        yield from map(work, chunks)
-        return
-    context = multiprocessing.get_context("spawn")  # a fork would copy the carriers' locks
-    cores = context.SimpleQueue()
-    for core in islice(cycle(sorted(_cores())), jobs):
-        cores.put(core)
-    with context.Pool(jobs, _settle, (cores,)) as pool:
-        yield from pool.imap(work, chunks)
-
-
-def _cores() -> set[int]:
-    return os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else {0}
-
-
-def _settle(cores: SimpleQueue[int]) -> None:
-    # Its threads take turns: on one core each finds what the last one left in the processor's own memory.
-    if hasattr(os, "sched_setaffinity"):
-        os.sched_setaffinity(0, {cores.get()})
-
-
 def _chunk(seed: int, worlds: Sequence[int], *, rate: float, how: Setting) -> Tally:
-    """One chunk, without the collector of cycles in between: worlds are small, and it costs a tenth of the time."""
     total = Tally()
-    # What is there before the first world stays: programs and catalogues need no second look at each collection.
-    gc.freeze()
-    gc.disable()
-    try:
-        for world in worlds:
-            total.add(Simulation(seed, world, rate=rate, how=how).tally())
-    finally:
-        gc.enable()
-    gc.collect()
+    for world in crowd.undisturbed(worlds):
+        total.add(Simulation(seed, world, rate=rate, how=how).tally())
     return total

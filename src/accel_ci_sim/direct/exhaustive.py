@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import gc
 import itertools
-import multiprocessing
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 
-from accel_ci_sim.direct import sites, stages
+from accel_ci_sim.direct import crowd, sites, stages
+from accel_ci_sim.direct.crowd import Spread
 from accel_ci_sim.direct.setting import Setting, Stage
 from accel_ci_sim.direct.simulation import Simulation
 from accel_ci_sim.direct.tally import Tally
@@ -42,24 +41,15 @@ def pairs(seed: int, stage: Stage) -> list[Aims]:
     return [(one, other) for one, other in itertools.combinations(first, 2) if one.site != other.site]
 
 
-def run(seed: int, work: Iterable[tuple[str, list[Aims]]], *, jobs: int) -> Iterator[tuple[str, Tally]]:
+def run(seed: int, work: Iterable[tuple[str, list[Aims]]], *, spread: Spread = map) -> Iterable[tuple[str, Tally]]:
     """The figures of each stage's worlds, chunk by chunk."""
     chunks = [(seed, name, aims[start : start + CHUNK]) for name, aims in work for start in range(0, len(aims), CHUNK)]
-    if jobs == 1:
-        yield from map(_chunk, chunks)
-        return
-    with multiprocessing.get_context("spawn").Pool(jobs) as pool:
-        yield from pool.imap(_chunk, chunks)
+    return spread(_chunk, chunks)
 
 
 def _chunk(work: Work) -> tuple[str, Tally]:
     seed, name, chosen = work
     stage, total = stages.every()[name], Tally()
-    gc.disable()
-    try:
-        for aims in chosen:
-            total.add(simulated(seed, stage, aims).tally())
-    finally:
-        gc.enable()
-    gc.collect()
+    for aims in crowd.undisturbed(chosen):
+        total.add(simulated(seed, stage, aims).tally())
     return name, total

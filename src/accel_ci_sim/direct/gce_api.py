@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from accel_ci.adapters import gce_errors, google_calls
 from accel_ci.adapters.gce_api import NOTHING_HERE, GceApi
 from accel_ci.adapters.gce_errors import Refusal
+from accel_ci.adapters.gce_instances import Place
 from accel_ci_sim.direct.process import Process
 from accel_ci_sim.world import compute_catalogue, compute_filter
 from accel_ci_sim.world.compute_filter import Predicate
@@ -33,9 +34,15 @@ class SimulatedGceApi(GceApi):
 
     def __init__(self, process: Process, sky: GceSky) -> None:
         super().__init__({}, project=PROJECT)
-        self._process = process
+        self._process, self._sky = process, sky
         self.instances = _Instances(process, sky)
         self.operations = _Operations(sky)
+
+    def instance(self, place: Place) -> Any:
+        """See GceApi."""
+        # Nothing is in most zones: an API's refusal would be made and taken apart for each.
+        found = self._sky.compute.life.instances.get(path(place.zone, place.name))
+        return None if found is None else _instance(found)
 
     def _repeated(self, ask: Callable[[], Answer]) -> Answer:
         return google_calls.repeated(ask, pause=self._process.pause)
@@ -79,10 +86,6 @@ class _Instances:
             self._process.judge.releases(self._process, doomed)
         self._sky.enter(request["zone"])
         return SimpleNamespace(name=self._compute.delete(_path(request)).name)
-
-    def get(self, *, request: Request, **_: Any) -> Any:
-        """The instance as it is now."""
-        return _instance(self._compute.instance(_path(request)))
 
     def get_guest_attributes(self, *, request: Request, **_: Any) -> Any:
         """What it told."""

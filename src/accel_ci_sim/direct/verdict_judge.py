@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
+
+from pydantic_core import from_json
 
 from accel_ci_sim.direct import handles
 from accel_ci_sim.direct.plans import SECRET
@@ -31,7 +32,7 @@ class VerdictJudge:
 
     def kept(self, name: str, content: bytes) -> None:
         """I4, I8 and I-pass, whenever a run's record is written into the history."""
-        document = json.loads(content)
+        document = from_json(content)
         run = next((run for run in self.scene.runs.values() if run.is_of(document["identity"])), None)
         if run is None:  # the cleanup job's own
             return
@@ -49,7 +50,7 @@ class VerdictJudge:
         verdict = run.verdicts.get(slot)
         if verdict is None or kept != {verdict}:
             self._broken("I4", f"{run.name}: verdict {verdict} in the record, {kept or 'none'} in the history")
-        self._cost(run, json.loads(run.files.documents[f"{slot or 'main'}/record.json"]))
+        self._cost(run, from_json(run.files.documents[f"{slot or 'main'}/record.json"]))
 
     def over(self, run: Run, *, calm: bool) -> None:
         """I3: what was kept of the output is what was written. I-true: in a calm world a verdict is the truth."""
@@ -64,7 +65,7 @@ class VerdictJudge:
     def proven(self, run: Run, slot: str) -> bool:
         """True when every worker of one of the run's machines ended its phases with exit code 0 and our nonce."""
         content = run.files.documents.get(f"{slot or 'main'}/record.json", b"{}")
-        key = json.loads(content).get("identity", {}).get("name", "")
+        key = from_json(content).get("identity", {}).get("name", "")
         phases = [phase for phase, command in (("setup", run.plan.work.setup), ("run", run.plan.work.run)) if command]
         nonces = {phase: run.files.documents.get(f"{slot or 'main'}/nonce-{phase}", b"").decode() for phase in phases}
         return any(
@@ -73,7 +74,7 @@ class VerdictJudge:
         )
 
     def _stated(self, run: Run, content: bytes) -> None:
-        document = json.loads(content)
+        document = from_json(content)
         given, slot = document["verdict"], document["identity"]["slot"]
         before = run.verdicts.get(slot)
         if CANARY in content:
