@@ -1,6 +1,6 @@
 # Recipes name no absolute path, so that a checkout whose path has spaces works.
 .DEFAULT_GOAL := help
-.PHONY: adversary help setup test check lint types imports scripts lint-actions fresh image-test demo simulate threats bench lock clean
+.PHONY: help setup test check lint types imports scripts lint-actions fresh demo image-test simulate adversary exhaust ablate bugs kills threats bench lock clean
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 PYTHON := .venv/bin/python

@@ -10,12 +10,14 @@ from pathlib import Path
 import pytest
 
 from accel_ci import wiring
+from accel_ci.adapters import registry
 from accel_ci.adapters.stop_signals import StopSignals
-from accel_ci.commands import by_hand, journeys, showing, steps
+from accel_ci.commands import by_hand, journeys, look, showing, steps
 from accel_ci.commands.call import Call
 from accel_ci.domain import errors
 from accel_ci.domain.machine import Machine, State
 from accel_ci.formats import plain_text
+from accel_ci.inputs.by_hand import EndInputs
 from accel_ci.operations import records
 from tests.fakes.job import FakeJob
 from tests.render import samples
@@ -84,6 +86,36 @@ def test_a_listing_is_of_all_backends(tmp_path: Path) -> None:
     assert isinstance(call.job, FakeJob)
     assert f"leased from {wiring.directory(call.environ)}:" in call.job.of_kind("log")
     assert any(each.endswith("gce, tpu") for each in call.job.of_kind("log"))
+
+
+def test_a_name_is_looked_for_in_every_cloud(tmp_path: Path) -> None:
+    """Where the last run leased is not where all machines are; a handle says itself which cloud is meant."""
+    call = _call(tmp_path)
+    here = wiring.here(call.environ)
+    wiring.place(call.environ).remember(here, given={"accelerator": "local"})
+    found = look.sought(call, EndInputs(machine="accel-x-1-1-0a1b2c3d"))
+    assert (found.backend, found.known) == (registry.EVERY, None)
+    assert isinstance(call.job, FakeJob) and any(each.endswith("gce, tpu") for each in call.job.of_kind("log"))
+    assert look.sought(call, EndInputs(machine="tpu://my-project/zone/name")).backend == "tpu"
+
+
+def test_a_damaged_document_hides_no_machine(tmp_path: Path) -> None:
+    """What is kept of another run, and cannot be read, keeps nobody from ending a machine by its handle."""
+    call = _call(tmp_path)
+    here = wiring.here(call.environ)
+    wiring.place(call.environ).remember(here, given={"accelerator": "local"})
+    files = wiring.place(call.environ).files(here.key().name)
+    for name in ("context.json", "main/machine.json", "main/record.json"):
+        files.write(name, b"{")
+    call = Call(given={"machine": "local://accel-x"}, environ=call.environ, job=call.job, stop=call.stop)
+    with pytest.raises(errors.ConfigurationError, match="no machine 'local://accel-x'"):
+        by_hand.end_(call)
+
+
+def test_another_repositorys_machines_are_looked_for_by_its_number(tmp_path: Path) -> None:
+    """`--repository-id` names the repository whose workflow leased; without it the one that we are in is meant."""
+    assert EndInputs(repository_id="4711").owner(815).repository_id == 4711
+    assert EndInputs().owner(815).repository_id == 815
 
 
 def test_a_lease_is_no_run_to_go_on_with(tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 """Four judges on every workflow, action and example of the repository: `make lint-actions`, or with the files to look at.
 
 zizmor (auditor persona), actionlint, GitHub's schemas by check-jsonschema, and the parser that GitHub itself uses. The last
-needs node and npm: where they are missing it is named as not run, and in CI (`CI=true`) that is a failure.
+needs node, npm and, once, the network: where they are missing it is named as not run, and in CI (`CI=true`) that is a failure.
 """
 
 from __future__ import annotations
@@ -60,18 +60,27 @@ def commands(files: Sequence[str]) -> Iterator[list[str]]:
 
 
 def judged_by_github(files: Sequence[str]) -> bool:
-    """What GitHub's parser says, which is installed when its lock changed."""
+    """True when GitHub's own parser, which is installed when its lock changed, has nothing to find; not run, it is named."""
     node, npm = shutil.which("node"), shutil.which("npm")
-    if not node or not npm:
-        print("not run here: GitHub's own parser of workflows (node and npm are not installed)", file=sys.stderr)
-        return os.environ.get("CI") != "true"
+    lacking = installed(npm) if node and npm else "node and npm are not installed"
+    if node and not lacking:
+        return judge([node, PARSER / "check.mjs", *files])
+    print(f"not run here: GitHub's own parser of workflows ({lacking})", file=sys.stderr)
+    return os.environ.get("CI") != "true"
+
+
+def installed(npm: str) -> str:
+    """Why the parser could not be installed; "" when it is there, as its lock says."""
     lock, made_from = PARSER / "package-lock.json", PARSER / "node_modules/made-from"
     wanted = hashlib.sha256(lock.read_bytes()).hexdigest()
-    if not made_from.exists() or made_from.read_text() != wanted:
-        install = [npm, "ci", "--silent", "--ignore-scripts", "--no-audit", "--no-fund", "--prefix", str(PARSER)]
-        subprocess.run(install, check=True)
-        made_from.write_text(wanted)
-    return judge([node, PARSER / "check.mjs", *files])
+    if made_from.exists() and made_from.read_text() == wanted:
+        return ""
+    install = [npm, "ci", "--loglevel=error", "--ignore-scripts", "--no-audit", "--no-fund", "--prefix", str(PARSER)]
+    done = subprocess.run(install, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, check=False)
+    if done.returncode:
+        return f"`npm ci` ended with {done.returncode}: {done.stderr.strip()[-500:]}"
+    made_from.write_text(wanted)
+    return ""
 
 
 def judge(command: Sequence[str | Path]) -> bool:

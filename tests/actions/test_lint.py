@@ -89,6 +89,22 @@ def test_without_node_the_parser_is_named(tmp_path: Path, ci: str, code: int) ->
     assert got == code and "not run here: GitHub's own parser" in told
 
 
+@pytest.mark.parametrize(("ci", "fine"), [("", True), ("true", False)])
+def test_an_npm_that_cannot_install_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, *, ci: str, fine: bool
+) -> None:
+    """Without the network the parser is named as not run, with npm's own words; in CI that is a failure."""
+    (tmp_path / "package-lock.json").write_text("{}")
+    for name, words in (("node", "exit 0"), ("npm", "echo no way out >&2; exit 7")):
+        (tmp_path / name).write_text(f"#!/bin/sh\n{words}\n")
+        (tmp_path / name).chmod(0o755)
+    monkeypatch.setattr(lint_actions, "PARSER", tmp_path)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    monkeypatch.setenv("CI", ci)
+    assert lint_actions.judged_by_github([]) is fine
+    assert "`npm ci` ended with 7: no way out" in capsys.readouterr().err
+
+
 def test_everything_that_a_ci_reads_is_looked_at() -> None:
     """All workflows, actions, examples and other CIs' files are in the list; generated and internal ones too."""
     listed = lint_actions.tracked()

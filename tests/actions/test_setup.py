@@ -228,6 +228,45 @@ def test_an_extra_comes_when_it_is_asked_for(runner: Runner) -> None:
     assert runner.start()["extra"] is True
 
 
+@pytest.mark.parametrize("with_uv", [True, False])
+def test_what_backends_share_is_installed_once(runner: Runner, *, with_uv: bool) -> None:
+    """A pin that an earlier lock brought is left out of the next one's directory, and is found all the same."""
+    if not with_uv:
+        (runner.tools / "uv").unlink()
+    shared = (runner.action / "requirements" / "cloud.txt").read_text() + "    # via the first\n"
+    runner.write("requirements/second.txt", shared + runner.publish("more", "import extra\n"))
+    runner.write("requirements/third.txt", shared + runner.publish("pinned", "VERSION = 1\n"))
+    assert runner.set_up("cloud", "second", "third").returncode == 0
+    program, _, second, third = runner.made()
+    places = [runner.launcher.parents[1] / "program" / each for each in (second, third)]
+    assert [sorted(each.stem for each in place.glob("*.py")) for place in places] == [["more"], []]
+    assert runner.start()["extra"] is True and "+" not in program
+
+
+def test_another_version_is_no_shared_library(runner: Runner) -> None:
+    """A lock that pins other bytes under the name gets these: only what is the same to the hash is shared."""
+    runner.write("requirements/second.txt", runner.publish("extra", "OTHER = True\n"))
+    assert runner.set_up("second").returncode == 0
+    assert runner.set_up("second", "cloud").returncode == 3  # the index has only one of them
+
+
+def test_what_is_shared_cannot_be_slipped_in_again(runner: Runner, tmp_path: pathlib.Path) -> None:
+    """A pip.conf that demands another wheel of a library that is left out is refused: it could stand in front."""
+    (runner.tools / "uv").unlink()
+    runner.write(
+        "requirements/alpha.txt",
+        (runner.action / "requirements" / "cloud.txt").read_text() + runner.publish("more", ""),
+    )
+    assert runner.set_up("cloud").returncode == 0
+    more, home = tmp_path / "more.txt", tmp_path / "home"
+    more.write_text(runner.publish("extra", "raise SystemExit('instead of the locked one')\n"))
+    (home / ".config" / "pip").mkdir(parents=True)
+    (home / ".config" / "pip" / "pip.conf").write_text(f"[install]\nrequirement = {more}\n")
+    done = runner.set_up("alpha", HOME=str(home))
+    assert done.returncode == 3 and "more than requirements/alpha.txt names here: extra" in done.stderr
+    assert not any(each.endswith("+alpha") for each in runner.made())
+
+
 def test_a_backend_without_libraries_costs_nothing(runner: Runner) -> None:
     """A backend that has no lock file of its own adds no directory."""
     assert runner.set_up("local").returncode == 0
@@ -280,7 +319,7 @@ def test_a_users_pip_configuration_cannot_add_a_library(runner: Runner, tmp_path
     (home / ".config" / "pip").mkdir(parents=True)
     (home / ".config" / "pip" / "pip.conf").write_text(f"[install]\nrequirement = {more}\n")
     done = runner.set_up(HOME=str(home))
-    assert done.returncode == 3 and "more than requirements/runtime.txt names: json" in done.stderr
+    assert done.returncode == 3 and "more than requirements/runtime.txt names here: json" in done.stderr
     assert runner.made() == [] and not runner.launcher.exists()
 
 
@@ -293,7 +332,7 @@ def test_an_installer_that_brings_more_is_refused(runner: Runner) -> None:
     script(runner.tools / "uv", f"{find}; {brings.format('pin_ned')}; {brings.format('evil')}")
     (runner.tools / "mkdir").symlink_to(shutil.which("mkdir") or "mkdir")
     done = runner.set_up()
-    assert done.returncode == 3 and "names: evil. A" in done.stderr
+    assert done.returncode == 3 and "names here: evil. A" in done.stderr
 
 
 def test_the_working_directory_cannot_slip_code_in(runner: Runner) -> None:

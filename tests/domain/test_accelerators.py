@@ -9,7 +9,6 @@ from accel_ci.domain.accelerators import Row
 from accel_ci.domain.machine import Candidate
 
 ROWS = accelerators.rows()
-TPU_ROWS = accelerators.rows(backend="tpu")
 TYPES = accelerators.types("tpu")
 HIGHEST = 150.0  # US dollars an hour for one host
 

@@ -161,7 +161,7 @@ def test_the_steps_one_by_one(terminal: Terminal) -> None:
     """provision, run-remote, collect, list, cleanup, report: separate processes share the run, as CI steps do."""
     assert terminal("provision", "--backend", "local").returncode == 0
     listed = terminal("list")
-    assert "local://" in listed.stdout and "end it by hand: " in listed.stderr
+    assert "local://" in listed.stdout and "end it: accel-ci end local://" in listed.stderr
     done = terminal("run-remote", "--", "echo 1 > one.txt")
     assert done.returncode == 0 and f"sent {terminal.project} as it is now, " in done.stderr
     assert terminal("collect", "--paths", "*.txt").returncode == 0
@@ -171,6 +171,21 @@ def test_the_steps_one_by_one(terminal: Terminal) -> None:
     record = terminal.record()
     assert record.verdict is Verdict.PASSED and record.cleanup is not None and record.cleanup.left == []
     assert [artifact.name for artifact in record.artifacts] == ["one.txt"]
+    _nothing_left(terminal)
+
+
+def test_one_machine_is_ended_by_the_name_of_its_run(terminal: Terminal) -> None:
+    """`end` asks for --force while the lease goes on, ends it from any directory, and twice is no mistake."""
+    assert terminal("provision", "--backend", "local").returncode == 0
+    (run,) = terminal.runs()
+    refused = terminal("end")
+    assert refused.returncode == 2 and "its lease goes on" in refused.stderr and terminal.machines() == [run.name]
+    elsewhere = Terminal(terminal.home, terminal.home)
+    ended = elsewhere("end", run.name, "--force")
+    assert ended.returncode == 0 and f"local://{run.name} is gone" in ended.stderr and "cost: $0.00" in ended.stderr
+    again = terminal("end")
+    assert again.returncode == 0 and "is gone already" in again.stderr
+    assert terminal("ssh", "--", "true").returncode == 3  # the run knows that it has no machine any more
     _nothing_left(terminal)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections import Counter
 from collections.abc import Iterator
@@ -100,6 +101,7 @@ def wrong(command: str) -> str:
     """Why these words are none of the command line's; "" when they are."""
     ours = command.partition(" -- ")[0].removesuffix(" --").split(" ")
     verb, options = ours[0], [word.partition("=")[0] for word in ours if re.fullmatch(r"--?[a-z][\w-]*(=.*)?", word)]
+    switches = set[str]()
     if verb.startswith("-"):
         return "" if verb in ("--help", "--version") else f"no option {verb}"
     if verb == "sim":
@@ -107,9 +109,13 @@ def wrong(command: str) -> str:
     elif verb in models.COMMAND_LINE:
         entries = declaration.inputs(models.COMMAND_LINE[verb])
         known = {f"--{each.name}" for each in entries} | {"--help"}
-        known |= {f"--no-{each.name}" for each in entries if isinstance(each.syntax, Boolean)}
+        switches = {f"--{each.name}" for each in entries if isinstance(each.syntax, Boolean)}
+        known |= {switch.replace("--", "--no-") for switch in switches}
     else:
         return f"no verb {verb}"
+    for word, behind in itertools.pairwise(ours):
+        if word in switches and behind in ("true", "false"):
+            return f"{word} takes no {behind} behind it"
     unknown = [option for option in options if option not in known]
     return f"no option {', '.join(unknown)} of {verb}" if unknown else ""
 
@@ -124,6 +130,7 @@ def test_commands_are_found_and_judged() -> None:
     """The test above has something to test, and sees a wrong verb and a wrong option."""
     assert sum(len(list(commands(name))) for name in DOCUMENTS) > 50
     assert wrong("attack") == "no verb attack" and wrong("list --colour x") == "no option --colour of list"
+    assert wrong("cleanup --dry-run true") == "--dry-run takes no true behind it"
     assert wrong("run --backend local -- x --not-ours") == wrong("sim serve --port 1") == wrong("--version") == ""
 
 

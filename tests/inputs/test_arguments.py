@@ -100,7 +100,10 @@ def test_words_outside_options() -> None:
     assert told(read("run", "--backend", "local", "pytest", "-q")) == [
         "run: `pytest` belongs to no option (put the command to run after `--`)"
     ]
-    assert told(read("cleanup", "now")) == ["command line: `now` belongs to no option (see `accel-ci cleanup --help`)"]
+    assert told(read("cleanup", "now")) == [
+        "command line: `now` belongs to no option (to end one machine: `accel-ci end MACHINE`)"
+    ]
+    assert told(read("list", "now")) == ["command line: `now` belongs to no option (see `accel-ci list --help`)"]
     # What stands behind a wrong option may be its value, and a secret.
     assert told(read("run", "--password", "hunter2")) == []
 
@@ -114,6 +117,7 @@ def test_a_run_is_named_without_an_option() -> None:
 def test_verbs_are_known() -> None:
     """A verb that does not exist is refused with the one that was meant, or with all."""
     assert refused("provison", "--zones", "x").what_to_do == "did you mean `provision`?"
+    assert refused("delete", "tpu://p/z/n").what_to_do == "did you mean `end`?"
     assert refused("fly").what_to_do.startswith("use one of gate, provision, run-remote")
     assert str(refused()) == "no verb is given"
 

@@ -129,6 +129,7 @@ def test_the_index_names_every_action_and_what_only_the_command_line_has() -> No
         "accel-ci run --on-infrastructure ...",
         "accel-ci attach [NAME]",
         "accel-ci keep [MACHINE]",
+        "accel-ci end [MACHINE]",
         "accel-ci list --backend ...",
         "accel-ci ssh [MACHINE] [-- COMMAND]",
         "accel-ci accelerators --zone ...",

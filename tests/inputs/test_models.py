@@ -96,6 +96,7 @@ def test_one_word_means_one_thing() -> None:
         "paths": "changed and wanted files",
         "backend": "to lease from, to look in",
         "run": "tests, by hand",
+        "repository-id": "whose secret, whose machines",
     }
     explained_apart["json"] = "rows, findings"
     for one, other in itertools.combinations(models.COMMAND_LINE.values(), 2):

@@ -136,6 +136,18 @@ def test_a_machine_that_may_still_live_is_an_alarm() -> None:
     text = page.render(record)
     assert '<span class="state bad">Not clean.</span> 1 machine may still live and cost money.' in text
     assert "Nothing was left" not in text
+    assert "End by hand" not in text
+
+
+def test_what_ends_a_machine_by_hand_stands_beside_it() -> None:
+    """The commands, a line each, as text: whoever wrote the record can close no element with them; not when all is gone."""
+    record = samples.passed()
+    assert record.cleanup is not None
+    record.cleanup.commands = ["gcloud compute tpus tpu-vm delete n", "</pre><script>alert(1)</script>\n&"]
+    assert "End by hand" not in page.render(record)
+    record.cleanup.unseen, record.cleanup.verified_at = ["could not list the machines"], None
+    shown = "gcloud compute tpus tpu-vm delete n\n&lt;/pre&gt;&lt;script&gt;alert(1)&lt;/script&gt; &amp;</pre>"
+    assert f'<p>End by hand what may still live:</p><pre tabindex="0">{shown}' in page.render(record)
 
 
 @pytest.mark.parametrize(

@@ -73,7 +73,10 @@ def test_machines_that_may_still_live_are_named() -> None:
     record = samples.passed()
     assert record.cleanup is not None
     record.cleanup.left, record.cleanup.verified_at = [samples.HANDLE], None
-    assert f"❌ 1 machine may still live and cost money.\n\n- `{samples.HANDLE}`" in summary.render(record)
+    record.cleanup.commands = ["gcloud delete that", "``` @everyone"]
+    text = summary.render(record)
+    assert f"❌ 1 machine may still live and cost money.\n\n- `{samples.HANDLE}`" in text
+    assert "End by hand what may still live:\n\n````text\ngcloud delete that\n``` @everyone\n````" in text
 
 
 def _check(text: str) -> None:

@@ -176,7 +176,7 @@ class Cloud:
         for zone, code in self.unreachable.items():
             items[zone] = {"warning": {"code": code, "message": "it does not answer"}}
         more = {"nextPageToken": str(start + self.page)} if len(found) > start + self.page else {}
-        return 200, {"items": items, **more}
+        return 200, {"kind": "compute#instanceAggregatedList", "items": items, **more}
 
     def _attributes(self, request: Request, full: str) -> Reply:
         if self._get(request, full)[0] != 200 or self.told is None or full not in self.hosts:

@@ -81,6 +81,7 @@ def test_what_cannot_be_verified_fails_loudly() -> None:
     assert fakes.clock.now() - began <= 285
     kept = records.load(fakes.files, "").cleanup
     assert kept is not None and len(kept.left) == 1 and kept.verified_at is None
+    assert kept.commands == list(raised.value.commands)
 
 
 def test_a_listing_that_never_works_is_unverified_for_a_run() -> None:

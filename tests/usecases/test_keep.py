@@ -5,13 +5,14 @@ from __future__ import annotations
 import pytest
 
 from accel_ci.domain import errors, lease
+from accel_ci.domain.lease import Owner
 from accel_ci.usecases import cleanup, keep, provision
 from tests.usecases import worlds
 from tests.usecases.worlds import KEY, Fakes
 
 
 def _kept(fakes: Fakes, wanted: str, *, hours: float = 2.0) -> float:
-    return keep.keep(fakes.world, wanted, repository_id=KEY.repository_id, seconds=3600 * hours)
+    return keep.keep(fakes.world, wanted, owner=Owner(repository_id=KEY.repository_id), seconds=3600 * hours)
 
 
 def _leased(*, native: bool = False) -> tuple[Fakes, str]:

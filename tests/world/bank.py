@@ -14,7 +14,7 @@ from tests.world import known_bugs
 from tests.world.known_bugs import Mutant
 
 LEAST = 0.95
-MODULES = ("mutants", "mutants_cloud", "mutants_gce", "mutants_github", "mutants_walk")
+MODULES = ("mutants", "mutants_cloud", "mutants_gce", "mutants_github", "mutants_shared", "mutants_walk")
 
 
 def every() -> list[Mutant]:

@@ -1,7 +1,7 @@
 """Puts the program and its locked libraries into a directory of the job; setup.sh calls install.py HOME [EXTRA ...].
 
 HOME/program/<digest>/        the libraries of requirements/runtime.txt, our own code beside them, and a __main__.py
-HOME/program/<digest>+EXTRA/  the libraries of requirements/EXTRA.txt
+HOME/program/<digest>+EXTRA/  the libraries of requirements/EXTRA.txt that are not in one of the others already
 HOME/program/python           the interpreter that all of it was made for
 HOME/bin/accel-ci             the launcher
 
@@ -15,7 +15,7 @@ import hashlib
 import os
 import re
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 REPOSITORY = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", "..", ".."))
 REQUIREMENTS = os.path.join(REPOSITORY, "requirements")
@@ -66,11 +66,11 @@ def main(home: str, *extras: str) -> int:
     program = os.path.join(home, "program", digest())
     try:
         if not os.path.isdir(program):
-            make(program, os.path.join(REQUIREMENTS, "runtime.txt"), own_code=True)
+            make(program, "runtime", own_code=True)
         for extra in wanted(extras, brought(program)):
-            lock, place = os.path.join(REQUIREMENTS, f"{extra}.txt"), f"{program}+{extra}"
-            if os.path.isfile(lock) and not os.path.isdir(place):
-                make(place, lock)
+            place = f"{program}+{extra}"
+            if os.path.isfile(lock_of(extra)) and not os.path.isdir(place):
+                make(place, extra, there=made(program))
     except (OSError, SetupError) as error:
         return report(str(error), code=3)
     write(os.path.join(home, "program", "python"), f"{sys.executable}\n")
@@ -121,15 +121,18 @@ def launcher(program: str) -> str:
     return f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -I -S -X utf8 {shlex.quote(program)} "$@"\n'
 
 
-def make(place: str, lock: str, *, own_code: bool = False) -> None:
-    """Fill the directory `place` from a lock file, and with our own code, or leave nothing of it behind."""
+def make(place: str, name: str, *, there: Sequence[str] = (), own_code: bool = False) -> None:
+    """Fill the directory `place` from the lock of that name but for what the locks `there` brought, and with our own
+
+    code, or leave nothing of it behind.
+    """
     import shutil
     import tempfile
 
     os.makedirs(os.path.dirname(place), exist_ok=True)
     unfinished = tempfile.mkdtemp(prefix=".new-", dir=os.path.dirname(place))
     try:
-        install(lock, unfinished)
+        install(name, lacking(name, there), unfinished)
         if own_code:
             copy(SOURCE, os.path.join(unfinished, "accel_ci"))
             write(os.path.join(unfinished, "__main__.py"), MAIN)
@@ -152,37 +155,64 @@ def copy(source: str, target: str) -> None:
         os.chmod(folder, 0o700)
 
 
-def install(lock: str, target: str) -> None:
-    """Install the lock's wheels into `target` with the first installer that can."""
+def lock_of(name: str) -> str:
+    """The path of the lock file."""
+    return os.path.join(REQUIREMENTS, f"{name}.txt")
+
+
+def made(program: str) -> list[str]:
+    """The names of the locks whose libraries are there, whole."""
+    parent, own = os.path.split(program)
+    return ["runtime", *(name[len(own) + 1 :] for name in os.listdir(parent) if name.startswith(own + "+"))]
+
+
+def lacking(name: str, there: Sequence[str]) -> list[str]:
+    """The pins of the lock of that name that are in none of the locks `there`: half of a cloud's library is in others."""
+    known = {pin for each in there for pin in pins(each)}
+    return [pin for pin in pins(name) if pin not in known]
+
+
+def pins(name: str) -> list[str]:
+    """Each library of the lock with its version and hashes, as a lock file says it, without comments."""
+    with open(lock_of(name), encoding="utf-8") as file:
+        lines = "".join(line for line in file if not line.lstrip().startswith("#"))
+    return re.findall(r"^\S.*\n(?:[ \t].*\n)*", lines, re.MULTILINE)
+
+
+def install(name: str, wheels: Sequence[str], target: str) -> None:
+    """Install these pins of the lock of that name into `target` with the first installer that can."""
     import subprocess
     import tempfile
 
+    if not wheels:
+        return None
     variables = environment(os.environ)
-    options = ["--quiet", "--no-deps", "--require-hashes", "--only-binary", ":all:", "--target", target, "-r", lock]
     tried = []
     with tempfile.TemporaryDirectory(prefix=".pip-", dir=os.path.dirname(target)) as scratch:
+        lock = os.path.join(scratch, f"{name}.txt")
+        write(lock, "".join(wheels))
+        options = ["--quiet", "--no-deps", "--require-hashes", "--only-binary", ":all:", "--target", target, "-r", lock]
         for command in installers(scratch, variables):
             # The scratch directory, for the configuration files of a checkout are not ours to follow.
             done = subprocess.run([*command, *options], cwd=scratch, env=variables, stdout=sys.stderr, check=False)
             if done.returncode == 0:
-                return refuse_more(target, lock)
+                return refuse_more(target, name, wheels)
             tried.append(os.path.basename(command[0]))
     raise SetupError(
-        f"The libraries of requirements/{os.path.basename(lock)} could not be installed ({' and '.join(tried)} failed, "
+        f"The libraries of requirements/{name}.txt could not be installed ({' and '.join(tried)} failed, "
         "see the lines above). Needed is a package index that can be reached, and either uv on the PATH or pip or venv "
         f"for {sys.executable}."
     )
 
 
-def refuse_more(target: str, lock: str) -> None:
-    """SetupError when something was installed that the lock does not name."""
-    with open(lock, encoding="utf-8") as file:
-        named = {plain(name) for name in re.findall(r"^([A-Za-z0-9._-]+)(?:\[[^]]*\])?==", file.read(), re.MULTILINE)}
+def refuse_more(target: str, lock: str, wheels: Sequence[str]) -> None:
+    """SetupError when something was installed that these pins of the lock of that name do not have."""
+    named = {plain(re.split(r"\[|==", each)[0]) for each in wheels}
     there = {plain(name.partition("-")[0]) for name in os.listdir(target) if name.endswith(".dist-info")}
     # A pip.conf or uv.toml of the user, which an earlier job may have left, can demand more: with hashes of its own.
     if more := sorted(there - named):
         raise SetupError(
-            f"The installer brought more than requirements/{os.path.basename(lock)} names: {', '.join(more)}. A "
+            f"The installer brought more than requirements/{lock}.txt names here: {', '.join(more)}. A "
             "configuration file of pip or uv on this runner asks for it: look at `pip config debug`, and take it out."
         )
 

@@ -45,7 +45,7 @@ class GceMachines:
 
     def capabilities(self, handle: str = "") -> Capabilities:
         """A lifetime limit that the cloud keeps, at most 30 s late, and that nobody can move while the machine runs."""
-        return Capabilities(native_lifetime_limit=True, zones=True, extendable=False, multi_worker=False)
+        return Capabilities(native_lifetime_limit=True, zones=True, extendable=False)
 
     def candidates(self, spec: MachineSpec) -> Sequence[Candidate]:
         """The zones that have the type, the cheapest first; on-demand only when asked for, or as the named fallback."""

@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Any, TypeVar
 
 from accel_ci.adapters import gce_errors, gce_library, google_calls, google_exchange, google_sign_in
+from accel_ci.adapters.bounded_http import BrokenAnswerError
 from accel_ci.adapters.gce_errors import Refusal
 from accel_ci.adapters.gce_instances import Attributes, Place
 from accel_ci.adapters.google_calls import PAGES, READ_S, WRITE_S, GoogleApi
@@ -21,6 +22,7 @@ ENDPOINT = "CLOUDSDK_API_ENDPOINT_OVERRIDES_COMPUTE"
 CONSOLE_BYTES = 32 * 1024
 # Compute Engine says this of every zone without an instance.
 NOTHING_HERE = "NO_RESULTS_ON_PAGE"
+LISTING = "compute#instanceAggregatedList"
 
 
 class GceApi(GoogleApi):
@@ -56,7 +58,9 @@ class GceApi(GoogleApi):
             raise google_sign_in.no_library("gce") from error
         # gcloud's override names the version too, Google's library adds it to every path.
         endpoint = re.sub(r"/(compute/v1/?)?$", "", self._cloud.get(ENDPOINT, ""))
-        return kind(credentials=credentials, client_options={"api_endpoint": endpoint} if endpoint else None)
+        return google_calls.bounded(
+            kind(credentials=credentials, client_options={"api_endpoint": endpoint} if endpoint else None)
+        )
 
     def insert(self, place: Place, instance: Mapping[str, Any], *, request_id: str) -> str | None:
         """The name of the operation that makes the instance; None when another request took the name."""
@@ -69,7 +73,7 @@ class GceApi(GoogleApi):
         }
         made = self._asked(
             # `insert` would wrap the operation in a future that polls by itself, in its own time.
-            lambda: self.instances.insert_unary(request=request, retry=None, timeout=WRITE_S),
+            lambda: google_calls.about(self.instances.insert_unary(request=request, retry=None, timeout=WRITE_S)),
             unless=lambda said: said.status == 409 and said.code in ("alreadyExists", "ALREADY_EXISTS"),
         )
         return None if made is None else str(made.name)
@@ -77,19 +81,18 @@ class GceApi(GoogleApi):
     def delete(self, place: Place) -> bool:
         """Begin to delete the instance, in whatever state it is; False when there is none."""
         return (
-            self._found(lambda: self.instances.delete_unary(request=place.named, retry=None, timeout=READ_S))
-            is not None
+            self._told(lambda: self.instances.delete_unary(request=place.named, retry=None, timeout=READ_S)) is not None
         )
 
     def instance(self, place: Place) -> Any:
         """The instance as it is now."""
-        return self._found(lambda: self.instances.get(request=place.named, retry=None, timeout=READ_S))
+        return self._told(lambda: self.instances.get(request=place.named, retry=None, timeout=READ_S), place.name)
 
     # Not the API's `wait`: it holds the connection for up to two minutes, and a signal would have to wait as well.
     def operation(self, place: Place, name: str) -> Any:
         """The zone's operation of that name; None when the API has forgotten it."""
         request = {"project": place.project, "zone": place.zone, "operation": name}
-        return self._found(lambda: self.operations.get(request=request, retry=None, timeout=READ_S))
+        return self._told(lambda: self.operations.get(request=request, retry=None, timeout=READ_S), name)
 
     def about(self, place: Place) -> list[Any]:
         """The zone's operations on instances of that name; Google keeps them for two weeks."""
@@ -106,7 +109,7 @@ class GceApi(GoogleApi):
             request = {"project": self.project, "filter": expression, "page_token": token}
             page = self._repeated(
                 lambda request=request: self._asked(  # type: ignore[misc]
-                    lambda: next(self.instances.aggregated_list(request=request, retry=None, timeout=READ_S).pages)
+                    lambda: _page(self.instances.aggregated_list(request=request, retry=None, timeout=READ_S))
                 )
             )
             assert page is not None
@@ -139,15 +142,19 @@ class GceApi(GoogleApi):
             **place.named,
             "instances_set_labels_request_resource": {"labels": dict(labels), "label_fingerprint": fingerprint},
         }
-        made = self._found(lambda: self.instances.set_labels_unary(request=request, retry=None, timeout=READ_S))
+        made = self._told(lambda: self.instances.set_labels_unary(request=request, retry=None, timeout=READ_S))
         return None if made is None else str(made.name)
 
     def set_metadata(self, place: Place, metadata: Mapping[str, str], *, fingerprint: str) -> str | None:
         """The name of the operation that gives the instance this metadata and no other; None when there is no instance."""
         items = [{"key": name, "value": value} for name, value in metadata.items()]
         request = {**place.named, "metadata_resource": {"items": items, "fingerprint": fingerprint}}
-        made = self._found(lambda: self.instances.set_metadata_unary(request=request, retry=None, timeout=READ_S))
+        made = self._told(lambda: self.instances.set_metadata_unary(request=request, retry=None, timeout=READ_S))
         return None if made is None else str(made.name)
+
+    def _told(self, call: Callable[[], Answer], name: str = "") -> Answer | None:
+        """The answer, which is about what is named so, or about something at least; None when there is nothing."""
+        return self._found(lambda: google_calls.about(call(), name))
 
     def _found(self, call: Callable[[], Answer]) -> Answer | None:
         return self._repeated(lambda: self._asked(call, unless=_nothing))
@@ -164,6 +171,14 @@ class GceApi(GoogleApi):
             return None if unless(said) else gce_errors.classed(said)
 
         return google_calls.asked(call, refused=refused, api="the Compute Engine API")
+
+
+def _page(listed: Any) -> Any:
+    page = next(listed.pages)
+    # Any other document would look like an empty project.
+    if page.kind != LISTING:
+        raise BrokenAnswerError("an answer that is no listing")
+    return page
 
 
 def _nothing(said: Refusal) -> bool:

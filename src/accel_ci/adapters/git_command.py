@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 import time
@@ -88,7 +89,7 @@ class Git:
                 start_new_session=True,  # its own helpers (ssh, remote-https) can then be ended with it
             )
         except FileNotFoundError as error:
-            raise ConfigurationError("git is not installed here", what_to_do="install git") from error
+            raise _not_installed() from error
         with process:
             return self._answer(process)
 
@@ -102,6 +103,18 @@ class Git:
                 raise CloudError(f"git took longer than {self._limit_s:.0f} s", what_to_do="try again") from error
             raise
         return Answer(process.args, process.returncode, out, err)
+
+
+def missing(environment: Mapping[str, str]) -> ConfigurationError | None:
+    """The error for a computer without git; None where there is one."""
+    return None if shutil.which("git", path=environment.get("PATH", os.defpath)) else _not_installed()
+
+
+def _not_installed() -> ConfigurationError:
+    return ConfigurationError(
+        "git is not installed here, with which the code to test is packed",
+        what_to_do="install it before this step, such as with `apt-get install git`",
+    )
 
 
 def as_environment(settings: Mapping[str, str]) -> dict[str, str]:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from accel_ci.adapters import bounded_http, no_answer, unreadable
+from accel_ci.adapters.bounded_http import RedirectedError
 from accel_ci.domain import errors
 from accel_ci.formats import output
 from accel_ci.ports.clock import Clock
@@ -20,9 +23,11 @@ DEADLINE_S = 60.0
 TIMEOUT_S = 10
 TRIES = 4
 PAGE = 100
+MOVES = 3  # of a repository that was renamed
 # Both are GitHub's own wish: docs.github.com, "Best practices for using the REST API".
 WRITE_PAUSE_S = 1.0
 SECONDARY_PAUSE_S = 60.0
+SETTLE_S = 3.0  # GitHub's lists are read from copies, which are mostly a second behind at most
 
 
 class RefusedError(errors.ConfigurationError):
@@ -80,6 +85,10 @@ class Calls:
         """The answer to a PUT, PATCH or DELETE."""
         return self._call(verb, path, needs=needs, body=body)[1]
 
+    def settle(self) -> None:
+        """Wait until lists tell what was just made."""
+        self._clock.sleep(SETTLE_S)
+
     def _call(
         self,
         verb: str,
@@ -132,7 +141,6 @@ class Calls:
         body: Mapping[str, Any] | None,
     ) -> tuple[Mapping[str, str], Any]:
         requester = self._connected()
-        import requests
         from github.GithubException import GithubException
 
         asked, sent = dict(parameters or {}), None if body is None else dict(body)
@@ -140,12 +148,15 @@ class Calls:
             return requester.requestJsonAndCheck(verb, f"{self._root}{path}", asked, None, sent)
         except GithubException as error:
             raise _translated(error, f"{verb} {path}", needs, now=self._clock.now()) from None
-        except (requests.RequestException, OSError) as error:
-            raise errors.TransientError(f"GitHub did not answer {verb} {path}: {type(error).__name__}") from error
-        except RuntimeError as error:  # a redirection to another host or protocol
+        except RedirectedError as error:
             raise errors.ConfigurationError(
-                f"GitHub's API is not at {self._api_url}", what_to_do="correct GITHUB_API_URL"
+                f"GitHub's API is not at {self._api_url}: it answers {verb} {path} with {error}",
+                what_to_do="correct GITHUB_API_URL, or see what is on the way there (HTTPS_PROXY)",
             ) from error
+        # Whatever requests raises is an OSError; the rest is how PyGithub trips over answers that are none of GitHub's.
+        except (OSError, *unreadable.ERRORS) as error:
+            told = f"GitHub did not answer {verb} {path}: {no_answer.why(error)}"
+            raise errors.TransientError(told, what_to_do="run this step again") from error
 
     def _connected(self) -> Requester:
         if self._requester is None:
@@ -155,15 +166,42 @@ class Calls:
                 raise errors.ConfigurationError(
                     "the library PyGithub is not installed", what_to_do='install "accel-ci[github]"'
                 ) from None
-            self._requester = github.Github(
-                auth=github.Auth.Token(self._token),
-                base_url=self._api_url,
-                timeout=TIMEOUT_S,
-                retry=None,
-                seconds_between_requests=None,
-                seconds_between_writes=None,
-            ).requester
+            with _bounded():
+                self._requester = github.Github(
+                    auth=github.Auth.Token(self._token),
+                    base_url=self._api_url,
+                    timeout=TIMEOUT_S,
+                    retry=None,
+                    seconds_between_requests=None,
+                    seconds_between_writes=None,
+                ).requester
         return self._requester
+
+
+@contextmanager
+def _bounded() -> Iterator[None]:
+    """What PyGithub connects with is bounded, for those that are made while the block lasts."""
+    from github.Requester import HTTPRequestsConnectionClass, HTTPSRequestsConnectionClass, Requester
+
+    class Plain(HTTPRequestsConnectionClass):
+        """To a simulator, or an Enterprise Server behind a wall."""
+
+        def __init__(self, *place: Any, **how: Any) -> None:
+            super().__init__(*place, **how)
+            bounded_http.bound(self.session, moves=MOVES)
+
+    class Secured(HTTPSRequestsConnectionClass):
+        """To everything else."""
+
+        def __init__(self, *place: Any, **how: Any) -> None:
+            super().__init__(*place, **how)
+            bounded_http.bound(self.session, moves=MOVES)
+
+    Requester.injectConnectionClasses(Plain, Secured)
+    try:
+        yield
+    finally:
+        Requester.resetConnectionClasses()
 
 
 def _translated(error: GithubException, what: str, needs: str, *, now: float) -> Exception:
@@ -175,7 +213,7 @@ def _translated(error: GithubException, what: str, needs: str, *, now: float) ->
         if limit is not None:
             return limit
     if status >= 500:
-        return errors.TransientError(f"GitHub answered {status} to {what}")
+        return errors.TransientError(f"GitHub answered {status} to {what}", what_to_do="run this step again")
     if status == 401:
         return errors.AccessError(
             "GitHub does not accept the token", what_to_do="pass the job's own: GITHUB_TOKEN: ${{ github.token }}"

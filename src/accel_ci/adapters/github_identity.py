@@ -29,7 +29,7 @@ class GitHubIdentity:
             raise self._no_permission()
         address = f"{url}{'&' if '?' in url else '?'}audience={quote(self._audience, safe='')}"
         answer = request(url=address, method="GET", headers={"Authorization": f"Bearer {bearer}"})
-        if answer.status >= 500 or answer.status == 429:
+        if answer.status != 200 and (answer.status < 400 or answer.status >= 500 or answer.status == 429):
             raise TransientError(f"GitHub made no identity token: HTTP {answer.status}", what_to_do="run it again")
         if answer.status != 200:
             raise AccessError(
@@ -53,7 +53,7 @@ class GitHubIdentity:
 def _value(data: bytes) -> str:
     try:
         value = json.loads(data[:BYTES])["value"]
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         value = None
     if not isinstance(value, str) or not value:
         raise TransientError("GitHub's answer holds no identity token", what_to_do="run it again")

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import quote
 
+from accel_ci.adapters import unreadable
 from accel_ci.adapters.github_calls import Calls, RefusedError
 from accel_ci.domain import errors
 from accel_ci.domain.check import Check, Conclusion, Issue
@@ -21,6 +22,7 @@ READ_CONTENTS = "contents: read"
 DECISIONS = {"APPROVED", "CHANGES_REQUESTED", "DISMISSED"}  # a mere comment leaves an approval standing
 
 
+@unreadable.told_by("GitHub")
 class GitHubRest:
     """The port over `calls`. `login` is who the token writes as; nobody else's comments, checks and issues count."""
 
@@ -103,6 +105,8 @@ class GitHubRest:
         for found in self._made(
             lambda: [each for each in self._runs_of(check.sha, check.name) if each["external_id"] == check.external_id],
             lambda: self._calls.post("/check-runs", needs=CHECKS, body=made),
+            # What waits is made by the gate alone, and whoever ends it looks again: no wait for its lists.
+            shared=check.conclusion is not None,
         ):
             if _check(found) != check:  # of several all tell the same: which one GitHub counts is its own affair
                 self._calls.send("PATCH", f"/check-runs/{found['id']}", needs=CHECKS, body=body)
@@ -120,12 +124,15 @@ class GitHubRest:
     def put_comment(self, number: int, marker: str, body: str) -> None:
         """By POST once, then PATCH; copies that a doubled request left are deleted."""
         path, text = f"/issues/{number}/comments", _marked(marker, body)
-        first, *others = self._made(
-            lambda: self._comments(number, marker), lambda: self._calls.post(path, needs=PULLS, body={"body": text})
-        )
-        if first["body"] != text:
-            self._calls.send("PATCH", f"/issues/comments/{first['id']}", needs=PULLS, body={"body": text})
-        for other in others:
+
+        def put(known: dict[str, Any]) -> bool:
+            return self._answers("PATCH", f"/issues/comments/{known['id']}", needs=PULLS, body={"body": text})
+
+        for other in self._kept(
+            lambda: self._comments(number, marker),
+            lambda: self._calls.post(path, needs=PULLS, body={"body": text}),
+            put,
+        )[1:]:
             self._delete(f"/issues/comments/{other['id']}")
 
     def remove_comment(self, number: int, marker: str) -> None:
@@ -138,17 +145,27 @@ class GitHubRest:
 
     def _delete(self, path: str) -> None:
         """Jobs that end at the same time tidy up the same things: what is gone already is as good as deleted."""
+        self._answers("DELETE", path, needs=PULLS)
+
+    def _answers(self, verb: str, path: str, *, needs: str, body: Mapping[str, Any] | None = None) -> bool:
+        """False when what is to be changed is gone."""
         try:
-            self._calls.send("DELETE", path, needs=PULLS)
+            self._calls.send(verb, path, needs=needs, body=body)
         except RefusedError as error:
             if error.status != 404:
                 raise
+            return False
+        return True
 
     def open_issue(self, marker: str, title: str, body: str) -> Issue:
         """By POST once; copies that a doubled request left are closed as not planned."""
         new = {"title": title, "body": _marked(marker, body), "labels": [LABEL]}
-        first, *others = self._made(
-            lambda: self._issues(marker), lambda: self._calls.post("/issues", needs=ISSUES, body=new)
+
+        def is_open(known: dict[str, Any]) -> bool:
+            return bool(self._calls.get(f"/issues/{known['number']}", needs=ISSUES)["state"] == "open")
+
+        first, *others = self._kept(
+            lambda: self._issues(marker), lambda: self._calls.post("/issues", needs=ISSUES, body=new), is_open
         )
         for other in others:
             self._close(other["number"], "not_planned")
@@ -213,10 +230,30 @@ class GitHubRest:
             if error.status != 409:  # it is over
                 raise
 
-    def _made(
-        self, find: Callable[[], list[dict[str, Any]]], create: Callable[[], dict[str, Any]]
+    def _kept(
+        self,
+        find: Callable[[], list[dict[str, Any]]],
+        create: Callable[[], dict[str, Any]],
+        there: Callable[[dict[str, Any]], bool],
     ) -> list[dict[str, Any]]:
-        """What is there, lowest id first, after making it when nothing was; never empty."""
+        """The one that stays and its copies. `there` is asked of what was found: lists tell for a while of what is gone."""
+        made, gone = set[int](), set[int]()
+
+        def new() -> dict[str, Any]:
+            answer = create()
+            made.add(answer["id"])
+            return answer
+
+        while True:
+            found = self._made(lambda: [each for each in find() if each["id"] not in gone], new)
+            if found[0]["id"] in made or there(found[0]):
+                return found
+            gone.add(found[0]["id"])
+
+    def _made(
+        self, find: Callable[[], list[dict[str, Any]]], create: Callable[[], dict[str, Any]], *, shared: bool = True
+    ) -> list[dict[str, Any]]:
+        """What is there, lowest id first, after making it when nothing was; never empty. `shared`: others make it, too."""
         found = find()
         if found:
             return found
@@ -228,6 +265,9 @@ class GitHubRest:
             except errors.TransientError:  # it may have worked: only looking tells
                 if last:
                     raise
+            # A sibling's may be as new as ours, and in no list yet.
+            if shared or not new:
+                self._calls.settle()
             found = find()
             if new or found:
                 return _by_id({each["id"]: each for each in [*new, *found]}.values())

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import importlib.util
-import re
 import time
 from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import Any, TypeVar
 
-from accel_ci.adapters import google_sign_in
+from accel_ci.adapters import bounded_http, google_refusals, google_sign_in, no_answer
+from accel_ci.adapters.bounded_http import BrokenAnswerError
 from accel_ci.adapters.google_sign_in import GoogleSignIn
 from accel_ci.domain.errors import AccelError, AccessError, TransientError
 from accel_ci.formats import output
@@ -22,7 +22,6 @@ PAUSE_S = 0.2
 READ_S = 10.0
 WRITE_S = 30.0
 PAGES = 1000
-POOL = re.compile(r"^HTTPS?Connection(?:Pool)?\(host='([^']*)', port=\d+\): ")
 
 
 class GoogleApi:
@@ -51,6 +50,25 @@ def installed(package: str) -> bool:
         return False
 
 
+def bounded(client: Any) -> Any:
+    """The same client of Google's; whatever it, or its sign-in, is answered with is bounded, and leads to no other host."""
+    session = client.transport._session  # it has no other way to its requests
+    bounded_http.bound(session, begins=b"{")
+    bounded_http.bound(session._auth_request.session)
+    return client
+
+
+def about(found: Answer, name: str = "") -> Answer:
+    """The same document, which must be of this name, or of any; BrokenAnswerError when it is another one's, or nobody's.
+
+    The library reads any JSON as what it expects, with whatever is missing left empty.
+    """
+    told = str(getattr(found, "name", ""))
+    if not told or (name and told.rpartition("/")[2] != name):
+        raise BrokenAnswerError(f"an answer about {told or 'nothing'!r}")
+    return found
+
+
 def repeated(ask: Callable[[], Answer], *, pause: Callable[[float], None] = time.sleep) -> Answer:
     """The answer of what may be asked again without harm, three times at most while the API does not answer."""
     for attempt in range(TRIES - 1):
@@ -71,6 +89,9 @@ def asked(call: Callable[[], Answer], *, refused: Callable[[Any], AccelError | N
     try:
         return call()
     except GoogleAPICallError as error:
+        # A proxy's 404 does not mean that a machine is gone, nor its 403 that we never leased there.
+        if not google_refusals.document(error):
+            raise google_refusals.foreign(int(error.code or 0), api) from error
         classed = refused(error)
         if classed is None:
             return None
@@ -84,18 +105,10 @@ def asked(call: Callable[[], Answer], *, refused: Callable[[Any], AccelError | N
             what_to_do=google_sign_in.HOW_TO_SIGN_IN,
         ) from error
     # Whatever requests raises is an OSError; the rest is how the library trips over answers that are none of Google's.
-    except (OSError, GoogleAuthError, ParseError, UnicodeDecodeError, AttributeError) as error:
+    except (OSError, GoogleAuthError, ParseError, ValueError, AttributeError, TypeError, RecursionError) as error:
         raise unanswered(error, api=api) from error
 
 
 def unanswered(error: Exception, *, api: str) -> TransientError:
     """The error for a call that got no answer, or none that can be read."""
-    inner = _innermost(error)
-    why = output.one_line(POOL.sub(r"\1: ", str(inner)), 300)
-    return TransientError(f"no answer from {api}: {type(inner).__name__}: {why}", what_to_do="run it again")
-
-
-def _innermost(error: BaseException) -> BaseException:
-    """What happened, out of the errors that requests, urllib3 and google-auth wrap it in."""
-    inner = next((each for each in (getattr(error, "reason", None), *error.args) if isinstance(each, Exception)), None)
-    return _innermost(inner) if inner else error
+    return TransientError(f"no answer from {api}: {no_answer.why(error)}", what_to_do="run it again")

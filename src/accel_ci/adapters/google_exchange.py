@@ -11,7 +11,8 @@ import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from accel_ci.adapters import kept_token
+from accel_ci.adapters import bounded_http, kept_token, no_answer
+from accel_ci.adapters.bounded_http import BrokenAnswerError
 from accel_ci.adapters.github_identity import GitHubIdentity
 from accel_ci.adapters.kept_token import Token
 from accel_ci.domain.errors import AccelError, AccessError, ConfigurationError, TransientError
@@ -130,11 +131,18 @@ def refreshed(credentials: Any, clock: Clock, *, provider: str = "", account: st
     asked = Asking()
     try:
         credentials.refresh(asked)
-    except exceptions.TransportError as error:
-        raise TransientError("no answer while signing in to Google Cloud", what_to_do="run it again") from error
+    except (exceptions.TransportError, OSError) as error:
+        told = f"no answer while signing in to Google Cloud: {no_answer.why(error)}"
+        raise TransientError(told, what_to_do="run it again") from error
     except exceptions.GoogleAuthError as error:
         raise _classed(asked.status, _said(error), provider=provider, account=account) from error
-    except (ValueError, TypeError, KeyError, AttributeError) as error:  # an answer that is none of Google's
+    except (
+        ValueError,
+        TypeError,
+        KeyError,
+        AttributeError,
+        RecursionError,
+    ) as error:  # an answer that is none of Google's
         raise TransientError("Google's answer to the sign-in cannot be read", what_to_do="run it again") from error
     # google-auth's expiry is naive UTC by its own clock: only the span is right on ours.
     left = credentials.expiry - dt.datetime.now(dt.UTC).replace(tzinfo=None)
@@ -149,6 +157,7 @@ class Asking:
         from google.auth.transport.requests import Request
 
         self._request = Request()
+        bounded_http.bound(self._request.session)
         self.status = 0
 
     def __call__(self, url: str, method: str = "GET", timeout: float | None = CALL_S, **more: Any) -> Any:
@@ -159,7 +168,7 @@ class Asking:
         limit_s = min(timeout or CALL_S, CALL_S)
         try:
             answer = self._request(url=url, method=method, timeout=limit_s, **more)
-        except exceptions.TransportError:
+        except (exceptions.TransportError, BrokenAnswerError):
             answer = None
         if answer is None or answer.status >= 500:
             answer = self._request(url=url, method=method, timeout=limit_s, **more)

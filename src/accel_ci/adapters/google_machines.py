@@ -54,8 +54,9 @@ Place = TypeVar("Place", bound=GooglePlace)
 
 def request_id(lease: Lease, zone: str) -> str:
     """The id that makes a second request of this lease the first one."""
-    # Google remembers ids for an hour: another lease of a name that is free again has to have another one.
-    return str(uuid.uuid5(lease.key.request_id(zone), str(lease.expires_at)))
+    # Google remembers ids for an hour: another lease of a name that is free again has to have another one. So has that of
+    # another job which asks for the run's machine in the same second: it would take the first one's for its own.
+    return str(uuid.uuid5(lease.key.request_id(zone), f"{lease.expires_at} {lease.nonce}"))
 
 
 def found(

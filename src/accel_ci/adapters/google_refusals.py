@@ -18,6 +18,15 @@ CLOSED_ZONE = "the zone is not open to this project: name others"
 AGAIN = "run it again"
 
 
+def foreign(status: int, api: str) -> TransientError:
+    """The error for an answer in words that are not Google's: a proxy's, or those of a frontend in trouble."""
+    # Not a word of its page: some show the request again, with our token in it.
+    return TransientError(
+        f"no answer from {api}: HTTP {status}, and no word of Google's",
+        what_to_do="run it again; should it stay so, see what is on the way there (HTTPS_PROXY)",
+    )
+
+
 def document(error: Any) -> Mapping[str, Any]:
     """The `error` object in the body of a google.api_core error; {} when the answer is none of Google's."""
     try:

@@ -33,10 +33,13 @@ from accel_ci.domain.runkey import RunKey
 
 @dataclass(slots=True)
 class _Asked:
-    """A creation of ours: its operation while that runs, "" when it is over or unknown, and whether it went to the queue."""
+    """A creation: its operation while that runs, "" when it is over or unknown, and whether it went to the queue.
+
+    `queued` is None where another process asked, so that nobody knows.
+    """
 
     operation: str
-    queued: bool = False
+    queued: bool | None = False
 
 
 class TpuMachines:
@@ -90,7 +93,7 @@ class TpuMachines:
     def poll(self, creation: Creation) -> Creation:
         """The creation as it is: first its operation, which has the errors, then the queue, the node, and its workers."""
         place = tpu_nodes.of_handle(creation.handle)
-        asked = self._asked.get(creation.handle) or _Asked("")
+        asked = self._asked.get(creation.handle) or _Asked("", queued=None)
         # Stockouts are told by the operation alone: the node just is not there.
         stage = self._operating(asked) or self._queueing(place, asked)
         if stage:
@@ -242,11 +245,11 @@ class TpuMachines:
         return ""
 
     def _queueing(self, place: Place, asked: _Asked) -> str:
-        if not asked.queued:
-            return ""
-        queued = self._api.queued(place)
-        if queued is None:
+        queued = None if asked.queued is False else self._api.queued(place)
+        if queued is None and asked.queued:
             raise self._lost(place)
+        if queued is None:
+            return ""
         return tpu_queued.unfinished(place, queued)
 
     def _lost(self, place: Place) -> AccelError:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from accel_ci.adapters import google_calls, google_sign_in, tpu_errors, tpu_nodes
+from accel_ci.adapters import bounded_http, google_calls, google_sign_in, tpu_errors, tpu_nodes
 from accel_ci.adapters.google_calls import PAGES, READ_S, WRITE_S, GoogleApi
 from accel_ci.adapters.tpu_errors import Refusal
 from accel_ci.adapters.tpu_nodes import Attributes, Place
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 Answer = TypeVar("Answer")
 
+API = "the Cloud TPU API"
 ENDPOINT = "CLOUDSDK_API_ENDPOINT_OVERRIDES_TPU"
 
 
@@ -41,7 +42,9 @@ class TpuApi(GoogleApi):
         _know_metadata()
         endpoint = self._cloud.get(ENDPOINT, "").rstrip("/")
         options = {"api_endpoint": endpoint} if endpoint else None
-        return tpu_v2.TpuClient(credentials=credentials, transport="rest", client_options=options)
+        client = tpu_v2.TpuClient(credentials=credentials, transport="rest", client_options=options)
+        google_calls.bounded(client)
+        return client
 
     def connect(self) -> None:
         """Make the client now, for threads would race for it."""
@@ -51,13 +54,16 @@ class TpuApi(GoogleApi):
     def _session(self) -> Any:
         from google.auth.transport.requests import AuthorizedSession
 
-        return AuthorizedSession(self._signed_in[0])  # type: ignore[no-untyped-call]
+        session = AuthorizedSession(self._signed_in[0])  # type: ignore[no-untyped-call]
+        bounded_http.bound(session, begins=b"{")
+        return session
 
     def create_node(self, place: Place, node: Mapping[str, Any]) -> str | None:
         """The name of the operation that makes the node; None when one of that name exists."""
         request = {"parent": place.parent, "node_id": place.name, "node": node}
         made = _asked(
-            lambda: self.client.create_node(request=request, retry=None, timeout=WRITE_S), unless="ALREADY_EXISTS"
+            lambda: _begun(self.client.create_node(request=request, retry=None, timeout=WRITE_S)),
+            unless="ALREADY_EXISTS",
         )
         return None if made is None else str(made.operation.name)
 
@@ -70,27 +76,28 @@ class TpuApi(GoogleApi):
             "request_id": request_id,
         }
         made = _asked(
-            lambda: self.client.create_queued_resource(request=request, retry=None, timeout=WRITE_S),
+            lambda: _begun(self.client.create_queued_resource(request=request, retry=None, timeout=WRITE_S)),
             unless="ALREADY_EXISTS",
         )
         return None if made is None else str(made.operation.name)
 
     def delete_node(self, place: Place) -> bool:
         """Begin to delete the node, in whatever state it is; False when there is none."""
-        return self._found(self.client.delete_node, {"name": place.node}) is not None
+        return self._found(self.client.delete_node, {"name": place.node}, check=_begun) is not None
 
     def delete_queued(self, place: Place) -> bool:
         """Begin to delete the queued resource with its node, in whatever state it is; False when there is none."""
         # force: without it a request that has a node is refused.
-        return self._found(self.client.delete_queued_resource, {"name": place.queued, "force": True}) is not None
+        request = {"name": place.queued, "force": True}
+        return self._found(self.client.delete_queued_resource, request, check=_begun) is not None
 
     def node(self, place: Place) -> tpu_v2.Node | None:
         """The node as it is now."""
-        return self._found(self.client.get_node, {"name": place.node})
+        return self._found(self.client.get_node, {"name": place.node}, check=_of(place))
 
     def queued(self, place: Place) -> tpu_v2.QueuedResource | None:
         """The queued resource as it is now."""
-        return self._found(self.client.get_queued_resource, {"name": place.queued})
+        return self._found(self.client.get_queued_resource, {"name": place.queued}, check=_of(place))
 
     def nodes(self) -> Iterator[tpu_v2.Node]:
         """Every node of the project in any zone; the API cannot filter them."""
@@ -114,18 +121,21 @@ class TpuApi(GoogleApi):
     def set_labels(self, place: Place, labels: Mapping[str, str]) -> str | None:
         """The name of the operation that gives the node these labels and no others; None when there is no node."""
         request = {"node": {"name": place.node, "labels": labels}, "update_mask": {"paths": ["labels"]}}
-        made = self._found(self.client.update_node, request)
+        made = self._found(self.client.update_node, request, check=_begun)
         return None if made is None else str(made.operation.name)
 
     def set_metadata(self, place: Place, metadata: Mapping[str, str]) -> str | None:
         """The name of the operation that gives the node this metadata and no other; None when there is no node."""
         request = {"node": {"name": place.node, "metadata": metadata}, "update_mask": {"paths": ["metadata"]}}
-        made = self._found(self.client.update_node, request)
+        made = self._found(self.client.update_node, request, check=_begun)
         return None if made is None else str(made.operation.name)
 
     def operation(self, name: str) -> Mapping[str, Any] | None:
         """The operation as JSON: name, done, error, metadata; None when the API has forgotten it."""
-        return self._read(name)
+        found = self._read(name)
+        if found is not None and not found.get("name"):
+            raise TransientError(f"no answer from {API}: an operation without a name")
+        return found
 
     def failure(self, place: Place) -> Refusal | None:
         """Why the creation in this place failed, looked for among the zone's operations; None when that is not known."""
@@ -151,9 +161,15 @@ class TpuApi(GoogleApi):
 
         return google_calls.repeated(lambda: _asked(ask, unless="NOT_FOUND"))
 
-    def _found(self, method: Callable[..., Answer], request: Mapping[str, Any]) -> Answer | None:
+    def _found(
+        self,
+        method: Callable[..., Answer],
+        request: Mapping[str, Any],
+        *,
+        check: Callable[[Answer], Answer] = lambda found: found,
+    ) -> Answer | None:
         return google_calls.repeated(
-            lambda: _asked(lambda: method(request=request, retry=None, timeout=READ_S), unless="NOT_FOUND")
+            lambda: _asked(lambda: check(method(request=request, retry=None, timeout=READ_S)), unless="NOT_FOUND")
         )
 
     def _pages(self, method: Callable[..., Any]) -> Iterator[Any]:
@@ -179,6 +195,15 @@ class TpuApi(GoogleApi):
             raise TransientError(f"zones did not answer: {output.one_line(', '.join(silent))}")
 
 
+def _begun(made: Any) -> Any:
+    google_calls.about(made.operation)
+    return made
+
+
+def _of(place: Place) -> Callable[[Answer], Answer]:
+    return lambda found: google_calls.about(found, place.name)
+
+
 def installed() -> bool:
     """True when the library is there."""
     return google_calls.installed("google.cloud.tpu_v2")
@@ -194,7 +219,7 @@ def _asked(call: Callable[[], Answer], *, unless: str = "") -> Answer | None:
             return None
         return tpu_errors.classed(refusal)
 
-    return google_calls.asked(call, refused=refused, api="the Cloud TPU API")
+    return google_calls.asked(call, refused=refused, api=API)
 
 
 def _know_metadata() -> None:

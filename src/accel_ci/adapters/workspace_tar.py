@@ -29,6 +29,16 @@ def write(directory: str, git: Git, *, into: str) -> None:
             _add(archive, root, name)
 
 
+def needs_no_git(directory: str) -> bool:
+    """True for a directory that is in no repository, so that git is not asked what it ignores."""
+    return not _is_in_work_tree(os.path.realpath(directory))
+
+
+def is_empty(directory: str) -> bool:
+    """True where there is nothing, or no directory."""
+    return not (os.path.isdir(directory) and os.listdir(directory))
+
+
 def _names(root: str, git: Git) -> Iterator[str]:
     """What git lists when it knows the directory; everything but caches when not, or when it ignores all of it."""
     listed = list(_listed(root, git)) if _is_in_work_tree(root) else []

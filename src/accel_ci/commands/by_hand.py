@@ -3,68 +3,69 @@
 from __future__ import annotations
 
 import functools
+from contextlib import AbstractContextManager
 
-from accel_ci import wiring
-from accel_ci.adapters import registry, sealed_box, typed_value, workflow_files
+from accel_ci import journey, wiring
+from accel_ci.adapters import sealed_box, typed_value, workflow_files
 from accel_ci.commands import look
 from accel_ci.commands.call import Call
 from accel_ci.doctor import examine, findings
-from accel_ci.domain import accelerators, errors
+from accel_ci.domain import accelerators
 from accel_ci.domain.context import Context
-from accel_ci.domain.lease import Owner
 from accel_ci.domain.machine import Machine
 from accel_ci.inputs import by_hand
+from accel_ci.inputs.by_hand import LookInputs
 from accel_ci.inputs.diagnosis import DoctorInputs
 from accel_ci.inputs.sealing import SecretsInputs
-from accel_ci.operations import records
+from accel_ci.ports.world import World
 from accel_ci.render import catalogue, sealing, terminal
-from accel_ci.usecases import keep, ssh
+from accel_ci.usecases import end, keep, ssh
 
 MOST = 5
 
 
 def keep_(call: Call) -> int:
     """Keep a machine."""
-    inputs, here = call.read(by_hand.KeepInputs), wiring.continued(call.environ)
-    wanted = inputs.machine or _last(call)
-    scheme = wanted.partition("://")[0] if "://" in wanted else inputs.backend
-    with wiring.world(call.environ, here, backend=scheme, cloud=look.cloud(inputs), talk=call.job) as world:
-        keep.keep(world, wanted, repository_id=here.repository_id, seconds=float(inputs.until))
+    inputs = call.read(by_hand.KeepInputs)
+    found = look.sought(call, inputs)
+    with _looking(call, found.here, inputs, backend=found.backend) as world:
+        owner = inputs.owner(found.here.repository_id)
+        keep.keep(world, found.wanted, owner=owner, seconds=float(inputs.until))
     return 0
 
 
-def _last(call: Call) -> str:
-    """The handle of what was leased last from here."""
-    _, files, slot = wiring.leased(call.environ, "", slot="")
-    return records.load_machine(files, slot).handle
+def end_(call: Call) -> int:
+    """End one machine and prove it."""
+    inputs = call.read(by_hand.EndInputs)
+    found = look.sought(call, inputs)
+    with _looking(call, found.here, inputs, backend=found.backend) as world:
+        owner = inputs.owner(found.here.repository_id)
+        # As in cleanup: whoever sends a signal wants the machine gone all the more.
+        journey.to_the_end(lambda: end.end(world, found.wanted, owner=owner, known=found.known, force=inputs.force))
+    return 0
 
 
 def list_(call: Call) -> int:
     """Name the machines of this repository that exist now."""
-    asked, here = call.read(by_hand.ListInputs), _repository(call)
-    # Where the last run leased is not where all machines are.
-    inputs = asked.model_copy(update={"backend": registry.EVERY}) if asked.backend == "auto" else asked
-    if not here.on_github:
+    inputs = look.everywhere(call.read(by_hand.ListInputs))
+    here = look.continued(call, inputs.verb)
+    if not here.on_github and not inputs.repository_id:
         call.job.log(f"leased from {wiring.directory(call.environ)}:")  # each directory has its own machines
     look.tell_unseen(call, here, inputs)
-    with wiring.world(call.environ, here, backend=inputs.backend, cloud=look.cloud(inputs), talk=call.job) as world:
+    with _looking(call, here, inputs, backend=inputs.backend) as world:
         machines: list[Machine] = []
         try:
-            machines.extend(world.machines.list_owned(Owner(repository_id=here.repository_id)))
+            machines.extend(world.machines.list_owned(inputs.owner(here.repository_id)))
         finally:  # where a part of the cloud is silent, what the rest has is worth knowing
             call.job.stream("".join(f"{line}\n" for line in terminal.machines(machines, now=world.clock.now())))
         for machine in machines[:MOST] if not here.on_github else ():
-            call.job.log(f"end it by hand: {world.machines.release_command(machine.handle)}")
+            of = f" --repository-id {inputs.repository_id}" if inputs.repository_id else ""
+            call.job.log(f"end it: accel-ci end {machine.handle}{of}")
     return 0
 
 
-def _repository(call: Call) -> Context:
-    """The context with what the last run was told about the cloud; a new one where that cannot be read."""
-    try:
-        return wiring.continued(call.environ)
-    except errors.ComputerError as error:
-        call.job.warning("list", f"{error}; looking with what this call says")
-        return wiring.here(call.environ)
+def _looking(call: Call, here: Context, inputs: LookInputs, *, backend: str) -> AbstractContextManager[World]:
+    return wiring.world(call.environ, here, backend=backend, cloud=look.cloud(inputs), talk=call.job)
 
 
 def ssh_(call: Call) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from accel_ci import journey, plans, wiring
 from accel_ci.adapters import one_client
-from accel_ci.commands import handover, look, showing
+from accel_ci.commands import handover, look, packing, showing
 from accel_ci.commands.call import Call
 from accel_ci.domain import errors
 from accel_ci.domain.context import Context
@@ -21,6 +21,7 @@ from accel_ci.usecases import gate
 def run_(call: Call) -> int:
     """The whole journey."""
     inputs, here = call.read(RunInputs, found=handover.mistakes(call)), wiring.here(call.environ)
+    packing.check(call, here, wanted=inputs.run_remote().source)
     with wiring.world(
         call.environ,
         here,

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from accel_ci import journey, plans, wiring
 from accel_ci.adapters import registry
-from accel_ci.commands import handover, look, showing
+from accel_ci.commands import handover, look, packing, showing
 from accel_ci.commands.call import Call
 from accel_ci.domain import accelerators, context, errors, grant, lease
 from accel_ci.domain.context import Context
@@ -42,6 +42,7 @@ def _called(call: Call) -> None:
 def provision_(call: Call) -> int:
     """Lease a machine; the steps that follow find it."""
     inputs, here = call.read(models.ProvisionInputs), wiring.here(call.environ)
+    packing.check(call, here)
     with wiring.world(
         call.environ,
         here,

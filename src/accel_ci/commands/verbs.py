@@ -18,6 +18,7 @@ VERBS: Mapping[str, Callable[[Call], int]] = {
     "run": journeys.run_,
     "attach": journeys.attach_,
     "keep": by_hand.keep_,
+    "end": by_hand.end_,
     "list": by_hand.list_,
     "ssh": by_hand.ssh_,
     "secrets": by_hand.secrets_,

@@ -56,7 +56,7 @@ NICKNAMES = {
     "h100-80gb": "h100",
 }
 
-# type: (chips, hosts). The number in a type counts chips in v6e and v5litepod, cores (two a chip) elsewhere.
+# By type its chips and hosts. The number in a type counts chips in v6e and v5litepod, cores (two a chip) elsewhere.
 SHAPES = {
     "v6e-1": (1, 1),
     "v6e-4": (4, 1),

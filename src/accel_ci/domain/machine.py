@@ -120,7 +120,6 @@ class Capabilities:
     zones: bool
     extendable: bool = True
     annotations: bool = True
-    multi_worker: bool = True
     max_lateness_s: float = 30.0
 
 

@@ -34,13 +34,8 @@ class Shape:
         """What a machine type's name begins with: g2, a3, ct6e."""
         return self.machine_type.partition("-")[0]
 
-    @property
-    def arm(self) -> bool:
-        """True for machines that need images of another architecture."""
-        return self.series in ARM
 
-
-ARM = ("t2a", "c4a", "n4a")
+ARM = ("t2a", "c4a", "n4a")  # they need images of another architecture
 _CPU = re.compile(
     r"(?:e2|n[124]|n2d|n4[ad]|c[234]|c[234]d|c4a|t2[ad]|m[1234]|z3|h3)-(?:standard|highcpu|highmem|megamem|ultramem)"
     r"-(?P<vcpus>[1-9][0-9]{0,2})|e2-(?:micro|small|medium)"

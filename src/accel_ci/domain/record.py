@@ -186,6 +186,7 @@ class CleanupFacts(_Part):
     kept: list[str] = Field(
         [], description="What somebody keeps on purpose: it goes on costing money until its own end."
     )
+    commands: list[str] = Field([], description="What ends by hand whatever may still live.")
     verified_at: Seconds | None = None
 
 

@@ -17,6 +17,13 @@ from accel_ci.inputs.fields import Boolean, Settings, Words
 
 _VALUE = re.compile(r"[^-].*|-|-[0-9].*|-.* .*|", re.DOTALL)  # what argparse does not take for an option
 FIRST = "see `accel-ci --help`, or try `accel-ci run --backend local -- COMMAND` in your project"
+# What other tools call it.
+MEANT = {
+    "help": FIRST,
+    **dict.fromkeys(
+        ("delete", "destroy", "kill", "release", "remove", "rm", "stop", "terminate"), "did you mean `end`?"
+    ),
+}
 DESCRIPTION = "Run tests on rented accelerators, learn the truth, and leave nothing behind."
 
 
@@ -119,7 +126,7 @@ def _known_verb(options: Sequence[str], elsewhere: Mapping[str, str]) -> None:
     if not options:
         raise ConfigurationError("no verb is given", what_to_do=FIRST)
     if verb is not None and verb not in verbs:
-        near = FIRST if verb == "help" else fields.meant(verb, verbs)
+        near = MEANT.get(verb) or fields.meant(verb, verbs)
         raise ConfigurationError(
             f"`{fields.shown(verb)}` is not a verb", what_to_do=near or f"use one of {', '.join(verbs)}"
         )
@@ -169,4 +176,6 @@ def _homeless(rest: Sequence[str], namespace: argparse.Namespace) -> list[Mistak
         return []
     takes_run = "run" in models.COMMAND_LINE[namespace.verb].model_fields
     hint = "put the command to run after `--`" if takes_run else f"see `accel-ci {namespace.verb} --help`"
+    if namespace.verb == "cleanup":
+        hint = "to end one machine: `accel-ci end MACHINE`"
     return [Mistake("run" if takes_run else "command line", f"`{fields.shown(rest[0])}` belongs to no option", hint)]

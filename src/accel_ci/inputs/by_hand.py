@@ -6,6 +6,7 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
+from accel_ci.domain.lease import Owner
 from accel_ci.inputs import vocabulary
 from accel_ci.inputs.declaration import Inputs, Rule, given
 from accel_ci.inputs.fields import Boolean, Pattern, Text
@@ -20,16 +21,25 @@ MACHINE = Annotated[
     ),
 ]
 
+EVERYWHERE = "Where machines are looked for; `auto`: in every backend of this version."
+
 
 class LookInputs(Inputs):
     """Where machines are looked for, and who we are there."""
 
     rules: ClassVar[tuple[Rule, ...]] = (vocabulary.SIGN_IN,)
 
-    backend: vocabulary.Backend = given(AUTO, vocabulary.SEARCHED)
+    backend: vocabulary.Backend = given(AUTO, EVERYWHERE)
     project: vocabulary.Project = given("")
     workload_identity_provider: vocabulary.Provider = given("")
     service_account: vocabulary.ServiceAccount = given("")
+    repository_id: Annotated[str, Pattern("number of a repository", r"[1-9][0-9]{0,18}", "4711")] = given(
+        "", "Whose machines, by number: `gh api repos/OWNER/NAME --jq .id`; empty: this job's, or this directory's."
+    )
+
+    def owner(self, here: int) -> Owner:
+        """All machines of the repository that is meant; `here` is the number of the one that we are in."""
+        return Owner(repository_id=int(self.repository_id or here))
 
 
 class AttachInputs(Inputs):
@@ -67,14 +77,22 @@ class KeepInputs(LookInputs):
     until: Annotated[int, Duration("1m", "24h")] = given("1h", "For how long, from now on.")
 
 
+class EndInputs(LookInputs):
+    """End one machine by its name, and prove that it is gone."""
+
+    verb = "end"
+    bare = "machine"
+
+    machine: MACHINE = given("")
+    force: Annotated[bool, Boolean()] = given(
+        "false", "End it although its lease goes on, so that its run may still use it, or although somebody keeps it."
+    )
+
+
 class ListInputs(LookInputs):
     """Name the machines of this repository that exist now."""
 
     verb = "list"
-
-    backend: vocabulary.Backend = given(
-        AUTO, "Where machines are looked for; `auto`: in every backend of this version."
-    )
 
 
 class AcceleratorsInputs(Inputs):

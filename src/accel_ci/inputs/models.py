@@ -14,7 +14,7 @@ from accel_ci.domain import accelerators, check
 from accel_ci.domain.machine import MachineSpec
 from accel_ci.domain.workload import Caps, Source, Work
 from accel_ci.inputs import fields, quantities, vocabulary
-from accel_ci.inputs.by_hand import AcceleratorsInputs, AttachInputs, KeepInputs, ListInputs, SshInputs
+from accel_ci.inputs.by_hand import AcceleratorsInputs, AttachInputs, EndInputs, KeepInputs, ListInputs, SshInputs
 from accel_ci.inputs.declaration import Inputs, Rule, given
 from accel_ci.inputs.diagnosis import DoctorInputs
 from accel_ci.inputs.fields import Accelerator, Boolean, Choice, Environment, Pattern, Text, Words
@@ -402,6 +402,14 @@ ACTIONS = _by_verb(
 COMMAND_LINE = {
     **ACTIONS,
     **_by_verb(
-        RunInputs, AttachInputs, KeepInputs, ListInputs, SshInputs, AcceleratorsInputs, SecretsInputs, DoctorInputs
+        RunInputs,
+        AttachInputs,
+        KeepInputs,
+        EndInputs,
+        ListInputs,
+        SshInputs,
+        AcceleratorsInputs,
+        SecretsInputs,
+        DoctorInputs,
     ),
 }

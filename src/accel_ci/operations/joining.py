@@ -34,10 +34,7 @@ def joined(world: World, key: RunKey, order: Order, *, who: str) -> Leased | Non
     asked = Creation(handle=there.handle, stage="another job's creation")
     ready = acquire.awaited(world, asked, what=there.handle, deadline=deadline)
     root = f"accel-ci-{runkey.short_digest(who)}"
-    machine = reach.retried(
-        world, lambda: world.machines.join(ready, public_key=world.remote.public_key(), root=root), what="join"
-    )
-    _come_in(world, machine)
+    machine = reach.retried(world, lambda: _let_in(world, ready, root=root), what="join")
     return Leased(
         machine=machine,
         lease=Lease(key=key, expires_at=expires_at, scope=Scope.RUN),
@@ -52,9 +49,12 @@ def joined(world: World, key: RunKey, order: Order, *, who: str) -> Leased | Non
     )
 
 
-def _come_in(world: World, machine: Machine) -> None:
-    """The machine learns of a new key within seconds; until then it keeps us out."""
-    reach.retried(world, lambda: world.remote.prepare(machine), what="log in")
+def _let_in(world: World, ready: Machine, *, root: str) -> Machine:
+    """The machine once it lets us in. It learns of a new key within seconds; until then it keeps us out."""
+    # Together: two that join a TPU at once undo each other's key, and whoever is kept out has to say his again.
+    machine = world.machines.join(ready, public_key=world.remote.public_key(), root=root)
+    world.remote.prepare(machine)
+    return machine
 
 
 def _there(world: World, key: RunKey, order: Order) -> Machine | None:

@@ -18,6 +18,7 @@ from accel_ci.render.style import CSS
 MAX_ROWS = 1000  # browsers scroll more slowly beyond; the record has all of them
 MIN_SHARE = 0.012  # of a bar: narrower parts cannot be seen
 OPEN_FAILURES = 3
+COMMANDS = 8000  # characters
 _DIGEST = base64.b64encode(hashlib.sha256(CSS.encode()).digest()).decode()
 # Should something hostile get past the escaping, the browser still runs and loads nothing.
 POLICY = f"default-src 'none'; style-src 'sha256-{_DIGEST}'; base-uri 'none'; form-action 'none'"
@@ -214,7 +215,13 @@ def _cleanup(record: RunRecord) -> str:
         word = "Kept."
     left = [_code(handle, 500) for handle in story.living(record)]
     told = f'<p class="why"><span class="state {_STATES[good]}">{word}</span> {_text(sentence)}</p>'
-    return _section("Cleanup", told + (_list(left, "plain") if left else ""))
+    return _section("Cleanup", told + (_list(left, "plain") if left else "") + _by_hand(record))
+
+
+def _by_hand(record: RunRecord) -> str:
+    commands = story.by_hand(record)
+    shown = f'<pre tabindex="0">{markup.html(commands[:COMMANDS])}</pre>'
+    return f"<p>End by hand what may still live:</p>{shown}" if commands else ""
 
 
 def _repeat(record: RunRecord) -> str:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from accel_ci.domain.record import PhaseFacts, RunRecord, TestFacts, Try, WorkerEnd
 from accel_ci.domain.results import Outcome
 from accel_ci.domain.verdict import Verdict
+from accel_ci.formats import output
 from accel_ci.render import units
 
 WORDS = {
@@ -37,6 +38,7 @@ ADVICE = {
     Verdict.INFRA_ERROR: f"{NOT_THE_CODE} Run it again; if it stays, look for what takes the machine down, such as memory.",
 }
 GIVE_BACK = "collect and give back"
+MOST_COMMANDS = 20
 FLAT = re.compile(r"(?:[A-Za-z0-9 ,.;()'%/+-]|: )*")
 # What GitHub makes a link of without any sign: GH-26 also leaves a trace in that issue, a whole SHA at its commit.
 LINKED = re.compile(r"://|www\.|\bgh-[0-9]|[0-9a-f]{40}", re.IGNORECASE)
@@ -261,6 +263,14 @@ def cleanup(record: RunRecord) -> tuple[bool | None, str]:
 def living(record: RunRecord) -> list[str]:
     """The machines that may still live, and those that somebody keeps."""
     return [*record.cleanup.left, *record.cleanup.kept] if record.cleanup else []
+
+
+def by_hand(record: RunRecord) -> str:
+    """The commands, a line each, that end what may still live; "" when nothing may."""
+    facts = record.cleanup
+    if facts is None or not (facts.left or facts.unseen):
+        return ""
+    return "\n".join(output.single(command) for command in facts.commands[:MOST_COMMANDS])
 
 
 def repeat(record: RunRecord) -> list[str]:

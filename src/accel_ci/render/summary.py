@@ -12,6 +12,7 @@ from accel_ci.formats import markup, output
 from accel_ci.render import story, units
 
 LIMIT = 1_000_000  # bytes; the rest of the 1 MiB is for whatever else the step writes
+COMMANDS = 8000  # characters
 ICONS = {
     Verdict.PASSED: "✅",
     Verdict.FAILED: "❌",
@@ -189,7 +190,9 @@ def _cleanup(record: RunRecord, detail: Detail) -> list[str]:
     good, sentence = story.cleanup(record)
     icon = {True: "✅", False: "❌", None: "⚠️"}[good]
     left = [markup.markdown(handle) for handle in story.living(record)]
-    return ["### Cleanup", f"{icon} {sentence}", *([_list(left, detail.rows, "machine")] if left else [])]
+    parts = ["### Cleanup", f"{icon} {sentence}", *([_list(left, detail.rows, "machine")] if left else [])]
+    commands = story.by_hand(record)
+    return [*parts, *(["End by hand what may still live:", markup.block(commands, limit=COMMANDS)] if commands else [])]
 
 
 def _repeat(record: RunRecord) -> list[str]:

@@ -7,15 +7,13 @@ from dataclasses import replace
 from functools import partial
 
 from accel_ci.domain import errors, lease
-from accel_ci.domain.errors import CleanupUnverifiedError
 from accel_ci.domain.lease import Owner
 from accel_ci.domain.machine import Machine
 from accel_ci.domain.record import CleanupFacts, RunRecord
 from accel_ci.domain.runkey import RunKey
-from accel_ci.operations import incident, records, release, seeking, sweeping
+from accel_ci.operations import incident, proving, records, release, seeking, sweeping
 from accel_ci.operations.seeking import Doomed, Look
 from accel_ci.ports.world import World
-from accel_ci.render import proof
 
 LIMIT_S = 240.0  # a cancelled job has 285 s for everything that is left to do
 HURRIED_LIMIT_S = 180.0  # of which collect may have taken 60 s, and report wants some
@@ -53,10 +51,11 @@ def cleanup(
             release.warn_of_cost(world, machine)
         facts = _end(world, doomed.machines, deadline=deadline, dry_run=dry_run)
         facts = _look_again(world, owner, doomed, facts, deadline=deadline, dry_run=dry_run)
-    facts = _honest(facts, doomed)
+    facts, blind = _honest(facts, doomed), [*doomed.blind.values()]
+    facts = facts.model_copy(update={"commands": [*proving.by_hand(world, facts, blind)]})
     again = not facts.found and _proven(world)
     _keep(world, facts, doomed, mine=not jobs)
-    _prove(world, facts, [*doomed.blind.values()], again=again)
+    proving.prove(world, facts, blind, again=again)
     return facts
 
 
@@ -72,11 +71,11 @@ def sweep(world: World, repository_id: int, *, grace_s: float, dry_run: bool = F
         for find in finds:
             sweeping.tell(world, find)
         left = [] if dry_run else sweeping.end(world, list(whys), limit_s=LIMIT_S)
-        facts = _facts(world, list(whys), left, dry_run=dry_run)
+        facts = proving.facts(world, list(whys), left, dry_run=dry_run)
     # Silence is no proof that nothing is there: an incident stays open.
     if not dry_run and (finds or silent is None):
         incident.publish(world, whys, facts, url=url)
-    _prove(world, facts, [silent] if silent else [])
+    proving.prove(world, facts, [silent] if silent else [])
     return facts
 
 
@@ -146,16 +145,7 @@ def _end(world: World, machines: Iterable[str], *, deadline: float, dry_run: boo
     for handle in handles:
         world.job.log(f"found {handle}{' (dry run: left alone)' if dry_run else ''}")
     left = [] if dry_run else release.end(world, handles, limit_s=max(0.0, deadline - world.clock.now()))
-    return _facts(world, handles, left, dry_run=dry_run)
-
-
-def _facts(world: World, handles: list[str], left: list[str], *, dry_run: bool) -> CleanupFacts:
-    if dry_run:
-        return CleanupFacts(found=handles)
-    gone = [handle for handle in handles if handle not in left]
-    for handle in gone:
-        world.job.log(f"{handle} is gone")
-    return CleanupFacts(found=handles, released=gone, left=left, verified_at=None if left else world.clock.now())
+    return proving.facts(world, handles, left, dry_run=dry_run)
 
 
 def _look_again(
@@ -211,45 +201,13 @@ def _proven(world: World) -> bool:
     return bool(known) and all(each and each.cleanup and each.cleanup.verified_at is not None for each in known)
 
 
-def _prove(world: World, facts: CleanupFacts, blind: Sequence[errors.AccelError], *, again: bool = False) -> None:
-    """Show the proof where people look, unless it stands there `again`; raise when there is none."""
-    by_hand: dict[str, tuple[str, ...]] = {each: (world.machines.release_command(each),) for each in facts.left}
-    told = {handle: f"{handle} may still live and cost money" for handle in facts.left}
-    for error in blind:
-        if isinstance(error, CleanupUnverifiedError):
-            by_hand[error.what_happened] = error.commands
-            told[error.what_happened] = f"{error.what_happened}: a machine may still live and cost money"
-    commands = tuple(dict.fromkeys(command for each in by_hand.values() for command in each))
-    if not again or blind:
-        world.job.summary(proof.cleanup(facts, commands))
-    for each, text in told.items():
-        world.job.error("a machine may still live", f"{text}. End it by hand: {' ; '.join(by_hand[each])}")
-    if told:
-        raise CleanupUnverifiedError("; ".join(told.values()), commands=commands)
-    for error in blind:
-        raise error
-
-
 def _keep(world: World, facts: CleanupFacts, doomed: Doomed, *, mine: bool) -> None:
     """Add the proof to the records of this job, and forget its key. Cleanup itself depends on neither."""
     try:
         for slot in records.slots(world.files):
-            _remember(world, slot, facts)
+            proving.remember(world, slot, facts)
     except UNREADABLE as error:
         world.job.warning("cleanup", f"the proof is in this log only: {error}")
     if mine and facts.verified_at is not None and not doomed.kept:
         for name in world.files.names(KEY_FILES):
             world.files.remove(name)
-
-
-def _remember(world: World, slot: str, facts: CleanupFacts) -> None:
-    record = records.load(world.files, slot)
-    earlier = record.cleanup
-    if earlier is not None and not facts.found and facts.verified_at is not None:
-        # What was ended before stays told; what may have lived then is gone now.
-        facts = facts.model_copy(update={"found": earlier.found, "released": earlier.found})
-    record.cleanup = facts
-    machine = record.machine
-    if machine is not None and machine.handle in facts.released and machine.released_at is None:
-        machine.released_at = world.clock.now()
-    records.save(world.files, record)

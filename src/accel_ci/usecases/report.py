@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from accel_ci.domain import runkey
 from accel_ci.domain.record import Cost, MachineFacts, RunRecord
 from accel_ci.domain.verdict import Verdict
 from accel_ci.operations import publish, reach, records, sweeping
@@ -37,12 +38,19 @@ def report(
     world.files.write(records.place(record.identity.slot, "report.html"), page.render(record).encode())
     world.job.summary(summary.render(record, cleanup=record.cleanup is None))  # which wrote its proof there itself
     document = record.model_dump_json().encode()
-    reach.retried(world, lambda: world.history.keep(record.identity.name, document), what="history")
+    reach.retried(world, lambda: world.history.keep(_kept_as(record), document), what="history")
     # Last: what GitHub refuses must not cost the record.
     publish.publish(world, record, publication)
     if record.machine is not None:
         sweeping.watch(world, publication.sweeper, handle=record.machine.handle)
     return record
+
+
+def _kept_as(record: RunRecord) -> str:
+    """Its name in the history: the machine's, and where jobs share that the job's beside it, or one would replace another."""
+    identity = record.identity
+    who = runkey.short_digest(f"{identity.job} {identity.instance}")
+    return f"{identity.name}-{who}" if runkey.shared(identity.slot) else identity.name
 
 
 def _artifact_url(world: World, slot: str) -> str:

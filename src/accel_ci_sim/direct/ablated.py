@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from accel_ci_sim.direct import layers
+from accel_ci_sim.direct import plans as all_plans
 from accel_ci_sim.direct.layers import Layer
 from accel_ci_sim.direct.mishaps import Mishaps
 from accel_ci_sim.direct.plans import Form, RunPlan
@@ -39,7 +40,7 @@ def drawn(plans: list[RunPlan], stream: Dice, how: Setting) -> list[RunPlan]:
         last = plans[-1]
         context = replace(last.context, run_id=last.context.run_id + 5, instance="", siblings=1)
         begins_s = stream.uniform(DAY_S, 2 * DAY_S)
-        plans.append(replace(last, context=context, slots=("",), mishaps=Mishaps(), begins_s=begins_s))
+        plans.append(replace(all_plans.alone(last), context=context, mishaps=Mishaps(), begins_s=begins_s))
     return plans
 
 
@@ -47,7 +48,7 @@ def _by_hand(plan: RunPlan) -> RunPlan:
     """The peer has one machine, never queues, and nobody starts it again."""
     # The published flow creates nodes, and never heard of queued resources.
     order = replace(plan.order, spec=replace(plan.order.spec, options={}))
-    return replace(plan, order=order, slots=("",), mishaps=_lasting(plan.mishaps))
+    return replace(all_plans.alone(replace(plan, order=order)), mishaps=_lasting(plan.mishaps))
 
 
 def _lasting(mishaps: Mishaps) -> Mishaps:

@@ -10,11 +10,11 @@ import accel_ci
 from accel_ci import journey
 from accel_ci.domain import errors, lease
 from accel_ci.domain.record import CleanupFacts, Identity, RunRecord, Target
-from accel_ci.domain.runkey import RunKey
 from accel_ci.domain.workload import Caps, CommitSource
 from accel_ci.operations import records
 from accel_ci.ports.world import World
 from accel_ci.usecases import cleanup, collect, provision, report, run_remote
+from accel_ci_sim.direct import handles
 from accel_ci_sim.direct.launcher import Launcher
 from accel_ci_sim.direct.layers import Layer
 from accel_ci_sim.direct.plans import REPOSITORY, Form
@@ -103,7 +103,7 @@ class CiJob:
     def _provisioned(self, actor: Actor, slot: str) -> bool:
         if self._runner.cancelled:
             return False
-        key = replace(self._run.key, slot=slot)
+        key = self._plan.context.key(slot=slot)
 
         def body(world: World) -> RunRecord:
             return provision.provision(world, self._record(world, slot), key, order=self._plan.order)
@@ -155,8 +155,7 @@ class CiJob:
 
     def _record(self, world: World, slot: str = "") -> RunRecord:
         """The record so far, or a new one: what the command line does before a use case."""
-        key = replace(self._run.key, slot=slot)
-        return records.find(world.files, slot) or fresh(self._run, key, now=world.clock.now())
+        return records.find(world.files, slot) or fresh(self._run, slot, now=world.clock.now())
 
     def _cancel(self) -> None:
         if not self._over:
@@ -176,7 +175,7 @@ class CiJob:
         until = int(scene.schedule.now + self._plan.mishaps.kept_for_s)
         for machine in scene.ledger.alive():
             # People keep what they can log in to.
-            if machine.request.asker == self._run.name and machine.state is State.READY:
+            if handles.hosts(machine, self._run.name) and machine.state is State.READY:
                 scene.cloud.annotate(*machine.place, {"accel-ci-keep-until": str(until)})
                 scene.timeline.tell(self._run.name, f"{machine.request.name} is to be kept for a while")
 
@@ -197,20 +196,20 @@ class CiJob:
             self._tell_over(self._run)
 
 
-def fresh(run: Run, key: RunKey, *, now: float) -> RunRecord:
+def fresh(run: Run, slot: str, *, now: float) -> RunRecord:
     """The record of a run that begins."""
     plan, context, work = run.plan, run.plan.context, run.plan.work
     return RunRecord(
         accel_ci=accel_ci.__version__,
         identity=Identity(
-            name=key.name,
+            name=context.key(slot=slot).name,
             repository=context.repository,
             repository_id=context.repository_id,
             run_id=context.run_id,
             attempt=context.attempt,
-            job=key.job,
+            job=run.key.job,
             instance=context.instance,
-            slot=key.slot,
+            slot=slot,
             event=context.event,
             actor=context.actor,
             sha=run.sha,

@@ -9,11 +9,12 @@ from types import SimpleNamespace
 from typing import Any, TypeVar
 
 from accel_ci.adapters import gce_errors, google_calls
-from accel_ci.adapters.gce_api import NOTHING_HERE, GceApi
+from accel_ci.adapters.gce_api import LISTING, NOTHING_HERE, GceApi
 from accel_ci.adapters.gce_errors import Refusal
 from accel_ci.adapters.gce_instances import Place
+from accel_ci_sim.direct import handles
 from accel_ci_sim.direct.process import Process
-from accel_ci_sim.world import compute_catalogue, compute_filter
+from accel_ci_sim.world import compute, compute_catalogue, compute_filter, compute_status
 from accel_ci_sim.world.compute_filter import Predicate
 from accel_ci_sim.world.compute_instance import Instance
 from accel_ci_sim.world.compute_operations import Operation
@@ -105,6 +106,23 @@ class _Instances:
         self._sky.annotate(request["zone"], request["instance"], labels)
         return SimpleNamespace(name=made.name)
 
+    def set_metadata_unary(self, *, request: Request, **_: Any) -> Any:
+        """Give it this metadata, unless somebody else did since it was read."""
+        given, scene = request["metadata_resource"], self._process.scene
+
+        def change(spec: dict[str, Any]) -> None:
+            """Refuse what was made of something older."""
+            if given["fingerprint"] != compute.fingerprint(spec["metadata"]["items"]):
+                raise compute_status.fingerprint_differs("metadata")
+            spec["metadata"] = {"items": given["items"]}
+
+        made = self._compute.update("setMetadata", _path(request), change)
+        there = self._sky.get(request["zone"], request["instance"])
+        told = {item["key"]: item["value"] for item in given["items"]}
+        if there is not None:
+            handles.let_in(there, handles.keys(told["ssh-keys"]), now=scene.schedule.now, stream=scene.dice)
+        return SimpleNamespace(name=made.name)
+
     def aggregated_list(self, *, request: Request, **_: Any) -> Any:
         """One page, by zone; a list that lacks a part of the cloud says so."""
         matches = _compiled(request["filter"])
@@ -118,7 +136,9 @@ class _Instances:
         # Google says so of every zone without an instance; one stands for them all.
         by_zone.setdefault(EMPTY, _part(NOTHING_HERE))
         unreachables = [f"zones/{zone}" for zone in silent]
-        page = SimpleNamespace(items=by_zone, unreachables=unreachables, warning=_warning(""), next_page_token="")
+        page = SimpleNamespace(
+            kind=LISTING, items=by_zone, unreachables=unreachables, warning=_warning(""), next_page_token=""
+        )
         return SimpleNamespace(pages=iter([page]))
 
 
@@ -139,6 +159,19 @@ class _Operations:
         theirs = self._operations.listed(f"projects/{PROJECT}/zones/{request['zone']}")
         items = [_operation(each) for each in theirs if matches({"targetLink": BASE + each.target})]
         return SimpleNamespace(items=items)
+
+
+class _Metadata:
+    """The entries of an instance; their fingerprint is asked for by few."""
+
+    def __init__(self, entries: list[Mapping[str, str]]) -> None:
+        self.items = [SimpleNamespace(**entry) for entry in entries]
+        self._entries = entries
+
+    @property
+    def fingerprint(self) -> str:
+        """What stands for them."""
+        return compute.fingerprint(self._entries)
 
 
 @cache
@@ -176,7 +209,7 @@ def _instance(shown: Instance) -> Any:
         labels=shown.spec["labels"],
         label_fingerprint="",
         machine_type=BASE + shown.spec["machineType"],
-        metadata=SimpleNamespace(items=[SimpleNamespace(**item) for item in shown.spec["metadata"]["items"]]),
+        metadata=_Metadata(shown.spec["metadata"]["items"]),
         scheduling=SimpleNamespace(provisioning_model=shown.scheduling["provisioningModel"]),
         network_interfaces=[SimpleNamespace(access_configs=outside, network_i_p=address)],
         resource_status=SimpleNamespace(scheduling=SimpleNamespace(termination_timestamp=ends_at)),

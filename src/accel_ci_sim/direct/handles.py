@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
+from accel_ci_sim.world.dice import Dice
 from accel_ci_sim.world.machine import Machine
+
+KEYS_S = 3.0  # until a machine knows what its metadata says
 
 
 def of(there: Machine) -> str:
@@ -14,6 +19,27 @@ def place(handle: str) -> tuple[str, str]:
     """Zone and name of a handle."""
     _, zone, name = handle.rsplit("/", 2)
     return zone, name
+
+
+def key(run: str) -> str:
+    """The public key of one job."""
+    return f"ssh-ed25519 SIMULATED {run}"
+
+
+def hosts(there: Machine, run: str) -> bool:
+    """True when the machine lets the job in, now or in a moment: it was made for the job, or the job joined it."""
+    return there.request.asker == run if there.keys is None else key(run) in there.keys
+
+
+def let_in(there: Machine, keys: Iterable[str], *, now: float, stream: Dice) -> None:
+    """The machine lets in whoever has one of these keys, and nobody else: new ones within seconds."""
+    known = there.keys or {key(there.request.asker): now}
+    there.keys = {each: known.get(each, now + stream.uniform(0.0, KEYS_S)) for each in keys}
+
+
+def keys(metadata: str) -> list[str]:
+    """The public keys in an entry `ssh-keys`."""
+    return [line.partition(":")[2] for line in metadata.splitlines()]
 
 
 def address(there: Machine, worker: int) -> str:

@@ -6,6 +6,8 @@ release when it is asked for, a proof when cleanup gives it. A rule that cannot 
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -15,7 +17,6 @@ from accel_ci.domain.lease import Owner
 from accel_ci.operations import sweeping
 from accel_ci_sim.direct import handles
 from accel_ci_sim.direct.layers import Layer
-from accel_ci_sim.direct.plans import RunPlan
 from accel_ci_sim.direct.public_judge import PublicJudge
 from accel_ci_sim.direct.runs import Run
 from accel_ci_sim.direct.scene import Scene
@@ -56,6 +57,7 @@ class Judge:
     scene: Scene
     overdue: set[int] = field(default_factory=set)
     late: set[int] = field(default_factory=set)  # landed after their requests had failed
+    _ordered: dict[str, float] = field(default_factory=dict)  # who asked for a machine, and when that process began
     verdicts: VerdictJudge = field(init=False)
     public: PublicJudge = field(init=False)
 
@@ -71,7 +73,10 @@ class Judge:
             self._broken("I1", f"{handles.of(machine)} has the expiry {expiry}, later than was ordered")
         if self.scene.ledger.late:
             self.late.add(machine.serial)
-        self._count(machine, allowed=len(run.plan.slots))
+        if run.plan.shares:
+            self._one_for_all(machine, run)
+        else:
+            self._count(machine, allowed=len(run.plan.slots))
         if machine.request.ends_at is not None:
             self._limit(machine, max(machine.request.ends_at, machine.landed_at))
         elif Layer.SWEEPER in self.scene.layers:
@@ -85,6 +90,7 @@ class Judge:
 
     def orders(self, process: Party) -> None:
         """I9: nobody asks for a machine for a run whose verdict is known."""
+        self._ordered[process.run] = process.began_at
         verdict = self.scene.runs[process.run].verdicts.get(process.slot)
         if verdict is not None:
             self._broken("I9", f"{process.name} asks for a machine, but its verdict is {verdict} already")
@@ -101,7 +107,7 @@ class Judge:
             # The judge knows when a run was over; the sweeper has to ask GitHub, and may be told nothing.
             allowed = expired or self.scene.completed_for(owner) >= self.scene.sweep_grace_s
         else:
-            allowed = _may_release(process, self.scene.runs[owner].plan, self.scene.runs[process.run].plan)
+            allowed = _may_release(process, owner, self.scene.runs)
             allowed = allowed or (expired and process.role in ("provision", "journey"))
         if not allowed:
             self._broken("I2", f"{process.name} releases {handles.of(machine)}, which belongs to {owner}")
@@ -129,7 +135,7 @@ class Judge:
             if machine.request.asker == process.run and process.role != "cleanup-job":
                 seen_at = machine.landed_at  # this job's own tries are looked up by name
             seen = process.listed_at is not None and seen_at <= process.listed_at and machine.kept_at is None
-            if seen and _owned(owner, machine):
+            if seen and (_owned(owner, machine) or self._shared_by_run(process, machine)):
                 self._broken("I-clean", f"{process.name} claims success, but {handles.of(machine)} lives")
 
     def ends(self, process: Party, *, done: bool) -> None:
@@ -165,6 +171,12 @@ class Judge:
         """I11: everything that waits has a limit."""
         self._broken("I11", f"{process.name} goes on after its {limit_s:.0f} s")
 
+    def _shared_by_run(self, process: Party, machine: Machine) -> bool:
+        """True when the cleanup job has to end the machine, for all jobs of its run shared it."""
+        owner, mine = self.scene.runs[machine.request.asker].plan, self.scene.runs[process.run].plan.context
+        theirs = owner.context.run_id == mine.run_id and owner.context.attempt <= mine.attempt
+        return process.role == "cleanup-job" and owner.shares and theirs
+
     def _count(self, machine: Machine, *, allowed: int) -> None:
         """I9: one machine for each slot; what lands although its request failed is nobody's intention."""
         theirs = {
@@ -176,6 +188,21 @@ class Judge:
         }
         if len(theirs) > allowed:
             self._broken("I9", f"{machine.request.asker} has {len(theirs)} machines at once")
+
+    def _one_for_all(self, machine: Machine, run: Run) -> None:
+        """I9 where jobs share: who begins when the run's machine is there to be seen leases no other.
+
+        Two that begin at the same moment may get one each, where the first place is full just then: so never in a calm world.
+        """
+        seen_from = self.scene.cloud.weather.listing_lag_s if not self.scene.calm else -math.inf
+        for each in self.scene.ledger.alive():
+            owner = self.scene.runs[each.request.asker]
+            theirs = owner.plan.shares and owner.workflow == run.workflow and each.place != machine.place
+            # A queued resource holds no machine before its node is there, nor after that was preempted.
+            usable = each.state in (State.CREATING, State.READY) and each.workers and not each.refusals
+            intended = not {each.serial, machine.serial} & self.late
+            if theirs and usable and intended and each.landed_at + seen_from < self._ordered.get(run.name, math.inf):
+                self._broken("I9", f"{run.name} leases {handles.of(machine)}, but the run has {handles.of(each)}")
 
     def _obeyed(self, process: Party) -> None:
         """I-signal: what a provision made is asked to end within a second of the signal, or of its landing."""
@@ -191,6 +218,8 @@ class Judge:
 
     def _swept(self, process: Party) -> None:
         """I-beside: what was overdue when a provision began was asked to end beside it."""
+        if process.run not in self._ordered:
+            return  # it joined a machine, and asked for none
         began_at, lag = process.began_at, LONGEST_LISTING_LAG_S
         for machine in self.scene.ledger.alive():
             expiry = lease.expires_at(machine.labels) or 0
@@ -243,9 +272,14 @@ def _owned(owner: Owner, machine: Machine) -> bool:
     return owner.owns(machine.request.name, machine.labels)
 
 
-def _may_release(process: Party, owner: RunPlan, actor: RunPlan) -> bool:
-    """A job ends its own machines of this and earlier attempts; the cleanup job those of the whole run."""
-    mine, theirs = actor.context, owner.context
+def _may_release(process: Party, owner: str, runs: Mapping[str, Run]) -> bool:
+    """A job ends its own machines of this and earlier attempts; the cleanup job those of the whole run.
+
+    What all jobs of the run share is the leasing provision's until it has it, and then the cleanup job's alone.
+    """
+    mine, theirs = runs[process.run].plan.context, runs[owner].plan.context
     same_job = (mine.job, mine.call, mine.instance) == (theirs.job, theirs.call, theirs.instance)
     same_run = mine.run_id == theirs.run_id and theirs.attempt <= mine.attempt
+    if runs[owner].plan.shares:
+        same_job = process.run == owner and process.role == "provision"
     return same_run and (process.role == "cleanup-job" or same_job)

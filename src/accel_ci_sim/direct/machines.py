@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from accel_ci.adapters import google_machines
 from accel_ci.domain import errors, machine
 from accel_ci.domain.lease import Lease, Owner
 from accel_ci.domain.machine import Candidate, Capabilities, Creation, MachineSpec
@@ -45,7 +46,7 @@ class Machines:
             spot=candidate.spot,
             workers=spec.workers,
             labels=lease.labels(),
-            request_id=str(lease.key.request_id(candidate.zone)),
+            request_id=google_machines.request_id(lease, candidate.zone),
             ends_at=lease.expires_at if native else None,
             asker=self._process.run,
         )
@@ -108,7 +109,12 @@ class Machines:
         self._cloud.annotate(*handles.place(handle), {name: value})
 
     def join(self, machine: machine.Machine, *, public_key: str, root: str) -> machine.Machine:
-        """See ports.machines.Machines; no story here shares a machine."""
+        """See ports.machines.Machines."""
+        there = self._cloud.get(*handles.place(machine.handle))
+        if there is None:
+            raise errors.BootError(f"{machine.handle} ended before it was used")
+        known, scene = there.keys or [handles.key(there.request.asker)], self._process.scene
+        handles.let_in(there, [*known, public_key], now=scene.schedule.now, stream=scene.dice)
         return replace(machine, root=root)
 
     def console_tail(self, handle: str) -> str:

@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from accel_ci.domain import runkey
 from accel_ci.domain.context import Context
+from accel_ci.domain.lease import Scope
 from accel_ci.domain.machine import MachineSpec
 from accel_ci.domain.verdict import Verdict
 from accel_ci.domain.workload import CommitSource, Work
@@ -23,6 +25,7 @@ REPOSITORY, REPOSITORY_ID = "org/thing", 7
 SHA = "5" * 40
 BASE_SHA = "b" * 40  # what a pull request's workflow runs on: never what is tested
 PULL = 3
+SHARED_SLOT = "run:trainer"
 SECRET = "canary-3f9d2c"
 FOREVER_S = 1e6
 TPUS = {1: "v6e-1", 4: "v6e-16"}  # by workers
@@ -64,6 +67,11 @@ class RunPlan:
         return f"{context.run_id}.{context.attempt}/{context.job_of(context.job)}{context.instance}"
 
     @property
+    def shares(self) -> bool:
+        """True when its machine is that of the whole run."""
+        return runkey.shared(self.slots[0])
+
+    @property
     def publication(self) -> Publication:
         """How the run is shown on GitHub."""
         return Publication(siblings=self.context.siblings, workflow=self.context.workflow)
@@ -99,7 +107,7 @@ def _deserved(script: Script, limit_s: float) -> Verdict:
 def draw(stream: Dice, sky: Weather, *, calm: bool) -> list[RunPlan]:
     """The jobs of one world: one, or several slots in it, or matrix siblings, or a reusable workflow called twice,
 
-    or another run beside it.
+    or jobs that share a machine, or another run beside it.
     """
     first = _run(stream, sky, calm=calm, run_id=stream.randrange(100, 1000))
     shape = stream.random()
@@ -113,12 +121,45 @@ def draw(stream: Dice, sky: Weather, *, calm: bool) -> list[RunPlan]:
     if shape < 0.72:  # a reusable workflow called twice: the same job of the same file
         there = replace(first.context, event="")
         return [replace(first, context=replace(there, call=call)) for call in ("a", "b")]
-    if shape < 0.85:  # siblings
+    if shape < 0.82:  # siblings
         there = replace(first.context, siblings=2)
         instances = ('[{"n":"a"},0]', '[{"n":"b"},1]')
         return [replace(first, context=replace(there, instance=each)) for each in instances]
+    if shape < 0.88:
+        return _sharing(stream, first, calm=calm)
     other = _run(stream, sky, calm=calm, run_id=first.context.run_id + 1)
     return [first, replace(other, begins_s=stream.uniform(0.0, 40.0))]
+
+
+def _sharing(stream: Dice, first: RunPlan, *, calm: bool) -> list[RunPlan]:
+    """Two or three jobs of the run, or matrix siblings, with one machine for all, each beginning when it likes."""
+    number, matrix, begins_s = stream.choice((2, 2, 3)), dice.chance(stream, 0.5), 0.0
+    # Jobs that are no siblings would all report the same check.
+    there = replace(first.context, siblings=number) if matrix else replace(first.context, event="")
+    drawn = []
+    for name in ("build", "test", "bench")[:number]:
+        mine = replace(there, instance=f'[{{"n":"{name}"}},0]') if matrix else replace(there, job=name)
+        mishaps = Mishaps() if calm else _mishaps(stream, Form.STEPS)
+        scripts = tuple(
+            {"setup": _script(stream, 10.0), "run": _script(stream, 40.0)} for _ in range(first.order.spec.workers)
+        )
+        sharer = replace(first, context=mine, scripts=scripts, mishaps=mishaps, begins_s=begins_s)
+        drawn.append(shared(sharer))
+        # At the very same moment, while the machine is made, while it is used, or after that.
+        begins_s += stream.choice(
+            (0.0, stream.uniform(0.0, 2.0), stream.uniform(0.0, 30.0), stream.uniform(30.0, 150.0))
+        )
+    return drawn
+
+
+def shared(plan: RunPlan) -> RunPlan:
+    """The same job on the machine of the whole run: its parts are steps, for only they know slots."""
+    return replace(plan, form=Form.STEPS, slots=(SHARED_SLOT,), order=replace(plan.order, scope=Scope.RUN))
+
+
+def alone(plan: RunPlan) -> RunPlan:
+    """The same job with one machine of its own."""
+    return replace(plan, slots=("",), order=replace(plan.order, scope=Scope.JOB))
 
 
 def _run(stream: Dice, sky: Weather, *, calm: bool, run_id: int) -> RunPlan:

@@ -14,10 +14,12 @@ from accel_ci.ports.remote import Base, Beat, Ended, Event, Lost, Output, Quiet
 from accel_ci_sim.direct import files, handles
 from accel_ci_sim.direct.files import Files
 from accel_ci_sim.direct.process import Process
-from accel_ci_sim.world.worker import End, Limits, Running, Worker
+from accel_ci_sim.world.machine import Machine as World
+from accel_ci_sim.world.worker import NEVER, End, Limits, Running, Worker
 
 CONNECT_S = 5.0  # until a connection to a dead host is given up
 FORGED_NONCE = "0" * 32
+OWN = "accel-ci"  # the directory of the job that leased
 
 
 class Remote:
@@ -31,26 +33,27 @@ class Remote:
     def prepare(self, machine: Machine) -> list[Tried]:
         """See ports.remote.Remote."""
         for worker in self._workers(machine):
-            worker.prepared = True
+            worker.prepared.add(machine.root)
         return [Tried(worker=worker.index) for worker in self._workers(machine)]
 
     def put(self, machine: Machine, package: Package) -> Unpacked:
         """See ports.remote.Remote."""
         for worker in self._workers(machine):
-            if not worker.prepared:
+            if machine.root not in worker.prepared:
                 raise errors.CloudError(f"w{worker.index} has no courier")
-            worker.source = package.sha
+            worker.sources[machine.root] = package.sha
         return Unpacked(sha=package.sha or "")
 
     def start(self, machine: Machine, phase: Phase) -> None:
         """See ports.remote.Remote."""
         for worker in self._workers(machine):
-            if worker.source is None:
+            source = worker.sources.get(machine.root)
+            if source is None:
                 raise errors.CloudError(f"w{worker.index} has no source")
-            self._process.judge.public.starts(self._process.run, worker.source)
-            there = worker.phases.get(phase.name)
+            self._process.judge.public.starts(self._process.run, source)
+            there = worker.phases.get(_place(machine, phase.name))
             if there is None:
-                self._start(worker, phase)
+                self._start(machine, worker, phase)
             # Nobody may take over another run's phase, and its verdict with it.
             elif (there.key, there.nonce) != (phase.key, phase.nonce):
                 raise errors.CloudError(f"w{worker.index} refuses: the phase was started by somebody else")
@@ -64,7 +67,7 @@ class Remote:
             return
         workers = {worker.index: worker for worker in self._workers(machine)}
         reached = dict(offsets)
-        following = {index: workers[index].phases.get(phase.name) for index in offsets}
+        following = {index: workers[index].phases.get(_place(machine, phase.name)) for index in offsets}
         for running in filter(None, following.values()):
             self._process.attach(running)
         try:
@@ -76,7 +79,7 @@ class Remote:
     def stop(self, machine: Machine, phase: Phase, workers: Sequence[int]) -> None:
         """See ports.remote.Remote."""
         for worker in self._workers(machine):
-            running = worker.phases.get(phase.name)
+            running = worker.phases.get(_place(machine, phase.name))
             if worker.index in workers and running is not None:
                 running.stop(self._schedule.now)
 
@@ -87,7 +90,7 @@ class Remote:
         del patterns, caps
         found = []
         for worker in self._workers(machine):
-            content = _results(worker) if base is Base.RESULTS else b"weights\n"
+            content = _results(machine, worker) if base is Base.RESULTS else b"weights\n"
             if content:
                 name = f"w{worker.index}/{base.value}-1"
                 self._files.documents[f"{files.inside(into)}/{name}"] = content
@@ -95,16 +98,18 @@ class Remote:
         return found
 
     def public_key(self) -> str:
-        """A key that every machine takes."""
-        return "ssh-ed25519 SIMULATED"
+        """The job's own."""
+        return handles.key(self._process.run)
 
-    def _start(self, worker: Worker, phase: Phase) -> None:
-        now = self._schedule.now
-        worker.phases[phase.name] = Running(
+    def _start(self, machine: Machine, worker: Worker, phase: Phase) -> None:
+        now, scripts = self._schedule.now, worker.scripts
+        if machine.root != OWN:  # the commands of a job that joined are its own
+            scripts = dict(self._process.scene.runs[self._process.run].plan.scripts[worker.index])
+        worker.phases[_place(machine, phase.name)] = Running(
             key=phase.key,
             nonce=phase.nonce,
             phase=phase.name,
-            script=worker.scripts[phase.name],
+            script=scripts[phase.name],
             limits=Limits(
                 limit_s=phase.limit_s,
                 grace_s=phase.grace_s,
@@ -172,9 +177,20 @@ class Remote:
         return (
             there is not None
             and there.reachable(self._schedule.now)
+            and self._let_in(there)
             # A later machine of that name is not the one that was leased.
             and handles.address(there, 0) == machine.workers[0].address
         )
+
+    def _let_in(self, there: World) -> bool:
+        if there.keys is None:
+            return there.request.asker == self._process.run
+        return there.keys.get(self.public_key(), NEVER) <= self._schedule.now
+
+
+def _place(machine: Machine, phase: str) -> str:
+    """Where the phase is on a worker: whoever shares a machine has a directory of their own."""
+    return phase if machine.root == OWN else f"{machine.root}/{phase}"
 
 
 def _ended(index: int, running: Running) -> Ended:
@@ -199,8 +215,8 @@ def _record(end: End, *, forged: bool) -> EndRecord:
     )
 
 
-def _results(worker: Worker) -> bytes:
-    running = worker.phases.get("run")
+def _results(machine: Machine, worker: Worker) -> bytes:
+    running = worker.phases.get(_place(machine, "run"))
     return running.script.results if running is not None else b""
 
 

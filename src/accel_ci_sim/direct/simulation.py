@@ -72,6 +72,9 @@ class Simulation:
             calm=calm,
             layers=how.layers,
         )
+        if how.stage is None:
+            late = dice.of(seed, number, "lists")
+            self.scene.github.lists.lag(late, late.choice(weather.GITHUB_LISTING_LAGS_S))
         self.judge = Judge(self.scene)
         self.launcher = Launcher(self.scene, self.judge, Entropy(dice.of(seed, number, "entropy")))
         self._workflows = Workflows(

@@ -74,8 +74,7 @@ ON_THIS_COMPUTER = frozenset(
 )
 UNUSED = frozenset(  # no use case calls these yet
     {
-        "machines.capabilities", "machines.annotate", "machines.join", "gce.set_labels", "tpu.set_labels",
-        "gce.set_metadata", "tpu.set_metadata",
+        "machines.capabilities", "machines.annotate", "gce.set_labels", "tpu.set_labels",
         "job.mask", "history.names", "history.read",
     }
 )  # fmt: skip

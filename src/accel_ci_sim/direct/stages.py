@@ -17,8 +17,8 @@ CLOUDS = ("native", "sim", "gce", "auto", "tpu", "queued")
 
 
 def every() -> dict[str, Stage]:
-    """All stages by name: each story on each kind of cloud."""
-    found = {}
+    """All stages by name: each story on each kind of cloud, and one of a machine that the jobs of a run share."""
+    found = {SHARED.name: SHARED}
     for cloud in CLOUDS:
         sky = _sky(cloud)
         for story, (plan, weather) in _stories(sky).items():
@@ -53,6 +53,17 @@ def _stories(sky: Weather) -> dict[str, tuple[tuple[RunPlan, ...], Weather]]:
     }
 
 
+def _shared() -> Stage:
+    """Three jobs of a run with one machine: two that ask at the same moment, and one that finds it in the queue."""
+    sky = _sky("queued")
+    plan = plans.shared(_plan(sky, Form.STEPS, event=""))
+    jobs = tuple(
+        replace(plan, context=replace(plan.context, job=job), begins_s=begins_s)
+        for job, begins_s in (("build", 0.0), ("test", 0.0), ("bench", 1.0))
+    )
+    return Stage("shared/queued", sky, jobs)
+
+
 def _sky(cloud: str) -> Weather:
     service = "sim" if cloud == "native" else cloud
     native = cloud in ("native", "gce", "auto")
@@ -79,3 +90,6 @@ def _plan(sky: Weather, form: Form, *, event: str) -> RunPlan:
         mishaps=Mishaps(),
         begins_s=0.0,
     )
+
+
+SHARED = _shared()

@@ -11,6 +11,7 @@ from accel_ci.adapters.tpu_api import TpuApi
 from accel_ci.adapters.tpu_errors import Refusal
 from accel_ci.adapters.tpu_nodes import TPU_PORT, Attributes
 from accel_ci.adapters.tpu_nodes import Place as Spot
+from accel_ci_sim.direct import handles
 from accel_ci_sim.direct.process import Process
 from accel_ci_sim.world import tpu_catalogue
 from accel_ci_sim.world.tpu_node import Node, NodeState, Operation, Place, Queued
@@ -97,8 +98,13 @@ class SimulatedTpuApi(TpuApi):
         return None
 
     def set_metadata(self, place: Spot, metadata: Mapping[str, str]) -> str | None:
-        """See TpuApi. No story here shares a machine, so that nobody asks."""
-        raise NotImplementedError
+        """See TpuApi; the change is made at once, and whoever was faster is undone: there is no fingerprint."""
+        node, there = self._sky.tpu.life.nodes.get(place.node), self._sky.get(place.zone, place.name)
+        scene = self._process.scene
+        if node is not None and there is not None:
+            node.spec["metadata"] = dict(metadata)
+            handles.let_in(there, handles.keys(metadata["ssh-keys"]), now=scene.schedule.now, stream=scene.dice)
+        return None
 
     def operation(self, name: str) -> Mapping[str, Any] | None:
         """See TpuApi."""

@@ -8,6 +8,7 @@ from typing import Any
 
 from pydantic_core import from_json
 
+from accel_ci.operations import records
 from accel_ci_sim.direct import handles
 from accel_ci_sim.direct.plans import SECRET
 from accel_ci_sim.direct.runs import Run
@@ -50,13 +51,16 @@ class VerdictJudge:
         verdict = run.verdicts.get(slot)
         if verdict is None or kept != {verdict}:
             self._broken("I4", f"{run.name}: verdict {verdict} in the record, {kept or 'none'} in the history")
-        self._cost(run, from_json(run.files.documents[f"{slot or 'main'}/record.json"]))
+        self._cost(run, from_json(run.files.documents[records.place(slot, "record.json")]))
 
     def over(self, run: Run, *, calm: bool) -> None:
         """I3: what was kept of the output is what was written. I-true: in a calm world a verdict is the truth."""
         for name, kept in run.files.documents.items():
             if "/log/" in name and not any(_whole(running, kept) for running in self._phases(run, name)):
                 self._broken("I3", f"{run.name}: {name} holds {len(kept)} bytes that nobody wrote so")
+        for slot in run.reported:
+            if not any((owner, where) == (run, slot) for owner, where, _ in self._history.values()):
+                self._broken("I4", f"{run.name}: another run's record took its place in the history")
         for slot in run.reported if calm else ():
             if run.verdicts.get(slot) not in run.plan.truth():
                 truth = sorted(run.plan.truth())
@@ -64,10 +68,12 @@ class VerdictJudge:
 
     def proven(self, run: Run, slot: str) -> bool:
         """True when every worker of one of the run's machines ended its phases with exit code 0 and our nonce."""
-        content = run.files.documents.get(f"{slot or 'main'}/record.json", b"{}")
+        content = run.files.documents.get(records.place(slot, "record.json"), b"{}")
         key = from_json(content).get("identity", {}).get("name", "")
         phases = [phase for phase, command in (("setup", run.plan.work.setup), ("run", run.plan.work.run)) if command]
-        nonces = {phase: run.files.documents.get(f"{slot or 'main'}/nonce-{phase}", b"").decode() for phase in phases}
+        nonces = {
+            phase: run.files.documents.get(records.place(slot, f"nonce-{phase}"), b"").decode() for phase in phases
+        }
         return any(
             all(_proven(worker, phase, key=key, nonce=nonces[phase]) for worker in machine.workers for phase in phases)
             for machine in self._hosts(run)
@@ -99,7 +105,9 @@ class VerdictJudge:
         for each in theirs:
             # What it cost after the report nobody could know yet.
             until = min(each.gone_at or document["ended_at"], document["ended_at"])
-            true_s = max(0.0, until - each.landed_at)
+            # Whoever joined a machine pays for it from then on.
+            joined_at = (each.keys or {}).get(handles.key(run.name), 0.0) if each.request.asker != run.name else 0.0
+            true_s = max(0.0, until - max(each.landed_at, joined_at))
             if cost["machine_seconds"] < true_s - 0.001:
                 counted = f"{cost['machine_seconds']:.1f} of {true_s:.1f} s"
                 self._broken("I10", f"{run.name}: the cost counts {counted} of {handles.of(each)}")
@@ -107,26 +115,25 @@ class VerdictJudge:
             if quiet and cost["machine_seconds"] > true_s + COST_S:
                 self._broken("I10", f"{run.name}: the cost counts {cost['machine_seconds'] - true_s:.0f} s too many")
 
-    def _phases(self, run: Run, log: str) -> Iterable[Running | None]:
+    def _phases(self, run: Run, log: str) -> Iterable[Running]:
         phase, worker = log.rsplit("/", 1)[1].removesuffix(".log").rsplit("-w", 1)
-        return [machine.workers[int(worker)].phases.get(phase) for machine in self._hosts(run)]
+        there = [machine.workers[int(worker)] for machine in self._hosts(run)]
+        return [running for each in there for running in each.phases.values() if running.phase == phase]
 
     def _hosts(self, run: Run) -> list[Machine]:
         """The run's machines that had workers: a queued resource has none."""
-        return [each for each in self.scene.ledger.machines if each.request.asker == run.name and each.workers]
+        return [each for each in self.scene.ledger.machines if handles.hosts(each, run.name) and each.workers]
 
     def _broken(self, rule: str, what: str) -> None:
         self.scene.broken(rule, what)
 
 
 def _proven(worker: Worker, phase: str, *, key: str, nonce: str) -> bool:
-    running = worker.phases.get(phase)
     # A forged record proves nothing, however good it looks.
-    if running is None or running.end is None or running.script.forges:
-        return False
-    end = running.end
-    return (end.key, end.nonce, end.reason, end.exit_code, end.signal) == (key, nonce, "exited", 0, None)
+    ends = [each.end for each in worker.phases.values() if each.phase == phase and not each.script.forges]
+    wanted = (key, nonce, "exited", 0, None)
+    return any(end and (end.key, end.nonce, end.reason, end.exit_code, end.signal) == wanted for end in ends)
 
 
-def _whole(running: Running | None, kept: bytes) -> bool:
-    return running is not None and running.written(float("inf")).startswith(kept)
+def _whole(running: Running, kept: bytes) -> bool:
+    return running.written(float("inf")).startswith(kept)

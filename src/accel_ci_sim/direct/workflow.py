@@ -21,7 +21,7 @@ from accel_ci_sim.direct.ci_job import CiJob
 from accel_ci_sim.direct.launcher import Launcher
 from accel_ci_sim.direct.layers import Layer
 from accel_ci_sim.direct.peer import PeerJob
-from accel_ci_sim.direct.plans import PULL, SHA
+from accel_ci_sim.direct.plans import PULL, SHA, SHARED_SLOT
 from accel_ci_sim.direct.process import Process
 from accel_ci_sim.direct.runs import Run
 from accel_ci_sim.world import dice
@@ -146,7 +146,7 @@ class Workflows:
         process: Process = self._launcher.process(actor, role="cleanup-job", run=run.name)
         # Its own key would find nothing: it goes by the run, or by the jobs that `for:` names.
         key = replace(run.key, job="cleanup", instance="")
-        jobs = (run.key.job,) if dice.chance(self._scene.dice, 0.5) else ()
+        jobs = (_leased_by(run),) if dice.chance(self._scene.dice, 0.5) else ()
         owner = lease.of_run(key, jobs=jobs)
         world = self._launcher.ports(process, files.unwatched())
         outcome = process.live(world, lambda world: cleanup.cleanup(world, key, owner=owner, jobs=jobs))
@@ -191,6 +191,12 @@ class Workflows:
                 # Failed jobs alone are run again with the first attempt's grant: the gate is not asked.
                 return self.begin(again, gated=everything)
         self._rest()
+
+
+def _leased_by(run: Run) -> str:
+    """What `for:` names: the job, or the slot that all jobs share."""
+    context = run.plan.context
+    return context.job_of(SHARED_SLOT if run.plan.shares else context.job)
 
 
 def labelled(wrong: str) -> dict[str, Any]:

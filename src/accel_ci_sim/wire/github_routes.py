@@ -140,7 +140,7 @@ def _issues(asked: Asked) -> Answer:
     labels = set(filter(None, asked.query.get("labels", "").split(",")))
     found = [
         each
-        for each in reversed(asked.world.issues.values())
+        for each in asked.world.listed_issues()
         if state in ("all", each.state) and author in ("", each.author) and labels <= set(each.labels)
     ]
     return 200, Listing([shapes.issue(asked.world, each) for each in found])
@@ -160,10 +160,7 @@ def _open_issue(asked: Asked) -> Answer:
 
 def _edit_issue(asked: Asked) -> Answer:
     asked.world.allow(asked.token, "issues:write")
-    issue = asked.world.issue(asked.number())
-    for name in ("state", "state_reason", "title", "body"):
-        setattr(issue, name, asked.body.get(name, getattr(issue, name)))
-    return 200, shapes.issue(asked.world, issue)
+    return 200, shapes.issue(asked.world, asked.world.edit_issue(asked.number(), asked.body))
 
 
 def _open_check(asked: Asked) -> Answer:
@@ -206,8 +203,7 @@ def _checks(asked: Asked) -> Answer:
 def _runs(asked: Asked) -> Answer:
     asked.world.allow(asked.token, "actions:read")
     workflow, status = asked.parts[0], asked.query.get("status", "")
-    runs = [each for each in asked.world.runs.values() if each.workflow == workflow]
-    found = [each for each in runs if status in ("", each.status, each.conclusion)]
+    found = [each for each in asked.world.listed_runs(workflow) if status in ("", each.status, each.conclusion)]
     return 200, Listing([shapes.run(asked.world, each) for each in found], "workflow_runs")
 
 

@@ -10,7 +10,6 @@ from accel_ci_sim.world import tpu_catalogue
 from accel_ci_sim.world.tpu_catalogue import region as region
 
 GB = 1024
-ANYWHERE: tuple[str, ...] = ()
 NVIDIA = "nvidia-"
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
+
+from accel_ci_sim.world.lists import Lists
 
 Thing = TypeVar("Thing")
 BOT = "github-actions[bot]"
@@ -189,6 +191,7 @@ class GitHubWorld:
         self.remaining = 1000
         self.resets_at = 0.0
         self.hidden: set[int] = set()
+        self.lists = Lists(now)
         self._next = 1000
 
     def fresh_id(self) -> int:
@@ -279,6 +282,7 @@ class GitHubWorld:
         self.issue(number)
         new = Comment(id=self.fresh_id(), number=number, author=author, body=_body(body), at=self.now())
         self.comments[new.id] = new
+        self.lists.made("comment", new.id)
         # What a stale list hid shows up with the next write.
         self.hidden = set()
         return new
@@ -286,7 +290,8 @@ class GitHubWorld:
     def comments_of(self, number: int) -> list[Comment]:
         """The comments of an issue, oldest first; those that are `hidden` only after the next was written."""
         self.issue(number)
-        return [each for each in self.comments.values() if each.number == number and each.id not in self.hidden]
+        listed = self.lists.of("comment", self.comments.values(), lambda each: each.id)
+        return [each for each in listed if each.number == number and each.id not in self.hidden]
 
     def edit_comment(self, comment_id: int, body: str) -> Comment:
         """The changed comment."""
@@ -296,7 +301,7 @@ class GitHubWorld:
 
     def delete_comment(self, comment_id: int) -> None:
         """The comment is gone."""
-        _known(self.comments, comment_id)
+        self.lists.changed("comment", comment_id, _known(self.comments, comment_id))
         del self.comments[comment_id]
 
     def open_issue(self, author: str, title: str, body: str, labels: Iterable[str]) -> Issue:
@@ -305,7 +310,20 @@ class GitHubWorld:
         number = max([*self.issues, 0]) + 1
         new = Issue(number=number, title=title, body=_body(body), author=author, labels=list(labels), at=self.now())
         self.issues[number] = new
+        self.lists.made("issue", number)
         return new
+
+    def listed_issues(self) -> list[Issue]:
+        """All issues as lists have them, newest first."""
+        return self.lists.of("issue", self.issues.values(), lambda each: each.number)[::-1]
+
+    def edit_issue(self, number: int, changes: Mapping[str, str]) -> Issue:
+        """The changed issue: state, state_reason, title and body may be told."""
+        issue = self.issue(number)
+        self.lists.changed("issue", number, replace(issue))
+        for name in ("state", "state_reason", "title", "body"):
+            setattr(issue, name, changes.get(name, getattr(issue, name)))
+        return issue
 
     def put_check(self, run: CheckRun) -> CheckRun:
         """The check as it is kept; a conclusion completes it."""
@@ -317,12 +335,15 @@ class GitHubWorld:
             if run.conclusion not in ENDED:
                 raise ApiError(422, "Invalid conclusion")
             run.status = "completed"
+        if run.id not in self.checks:
+            self.lists.made("check", run.id)
         self.checks[run.id] = run
         return run
 
     def checks_of(self, sha: str, *, name: str = "", latest: bool = True) -> list[CheckRun]:
         """The checks of a commit, newest first as GitHub lists them; `latest`: only the newest of a name and app."""
-        found = [each for each in self.checks.values() if each.sha == sha and (not name or each.name == name)]
+        listed = self.lists.of("check", self.checks.values(), lambda each: each.id)
+        found = [each for each in listed if each.sha == sha and (not name or each.name == name)]
         # A check that was doubled by a lost reply is found below the newer one.
         found.sort(key=lambda each: -each.id)
         if not latest:
@@ -338,9 +359,21 @@ class GitHubWorld:
             raise ApiError(409, "Cannot cancel a workflow run that is completed.")
         # A polite cancel waits for always() steps, which may never end.
         if force or not run.stubborn:
-            run.status, run.conclusion = "completed", "cancelled"
+            self.put_run(run_id, "completed")
+            run.conclusion = "cancelled"
             for job in run.jobs:
                 job.status = "completed"
+
+    def put_run(self, run_id: int, status: str) -> None:
+        """The run is in this status from now on."""
+        run = _known(self.runs, run_id)
+        self.lists.changed("run", run_id, replace(run))
+        run.status, run.updated_at = status, self.now()
+
+    def listed_runs(self, workflow: str) -> list[Run]:
+        """The runs of a workflow as lists have them."""
+        listed = self.lists.of("run", self.runs.values(), lambda each: each.id)
+        return [each for each in listed if each.workflow == workflow]
 
 
 def _known(things: dict[int, Thing], key: int) -> Thing:

@@ -57,6 +57,7 @@ class Machine:
     labels: dict[str, str] = field(default_factory=dict)
     refusals: int = 0
     kept_at: float | None = None  # when somebody asked to keep it
+    keys: dict[str, float] | None = None  # that it lets in, and since when; None: its asker's
 
     @property
     def place(self) -> tuple[str, str]:

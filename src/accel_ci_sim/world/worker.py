@@ -173,12 +173,15 @@ class Running:
 
 @dataclass(slots=True)
 class Worker:
-    """A host: alive until its machine ends. Dead ones keep what they knew, so that the truth can be asked for."""
+    """A host: alive until its machine ends. Dead ones keep what they knew, so that the truth can be asked for.
+
+    `prepared` are the directories that have our courier, `sources` the commit in each; `phases` are by directory and name.
+    """
 
     index: int
     scripts: dict[str, Script]
-    prepared: bool = False
-    source: str | None = None
+    prepared: set[str] = field(default_factory=set)
+    sources: dict[str, str | None] = field(default_factory=dict)
     phases: dict[str, Running] = field(default_factory=dict)
     died_at: float | None = None
 

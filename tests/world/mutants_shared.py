@@ -1,0 +1,136 @@
+"""Bugs about the machine that all jobs of a run share. Those that worlds found in us: no nonce, the queue, a key undone, the
+
+history.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from accel_ci.adapters import google_machines
+from accel_ci.adapters.tpu import TpuMachines
+from accel_ci.domain import errors, lease, runkey
+from accel_ci.domain.context import Context
+from accel_ci.domain.lease import Lease, Owner, Scope
+from accel_ci.domain.machine import Machine
+from accel_ci.domain.runkey import RunKey
+from accel_ci.operations import joining, reach
+from accel_ci.operations.acquire import Leased
+from accel_ci.ports.world import World
+from accel_ci.usecases import provision, report
+from accel_ci_sim.direct import plans
+from tests.world.known_bugs import bug as _bug
+
+
+@_bug("a job's own cleanup ends the machine of the run", "I2", within=400)
+def _(patch: pytest.MonkeyPatch) -> None:
+    honest = lease.of_job
+    shared = frozenset((runkey.short_digest(plans.SHARED_SLOT),))
+
+    def of_job(key: RunKey) -> Owner:
+        mine = honest(key)
+        return replace(mine, scope=None, jobs=mine.jobs | shared, instance="")
+
+    patch.setattr(lease, "of_job", of_job)
+
+
+@_bug("the end of the run misses what all its jobs shared", "I-clean", within=400)
+def _(patch: pytest.MonkeyPatch) -> None:
+    honest = lease.of_run
+
+    def of_run(key: RunKey, *, jobs: tuple[str, ...] = ()) -> Owner:
+        return replace(honest(key, jobs=jobs), scope=Scope.JOB)
+
+    patch.setattr(lease, "of_run", of_run)
+
+
+@_bug("each job leases the machine of the run anew", "I9", within=400)
+def _(patch: pytest.MonkeyPatch) -> None:
+    honest = Context.key
+
+    def key(self: Context, *, slot: str = "") -> RunKey:
+        return replace(honest(self, slot=slot), instance=f"{self.job} {self.instance}" if slot else self.instance)
+
+    patch.setattr(Context, "key", key)
+
+
+@_bug("nobody looks for the machine of the run", "I-true", within=1000)
+def _(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(joining, "_there", lambda world, key, order: None)
+
+
+@_bug("who asks second takes the machine of the run for his own", "I2", "I-true", within=1000)
+def _(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(google_machines, "check_adoption", lambda *args, **kwargs: None)
+
+
+@_bug("a job that joined ends the machine when it is cancelled", "I2", within=8000)
+def _(patch: pytest.MonkeyPatch) -> None:
+    honest = joining.joined
+
+    def joined(world: World, *args: Any, **kwargs: Any) -> Leased | None:
+        leased = honest(world, *args, **kwargs)
+        try:
+            world.clock.sleep(5.0)
+        except errors.CancelledError:
+            if leased is not None:
+                world.machines.release(leased.machine.handle)
+            raise
+        return leased
+
+    patch.setattr(provision, "joining", type("Joining", (), {"joined": staticmethod(joined)}))
+
+
+@_bug("joining without a key of one's own", "I-true", within=1000)
+def _(patch: pytest.MonkeyPatch) -> None:
+    def let_in(world: World, ready: Machine, *, root: str) -> Machine:
+        world.remote.prepare(ready)
+        return replace(ready, root=root)
+
+    patch.setattr(joining, "_let_in", let_in)
+
+
+@_bug("joining without a directory of one's own", "I-true", within=1000)
+def _(patch: pytest.MonkeyPatch) -> None:
+    honest = joining._let_in
+
+    def let_in(world: World, ready: Machine, *, root: str) -> Machine:
+        return honest(world, ready, root=ready.root)
+
+    patch.setattr(joining, "_let_in", let_in)
+
+
+@_bug("who joins says his key once", "I-true", within=1000)
+def _(patch: pytest.MonkeyPatch) -> None:
+    def let_in(world: World, ready: Machine, *, root: str) -> Machine:
+        machine = world.machines.join(ready, public_key=world.remote.public_key(), root=root)
+        reach.retried(world, lambda: world.remote.prepare(machine), what="log in")
+        return machine
+
+    patch.setattr(joining, "_let_in", let_in)
+
+
+@_bug("two jobs' requests for the machine of the run are one", "I2", "I-true", within=1000)
+def _(patch: pytest.MonkeyPatch) -> None:
+    def request_id(lease: Lease, zone: str) -> str:
+        return str(lease.key.request_id(zone))
+
+    patch.setattr(google_machines, "request_id", request_id)
+
+
+@_bug("what waits in the queue is not joined", "I-true", within=1000)
+def _(patch: pytest.MonkeyPatch) -> None:
+    honest = TpuMachines._queueing
+
+    def queueing(self: TpuMachines, place: Any, asked: Any) -> str:
+        return honest(self, place, asked) if asked.queued else ""
+
+    patch.setattr(TpuMachines, "_queueing", queueing)
+
+
+@_bug("the history keeps one record of each machine", "I4", within=1000)
+def _(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(report, "_kept_as", lambda record: record.identity.name)
