@@ -1,4 +1,4 @@
-"""What the backends' libraries cost: seconds to install, megabytes on disk, and what importing them takes.
+"""What the libraries cost: seconds to install, megabytes on disk, and what importing them takes.
 
 Usage: python -m bench.libraries [repetitions]
 
@@ -17,12 +17,13 @@ import time
 from collections.abc import Mapping, Sequence
 
 REPOSITORY = pathlib.Path(__file__).resolve().parent.parent
-LOCKS = ("runtime", "gce", "tpu")
+LOCKS = ("runtime", "gce", "tpu", "secrets")
 IMPORTS = {
     "python -c pass": "pass",
     "google.cloud.compute_v1, all of it": "import google.cloud.compute_v1",
     "the two of its clients that we import": "from accel_ci.adapters import gce_library; gce_library.load()",
     "google.cloud.tpu_v2": "import google.cloud.tpu_v2",
+    "nacl.public": "import nacl.public",
 }
 TOLD = "import resource as r; u = r.getrusage(r.RUSAGE_SELF); print(u.ru_utime + u.ru_stime, u.ru_maxrss / 1024)"
 MEGABYTE = 1_000_000
@@ -43,7 +44,15 @@ def _install(lock: str, place: pathlib.Path) -> None:
     uv = [str(pathlib.Path(sys.executable).parent / "uv"), "pip", "install", "--python", sys.executable, "--no-cache"]
     ways: Mapping[str, Sequence[str]] = {
         "uv": [*uv, "--link-mode=copy"],
-        "pip": [sys.executable, "-m", "pip", "install", "--no-cache-dir", "--no-compile", "--disable-pip-version-check"],
+        "pip": [
+            sys.executable,
+            "-m",
+            "pip",
+            "install",
+            "--no-cache-dir",
+            "--no-compile",
+            "--disable-pip-version-check",
+        ],
     }
     asked = ["--quiet", "--require-hashes", "-r", str(REPOSITORY / f"requirements/{lock}.txt"), "--target"]
     taken = {}

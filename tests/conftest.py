@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import hypothesis
 import pytest
 
 from tests import judges
+
+# On a busy computer any example may wait for a core: how long it takes says nothing about us.
+hypothesis.settings.register_profile("busy", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.load_profile("busy")
 
 NOT_RUN = pytest.StashKey[dict[str, str]]()
 BY_WORKER = "accel_ci_not_run"

@@ -35,3 +35,11 @@ class Repository:
     def raw(self, kind: str, content: bytes) -> str:
         """The SHA of an object of that kind made of exactly these bytes, however wrong they are."""
         return self.git("hash-object", "-t", kind, "--literally", "-w", "--stdin", stdin=content)
+
+
+def trap(place: Path) -> Path:
+    """A program that leaves `sprung` beside itself when anything runs it."""
+    program = place / "trap"
+    program.write_text(f"#!/bin/sh\ntouch {place}/sprung\ncat\n")
+    program.chmod(0o755)
+    return program

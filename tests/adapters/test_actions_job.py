@@ -8,7 +8,7 @@ import json
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from accel_ci.adapters import actions_job
@@ -105,7 +105,6 @@ def test_a_log_line_that_quotes_hostile_text_fires_nothing(step: Step, line: str
 
 
 @given(st.text(max_size=30), st.text(max_size=60), st.sampled_from(["notice", "warning", "error"]))
-@settings(deadline=None)
 def test_an_annotation_is_read_as_it_was_meant(title: str, text: str, kind: str) -> None:
     """Whatever the title and text hold, the runner reads one annotation with what can be seen, and a title of one line."""
     step = Step(Path())

@@ -14,6 +14,7 @@ import pytest
 from accel_ci.adapters.git_source import BRANCH, GitSources
 from accel_ci.domain.errors import CloudError, ConfigurationError, TransientError
 from accel_ci.domain.workload import CommitSource, Package
+from tests.adapters import git_repository
 from tests.adapters.git_repository import Repository
 
 PROGRAMS = (
@@ -41,10 +42,7 @@ def repository(tmp_path: Path) -> Repository:
 @pytest.fixture
 def trap(tmp_path: Path) -> Path:
     """A program that leaves `sprung` beside itself when anything runs it."""
-    program = tmp_path / "trap"
-    program.write_text(f"#!/bin/sh\ntouch {tmp_path}/sprung\ncat\n")
-    program.chmod(0o755)
-    return program
+    return git_repository.trap(tmp_path)
 
 
 def _pack(repository: Repository | str, sha: str, into: Path, environment: dict[str, str] | None = None) -> Package:

@@ -206,9 +206,9 @@ def test_a_primary_limit_that_ends_late_stops_at_once(setting: Wired) -> None:
 
 def test_writes_are_a_second_apart(setting: Wired) -> None:
     """GitHub asks for a second between changes; reading needs none."""
-    setting.github.put_comment(5, "a", "1")
+    setting.github.put_check(check())
     assert setting.clock.slept == []
-    setting.github.put_comment(5, "b", "2")
+    setting.github.put_check(check(run=78))
     assert sum(setting.clock.slept) == pytest.approx(1.0)
 
 

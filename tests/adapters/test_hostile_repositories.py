@@ -15,6 +15,7 @@ from accel_ci.adapters.git_command import Git
 from accel_ci.adapters.git_source import GitSources
 from accel_ci.domain.errors import AccelError, ConfigurationError
 from accel_ci.domain.workload import CommitSource, Package
+from tests.adapters import git_repository
 from tests.adapters.git_repository import Repository
 from tests.on_machine.worker_root import WorkerRoot
 from tests.servers import git_https
@@ -33,10 +34,7 @@ def repository(tmp_path: Path) -> Repository:
 @pytest.fixture
 def trap(tmp_path: Path) -> Path:
     """A program that leaves `sprung` beside itself when anything runs it."""
-    program = tmp_path / "trap"
-    program.write_text(f"#!/bin/sh\ntouch {tmp_path}/sprung\ncat\n")
-    program.chmod(0o755)
-    return program
+    return git_repository.trap(tmp_path)
 
 
 @pytest.fixture

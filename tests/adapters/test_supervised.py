@@ -277,6 +277,7 @@ def test_start_spec_says_all_that_the_supervisor_needs() -> None:
     assert (spec["phase"], spec["command"]) == ("run", "true")
     assert spec["environment"] == {"NNODES": "2", "NODE_RANK": "1", "A": "b"}
     assert (spec["key"], spec["nonce"], spec["limit_s"]) == (phase.key, phase.nonce, 60.0)
+    assert spec["lease_expires_at"] == phase.lease_expires_at and abs(spec["sent_at"] - time.time()) < 60
 
 
 def _resident_bytes() -> int:

@@ -19,7 +19,7 @@ from accel_ci.domain.errors import (
     TransientError,
 )
 from accel_ci.domain.lease import Lease
-from accel_ci.domain.machine import Candidate, MachineSpec, State
+from accel_ci.domain.machine import Candidate, Creation, MachineSpec, State
 from tests.adapters.google_world import PUBLIC_KEY
 from tests.adapters.tpu_world import KEY, LEASE, NODE, QUEUED, SPEC, SPOT, ZONE, TpuWorld, world
 from tests.servers.tpu_over_http import HEALTH, HOST_KEY, Answer, refusal
@@ -237,8 +237,12 @@ def test_a_queued_request(world: TpuWorld) -> None:
     world.begin(QUEUED)
     world.cloud.queued.clear()
     world.machines.begin_create(QUEUED, again, SPOT, public_key=PUBLIC_KEY)
+    world.cloud.queued.clear()
+    world.machines.begin_create(QUEUED, replace(LEASE, nonce="another"), SPOT, public_key=PUBLIC_KEY)
     ids = [each.query["requestId"] for each in world.cloud.requests if each.method == "POST"]
-    assert ids[0] == ids[1] != ids[2], "the same for the same lease, another one for the next"
+    assert ids[0] == ids[1] and len(set(ids)) == 3, (
+        "the same for the same lease, another one for the next, or another job"
+    )
 
 
 def test_the_way_through_the_queue(world: TpuWorld) -> None:
@@ -250,6 +254,17 @@ def test_the_way_through_the_queue(world: TpuWorld) -> None:
     machine = world.wait(creation)
     assert machine.spot and len(machine.workers) == 1
     assert len(list(world.machines.list_owned(lease.of_run(KEY)))) == 1
+
+
+def test_what_another_process_put_into_the_queue_is_waited_for(world: TpuWorld) -> None:
+    """A job that joins the run's machine did not ask for it, and finds it in the queue all the same."""
+    world.cloud.queue = False
+    handle = world.begin(QUEUED).handle
+    joining, creation = TpuMachines(world.environment), Creation(handle=handle, stage="another job's creation")
+    assert joining.poll(creation).stage == "queued: waiting_for_resources"
+    world.cloud.provide(KEY.name)
+    world.wait(creation)
+    assert joining.poll(creation).machine is not None
 
 
 FAILED = {"state": "FAILED", "failedData": {"error": {"code": 8, "message": "no more capacity"}}}

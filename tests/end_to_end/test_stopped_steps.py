@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from accel_ci.commands.steps import COLLECT_S
 from tests.end_to_end import kills
 from tests.end_to_end.kills import INTERRUPTED_S, LEASES, Job, Jobs
 from tests.servers.simulator import SimulatorProcess
@@ -71,6 +72,18 @@ def test_a_command_is_stopped_politely(job: Job) -> None:
     assert machine["gone_at"] is None
     assert job.begin("cleanup", {}, status="cancelled").wait(timeout=LIMIT_S) == 0, job.log()
     assert job.cloud.machines()[0]["gone_at"] is not None
+
+
+def test_collect_waits_for_no_machine_that_is_gone(job: Job) -> None:
+    """In a cancelled job it ends with the first failed connection, and leaves the rest of its minute to cleanup."""
+    assert job.begin("provision", job.lease).wait(timeout=LIMIT_S) == 0, job.log()
+    assert job.begin("run-remote", {"run": "echo x > kept.txt"}).wait(timeout=LIMIT_S) == 0, job.log()
+    assert job.begin("collect", {"paths": "*.txt"}, status="cancelled").wait(timeout=LIMIT_S) == 0, job.log()
+    assert "kept.txt: 2 bytes" in job.log()
+    assert job.fresh("cleanup").begin("cleanup", {"for": "tpu"}).wait(timeout=LIMIT_S) == 0, job.log()
+    collect = job.begin("collect", {"paths": "*.txt"}, status="cancelled")
+    assert collect.wait(timeout=COLLECT_S / 2) == 3, job.log()
+    assert "is gone, and what was on it: somebody ended it" in job.log() and "60 s are over" not in job.log()
 
 
 def test_a_silent_zone_delays_no_other_zones_deletes(job: Job) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import judges
 from tests.end_to_end.terminal import Terminal
 
 CLOSED = ("<&-", ">&-", "2>&-", "<&- >&- 2>&-")
@@ -95,3 +96,47 @@ def test_damaged_documents_are_told_and_hide_no_machine(terminal: Terminal, docu
     listed, cleaned = terminal("list"), terminal("cleanup")
     assert "local://" in listed.stdout and "Traceback" not in listed.stderr + cleaned.stderr
     assert terminal.machines() == [] or (cleaned.returncode == 3 and "`accel-ci list`" in cleaned.stderr)
+
+
+def _without_git(terminal: Terminal, tmp_path: Path) -> dict[str, str]:
+    """A PATH with all that a run on this computer needs but git."""
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    for name in ("sh", "bash", "env", "ssh-keygen", "ssh"):
+        (programs / name).symlink_to(judges.require(name))
+    return {"PATH": str(programs)}
+
+
+def _job(tmp_path: Path) -> dict[str, str]:
+    """The variables of a job that tests the commit of a push."""
+    facts = {"EVENT_NAME": "push", "JOB": "tpu", "REPOSITORY": "org/repo", "RUN_ID": "7", "SHA": "a" * 40}
+    workspace = tmp_path / "workspace"
+    workspace.mkdir()
+    named = {f"GITHUB_{name}": value for name, value in facts.items()}
+    return named | {"GITHUB_ACTIONS": "true", "GITHUB_WORKSPACE": str(workspace), "RUNNER_TEMP": str(tmp_path)}
+
+
+@pytest.mark.parametrize("words", [["provision", "--backend", "local"], ["run", "--backend", "local", "--run", "true"]])
+def test_a_missing_git_is_noticed_before_a_machine_is_asked_for(
+    terminal: Terminal, words: list[str], tmp_path: Path
+) -> None:
+    """In a job the commit is packed with it, at a terminal a repository's directory: nothing is leased or kept before."""
+    environ = _without_git(terminal, tmp_path)
+    job = terminal(*words, **environ, **_job(tmp_path))
+    (terminal.project / ".git").mkdir()
+    person = terminal(*words, **environ)
+    for done in (job, person):
+        assert done.returncode == 2 and "git is not installed here" in done.stdout + done.stderr
+        assert "install it before this step" in done.stdout + done.stderr
+    assert terminal.machines() == [] and not list(tmp_path.rglob("record.json"))
+
+
+def test_a_directory_in_no_repository_needs_no_git(terminal: Terminal, tmp_path: Path) -> None:
+    """It is sent as it is; in a job, where only a later step says what is sent, a warning has to do."""
+    environ = _without_git(terminal, tmp_path)
+    assert terminal("run", "--backend", "local", "--run", "test -f test_three.py", **environ).returncode == 0
+    facts = _job(tmp_path)
+    (tmp_path / "workspace/file").touch()
+    done = terminal("provision", "--backend", "local", **environ, **facts)
+    assert done.returncode == 0 and "run-remote can only send the directory as it is" in done.stdout
+    assert terminal("cleanup", **environ, **facts).returncode == 0

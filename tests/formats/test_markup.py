@@ -51,7 +51,7 @@ def test_hostile_text_is_a_code_span(text: str, code: str) -> None:
 
 
 @given(HOSTILE)
-@settings(deadline=None, max_examples=400)
+@settings(max_examples=400)
 def test_nothing_of_the_text_is_outside_its_code_span(text: str) -> None:
     """Read as Markdown, the result is one code span and nothing else, so that GitHub links and mentions nothing."""
     code = markup.markdown(text)
@@ -63,7 +63,7 @@ def test_nothing_of_the_text_is_outside_its_code_span(text: str) -> None:
 
 
 @given(HOSTILE, HOSTILE)
-@settings(deadline=None, max_examples=400)
+@settings(max_examples=400)
 def test_table_rows_keep_their_cells(first: str, second: str) -> None:
     """A Markdown parser with tables finds two cells, each of one code span, whatever the texts are."""
     row = f"| {markup.markdown(first)} | {markup.markdown(second)} |"
@@ -75,7 +75,7 @@ def test_table_rows_keep_their_cells(first: str, second: str) -> None:
 
 
 @given(HOSTILE)
-@settings(deadline=None, max_examples=400)
+@settings(max_examples=400)
 def test_a_block_ends_where_we_end_it(text: str) -> None:
     """A Markdown parser finds one code block between our paragraphs: no line inside could close the fence."""
     opening, *inside, closing, end = markup.block(text).split("\n")

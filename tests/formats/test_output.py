@@ -181,7 +181,7 @@ def test_a_first_line_beyond_the_total_limit_is_omitted() -> None:
 
 
 @given(BYTES, st.lists(st.integers(0, 400), max_size=12), LIMITS, LIMITS)
-@settings(deadline=None, max_examples=400)
+@settings(max_examples=400)
 @example(b"x" * 61 + b"\r", [61], 60, 60)
 @example(b"x" * 61 + b"\r\ny", [61, 62], 60, 60)
 def test_the_result_does_not_depend_on_the_chunks(data: bytes, cuts: list[int], line: int, total: int) -> None:
@@ -194,7 +194,7 @@ def test_the_result_does_not_depend_on_the_chunks(data: bytes, cuts: list[int], 
 
 
 @given(BYTES)
-@settings(deadline=None, max_examples=400)
+@settings(max_examples=400)
 def test_any_bytes_come_out_without_commands_or_controls(data: bytes) -> None:
     """No bytes make a command of any name, a control character, or a text that a second pass would change."""
     text = sanitize(data)
@@ -204,7 +204,7 @@ def test_any_bytes_come_out_without_commands_or_controls(data: bytes) -> None:
 
 
 @given(BYTES, LIMITS, LIMITS)
-@settings(deadline=None, max_examples=400)
+@settings(max_examples=400)
 def test_the_output_is_bounded(data: bytes, line: int, total: int) -> None:
     """No line is longer than four times its limit and a note; all lines together stay below the total and a note."""
     text = sanitize(data, line=line, total=total)
@@ -213,7 +213,7 @@ def test_the_output_is_bounded(data: bytes, line: int, total: int) -> None:
 
 
 @given(BYTES, LIMITS, LIMITS, st.integers(1, 9))
-@settings(deadline=None, max_examples=400)
+@settings(max_examples=400)
 def test_no_line_is_lost_without_being_counted(data: bytes, line: int, total: int, size: int) -> None:
     """The lines shown and the lines counted as omitted are together all lines, whatever the breaks and limits."""
     everything = sanitize(data, line=line).splitlines(keepends=True)
@@ -254,7 +254,6 @@ def test_hostile_text_becomes_one_line(raw: str, line: str) -> None:
 
 
 @given(st.text(max_size=60), st.integers(2, 40))
-@settings(deadline=None)
 def test_one_line_is_one_bounded_line_without_commands(text: str, limit: int) -> None:
     """Any text becomes at most `limit` characters that the runner reads as one plain line."""
     line = output.one_line(text, limit)
@@ -264,7 +263,6 @@ def test_one_line_is_one_bounded_line_without_commands(text: str, limit: int) ->
 
 
 @given(st.text(max_size=40), st.text(max_size=40))
-@settings(deadline=None)
 @example("50%, a:b\r\nc", "100%25\r\n::error::y")
 def test_the_runner_reads_our_command_back(title: str, message: str) -> None:
     """A command of ours is parsed as exactly the name, properties and message that were meant."""

@@ -156,7 +156,7 @@ def test_secrets_do_not_shorten_what_a_cut_line_shows() -> None:
 
 
 @given(SECRETS, NOISE, NOISE, st.integers(1, 40), st.integers(1, 200))
-@settings(deadline=None, max_examples=400)
+@settings(max_examples=400)
 def test_redaction_is_complete_anywhere(secret: str, before: bytes, after: bytes, size: int, limit: int) -> None:
     """Whatever stands around a secret, and however it is cut into chunks and lines, no spelling of it comes out."""
     for form in forms(secret).values():

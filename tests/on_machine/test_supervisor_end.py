@@ -177,6 +177,15 @@ def test_the_lease_ends_the_command(root: WorkerRoot) -> None:
     assert (end.reason, end.signal) == (Reason.LEASE_EXPIRED, signal.SIGTERM)
 
 
+@pytest.mark.parametrize("ahead_s", [600.0, -600.0])
+def test_another_clock_ends_no_command_early_or_late(root: WorkerRoot, ahead_s: float) -> None:
+    """The lease was made by the runner's clock, which may be minutes off: what counts is how much of it was left."""
+    theirs = time.time() + ahead_s
+    assert root.run("exit 6", lease_expires_at=theirs + 30, sent_at=theirs).end.exit_code == 6
+    end = root.run("echo; sleep 60", phase="setup", lease_expires_at=theirs + 0.5, sent_at=theirs).end
+    assert end.reason is Reason.LEASE_EXPIRED
+
+
 def test_nothing_starts_after_the_lease(root: WorkerRoot) -> None:
     """A phase that comes too late ends before it began."""
     end = root.run("echo no", lease_expires_at=time.time() - 1).end
@@ -350,6 +359,7 @@ def test_a_start_for_another_owner_is_refused(root: WorkerRoot, changes: dict[st
                 {"version": 2},
                 {"limit_s": float("nan")},
                 {"lease_expires_at": float("inf")},
+                {"sent_at": float("-inf")},
                 {"limit_s": "60"},
                 {"phase": "../x"},
                 {"phase": ""},

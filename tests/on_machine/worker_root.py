@@ -165,6 +165,7 @@ class WorkerRoot:
             "grace_s": 5.0,
             "unattended_s": 60.0,
             "lease_expires_at": time.time() + 600,
+            "sent_at": time.time(),
             "output_limit_bytes": 1024**3,
             "worker": 0,
             "workers": 1,

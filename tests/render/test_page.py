@@ -169,7 +169,7 @@ def test_hostile_text_stays_text() -> None:
 
 
 @given(st.text(max_size=40))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_any_text_stays_text(text: str) -> None:
     """No text makes an element or attribute that is not ours."""
     _checked(samples.hostile(text))

@@ -102,7 +102,7 @@ def test_hostile_text_stays_text(text: str) -> None:
 
 
 @given(st.text(alphabet=st.sampled_from("ab @#<>`|\\\n*_[]()!~-/:.&;1w\x1b\u202e"), max_size=30))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_any_text_stays_text(text: str) -> None:
     """The same for texts made of everything that Markdown reads."""
     _check(summary.render(samples.hostile(text)))

@@ -43,7 +43,7 @@ def test_what_is_cut_is_said() -> None:
 
 
 @given(st.text(max_size=40))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_hostile_text_cannot_leave_its_line(text: str) -> None:
     """Nothing moves the cursor, hides what follows, adds a line or is a command of the runner."""
     usual = terminal.render(samples.hostile("x"))

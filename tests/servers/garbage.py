@@ -6,14 +6,12 @@ import contextlib
 import gzip
 import socket
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 HTML = b"<html><head><title>Bad Gateway</title></head><body><h1>the proxy is ill</h1></body></html>"
 DRIP_S = 0.05
 MOST_BYTES = 1 << 30  # of a body without an end, should a client read on and on
-
-Heads = tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -50,6 +48,7 @@ ANSWERS: dict[str, Garbage] = {
     "500": _html(500),
     "502": _html(502),
     "503": _html(503),
+    "404": _html(404),
     "401": _html(401),
     "403": _html(403),
     "429": _html(429),
@@ -84,9 +83,9 @@ ANSWERS: dict[str, Garbage] = {
 
 @dataclass
 class GarbageServer:
-    """Answers everything with `answer`; `heads` and `bodies` are what came, `elsewhere` is where its redirections lead."""
+    """Gives `answers` one after the other, over and over; `seen` is what came, `elsewhere` is where redirections lead."""
 
-    answer: Garbage
+    answers: Sequence[Garbage]
     elsewhere: str = ""
     seen: list[bytes] = field(default_factory=list)
     url: str = ""
@@ -100,7 +99,7 @@ class GarbageServer:
             connection.shutdown(socket.SHUT_WR)
 
     def _reply(self, connection: socket.socket) -> None:
-        told = self.answer
+        told = self.answers[(len(self.seen) - 1) % len(self.answers)]
         if told.silent:
             return
         # A longer path each time: what leads to the very same address is noticed more easily.
@@ -116,9 +115,9 @@ class GarbageServer:
 
 
 @contextlib.contextmanager
-def serving(answer: Garbage = ANSWERS["500"], *, elsewhere: str = "") -> Iterator[GarbageServer]:
+def serving(*answers: Garbage, elsewhere: str = "") -> Iterator[GarbageServer]:
     """A server of garbage on loopback while the block lasts."""
-    server = GarbageServer(answer, elsewhere)
+    server = GarbageServer(answers or (ANSWERS["500"],), elsewhere)
     with contextlib.ExitStack() as stack:
         server.url = stack.enter_context(_listening(server.serve))
         yield server

@@ -10,10 +10,22 @@ from accel_ci.domain import errors
 from accel_ci.domain.record import RunRecord
 from accel_ci.domain.workload import Caps
 from accel_ci.usecases import collect, provision
+from tests.fakes.clock import FakeClock
 from tests.usecases import worlds
 from tests.usecases.worlds import KEY, Fakes
 
 FILES = {"results/a.json": b"{}", "results/deep/b.bin": b"x" * 100, "secret.txt": b"no"}
+
+
+class _Until(set[int]):
+    """Holds every worker for the next 40 seconds."""
+
+    def __init__(self, clock: FakeClock) -> None:
+        super().__init__()
+        self._clock, self._until = clock, clock.now() + 40
+
+    def __contains__(self, worker: object) -> bool:
+        return self._clock.now() < self._until
 
 
 def _collect(fakes: Fakes, *patterns: str, caps: Caps | None = None, secrets: Sequence[str] = ()) -> RunRecord:
@@ -68,6 +80,33 @@ def test_without_a_machine_it_says_what_is_missing() -> None:
     """collect before provision is a configuration error."""
     with pytest.raises(errors.ConfigurationError):
         collect.collect(Fakes().world, ["x"], caps=Caps(), slot="")
+
+
+@pytest.mark.parametrize("why", ["preempted", ""])
+def test_a_machine_that_is_gone_is_waited_for_by_nobody(why: str) -> None:
+    """Whoever took it, the first failed call is followed by a look, and that by the error: cleanup needs the time."""
+    fakes = Fakes(files=FILES)
+    _collect(fakes, "results/**")
+    (handle,) = fakes.machines.living()
+    fakes.machines.interrupt(handle) if why else fakes.machines.release(handle)
+    fakes.clock.sleep(60)
+    fakes.remote.unreachable = {0}
+    began = fakes.clock.now()
+    with pytest.raises(errors.CloudError, match=f"is gone, .*: {why or 'somebody ended it'}"):
+        collect.collect(fakes.world, ["results/**"], caps=Caps(), slot="")
+    assert fakes.clock.now() == began
+
+
+@pytest.mark.parametrize("silent", [False, True])
+def test_a_living_machine_out_of_reach_is_waited_for(silent: bool) -> None:
+    """Its files come once it answers again, though the cloud cannot even say whether it lives."""
+    fakes = Fakes(files=FILES)
+    _collect(fakes, "results/**")
+    fakes.remote.unreachable = _Until(fakes.clock)
+    if silent:
+        fakes.machines.fail("interruption", errors.TransientError("503"), times=1000)
+    record = collect.collect(fakes.world, ["results/**"], caps=Caps(), slot="")
+    assert [artifact.name for artifact in record.artifacts] == ["results/a.json", "results/deep/b.bin"]
 
 
 def test_a_machine_that_was_sent_nothing_is_not_asked() -> None:

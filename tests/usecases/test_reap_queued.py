@@ -73,6 +73,39 @@ def test_a_stubborn_run_is_forced_after_a_minute() -> None:
     assert len(fakes.clock.slept) < 10
 
 
+@pytest.mark.parametrize("now", ["in_progress", "run again"])
+def test_what_works_or_waits_anew_is_not_forced(now: str) -> None:
+    """A job that began after the polite end cleans up for itself; a run that somebody ran again waited for nothing yet."""
+    fakes, github = _fakes((2, {"queued/tpu": 2}))
+    github.stubborn, asked = {2}, github.cancel
+
+    def cancel(run_id: int, *, force: bool = False) -> None:
+        asked(run_id, force=force)
+        if now == "in_progress":
+            github.jobs_of[2] = [replace(github.jobs_of[2][0], status=now)]
+        else:
+            github.runs[2] = replace(github.runs[2], attempt=2)
+            github.jobs_of[2] = [replace(github.jobs_of[2][0], created_at=fakes.clock.now())]
+
+    github.cancel = cancel  # type: ignore[method-assign]
+    assert _reap(fakes) == [2]
+    assert github.written == ["cancel 2", "put_comment"]
+
+
+def test_each_is_cancelled_as_soon_as_it_was_looked_at() -> None:
+    """What was seen of a run is not old when it is cancelled: it may have got its machine meanwhile."""
+    fakes, github = _fakes((2, {"queued/tpu": 2}), (3, {"queued/tpu": 2}))
+    looked, jobs = list[str](), github.jobs
+
+    def look(run_id: int) -> list[WorkflowJob]:
+        looked.append(f"{run_id} after {github.written}")
+        return jobs(run_id)
+
+    github.jobs = look  # type: ignore[method-assign]
+    _reap(fakes)
+    assert looked == ["2 after []", "3 after ['cancel 2']"]
+
+
 def test_a_run_that_never_ends_is_an_error() -> None:
     """What even force does not end is named."""
     fakes, github = _fakes((2, {"queued/tpu": 2}))

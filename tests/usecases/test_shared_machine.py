@@ -8,13 +8,14 @@ import pytest
 
 from accel_ci.domain import errors, lease, runkey
 from accel_ci.domain.context import Context
+from accel_ci.domain.doors import Tried
 from accel_ci.domain.lease import Scope
-from accel_ci.domain.machine import Candidate, Creation, MachineSpec
+from accel_ci.domain.machine import Candidate, Creation, Machine, MachineSpec
 from accel_ci.domain.record import RunRecord
 from accel_ci.domain.runkey import RunKey
 from accel_ci.domain.verdict import Verdict
 from accel_ci.operations import records
-from accel_ci.usecases import cleanup, provision, run_remote
+from accel_ci.usecases import cleanup, provision, report, run_remote
 from tests.fakes.files import FakeFiles
 from tests.fakes.machines import Script
 from tests.usecases import worlds
@@ -132,6 +133,34 @@ def test_another_runs_machine_is_nobodys_to_join() -> None:
     _provision(fakes, replace(TEST, run_id=78))
     _provision(fakes, replace(TEST, attempt=2))
     assert len(fakes.machines.living()) == 3
+
+
+def test_each_job_says_its_key_until_it_is_let_in() -> None:
+    """Of two that join a TPU at once one undoes the other's key: whoever is kept out says it again."""
+    fakes = Fakes()
+    _provision(fakes, BUILD)
+    kept_out, preparing = [errors.ConnectionLostError("Permission denied")] * 2, fakes.remote.prepare
+
+    def prepare(machine: Machine) -> list[Tried]:
+        if kept_out:
+            raise kept_out.pop()
+        return preparing(machine)
+
+    fakes.remote.prepare = prepare  # type: ignore[method-assign]
+    assert _provision(fakes, TEST).machine is not None
+    assert len(fakes.machines.joined) == 3
+
+
+def test_the_history_has_a_record_of_each_job() -> None:
+    """The machine and its name are one; the jobs that used it are two, and so are matrix siblings."""
+    fakes = Fakes()
+    for here in (BUILD, TEST, replace(TEST, instance='[{"a":1},0]')):
+        record = _provision(fakes, here)
+        record.identity.instance = here.instance
+        record.verdict = Verdict.PASSED
+        report.report(fakes.world, record)
+    names = fakes.history.names()
+    assert len(names) == 3 and all(name.startswith(KEY.name) for name in names)
 
 
 def test_its_documents_have_no_colon_in_their_paths() -> None:

@@ -271,7 +271,7 @@ def test_a_failed_call_has_none() -> None:
         machine, there = stage.machine(world)
         with pytest.raises(errors.ConnectionLostError):
             world.remote.prepare(machine)
-        return there.workers[0].prepared
+        return bool(there.workers[0].prepared)
 
     assert stage.live(body).value is False
 

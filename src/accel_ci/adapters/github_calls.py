@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import email.utils
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -212,6 +213,12 @@ def _translated(error: GithubException, what: str, needs: str, *, now: float) ->
         limit = _limit(headers, message.lower(), status, now=now)
         if limit is not None:
             return limit
+    if status < 500 and not message:
+        # A proxy's 404 does not mean that there is no such pull request, nor its 403 that a permission is missing.
+        return errors.TransientError(
+            f"GitHub did not answer {what}: HTTP {status}, and no word of GitHub's",
+            what_to_do="run this step again; should it stay so, see what is on the way there (HTTPS_PROXY)",
+        )
     if status >= 500:
         return errors.TransientError(f"GitHub answered {status} to {what}", what_to_do="run this step again")
     if status == 401:
@@ -230,8 +237,18 @@ def _translated(error: GithubException, what: str, needs: str, *, now: float) ->
     return refused
 
 
+def _moment(date: str) -> float:
+    """The moment of a Date header, seconds since 1970; 0 where it is none."""
+    try:
+        return email.utils.parsedate_to_datetime(date).timestamp()
+    except (ValueError, TypeError, OverflowError):
+        return 0.0
+
+
 def _limit(headers: Mapping[str, Any], message: str, status: int, *, now: float) -> _LimitError | None:
     if headers.get("x-ratelimit-remaining") == "0" and str(headers.get("x-ratelimit-reset", "")).isdigit():
+        # By GitHub's own clock: with one that is ahead we would ask again and again before the time has come.
+        now = _moment(str(headers.get("date", ""))) or now
         return _LimitError(max(1.0, int(headers["x-ratelimit-reset"]) - now + 1), "primary")
     after = str(headers.get("retry-after", ""))
     if after.isdigit() or "rate limit" in message or status == 429:

@@ -28,6 +28,7 @@ STS, IAM = "CLOUDSDK_API_ENDPOINT_OVERRIDES_STS", "CLOUDSDK_API_ENDPOINT_OVERRID
 STS_HOST, IAM_HOST = "https://sts.googleapis.com", "https://iamcredentials.googleapis.com"
 JWT = "urn:ietf:params:oauth:token-type:jwt"
 CALL_S = 10.0
+LIVES_S = 3600.0  # what google-auth asks for
 MESSAGE_CHARACTERS = 300
 
 
@@ -146,8 +147,10 @@ def refreshed(credentials: Any, clock: Clock, *, provider: str = "", account: st
         raise TransientError("Google's answer to the sign-in cannot be read", what_to_do="run it again") from error
     # google-auth's expiry is naive UTC by its own clock: only the span is right on ours.
     left = credentials.expiry - dt.datetime.now(dt.UTC).replace(tzinfo=None)
+    # A service account's expiry is by Google's clock: with ours behind, a dead token would be taken for a living one.
+    left_s = min(left.total_seconds(), LIVES_S)
     now = clock.now()
-    return kept_token.made(credentials.token, expires_at=now + left.total_seconds(), now=now, project=project)
+    return kept_token.made(credentials.token, expires_at=now + left_s, now=now, project=project)
 
 
 class Asking:

@@ -276,6 +276,7 @@ def start_spec(machine: Machine, worker: Worker, phase: Phase) -> bytes:
     environment = machines.distributed_environment(machine, worker) | dict(phase.environment)
     spec = asdict(phase) | {"environment": environment}
     spec["phase"] = spec.pop("name")
+    spec["sent_at"] = time.time()
     place = {"machine": machine.name, "worker": worker.index, "workers": len(machine.workers)}
     return json.dumps({"version": SPEC_VERSION, **spec, **place}).encode()
 

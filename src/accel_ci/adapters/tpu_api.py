@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from accel_ci.adapters import bounded_http, google_calls, google_sign_in, tpu_errors, tpu_nodes
+from accel_ci.adapters import bounded_http, google_calls, google_refusals, google_sign_in, tpu_errors, tpu_nodes
 from accel_ci.adapters.google_calls import PAGES, READ_S, WRITE_S, GoogleApi
 from accel_ci.adapters.tpu_errors import Refusal
 from accel_ci.adapters.tpu_nodes import Attributes, Place
@@ -133,9 +133,9 @@ class TpuApi(GoogleApi):
     def operation(self, name: str) -> Mapping[str, Any] | None:
         """The operation as JSON: name, done, error, metadata; None when the API has forgotten it."""
         found = self._read(name)
-        if found is not None and not found.get("name"):
-            raise TransientError(f"no answer from {API}: an operation without a name")
-        return found
+        if found is None or (found.get("name") == name and isinstance(found.get("error", {}), dict)):
+            return found
+        raise TransientError(f"no answer from {API}: a document that is not {name}", what_to_do=google_refusals.AGAIN)
 
     def failure(self, place: Place) -> Refusal | None:
         """Why the creation in this place failed, looked for among the zone's operations; None when that is not known."""

@@ -18,7 +18,7 @@ def check(call: Call, here: Context, *, wanted: str = "") -> None:
         return
     directory = wiring.directory(call.environ)
     alone = workspace_tar.needs_no_git(directory)
-    if wanted == "workspace" or (wanted == "auto" and not here.on_github):
+    if wanted == "workspace" or (wanted in ("", "auto") and not here.on_github):
         if alone:
             return
     elif not wanted and alone and not workspace_tar.is_empty(directory):

@@ -21,7 +21,7 @@ def of_push(request: Request, push: Push | None, *, head: str, quiet_s: float) -
     return f"the commit was there for {waited:.0f} s" if waited >= quiet_s else ""
 
 
-def lacking(request: Request, pull: PullRequest, policy: Policy) -> Refusal:
+def lacking(pull: PullRequest, policy: Policy) -> Refusal:
     """The refusal when there is none, with every way to give some."""
     why = "nothing shows that this very commit was looked at"
     ways = [f"comment `/accel-ci run {pull.head_sha}`", "approve it in a review and ask again"]

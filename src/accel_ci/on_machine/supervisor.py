@@ -52,7 +52,7 @@ F_SETPIPE_SZ = 1031  # fcntl has it from Python 3.10 on
 
 
 class Spec(NamedTuple):
-    """What `start` reads. Limits are seconds; `lease_expires_at` counts from 1970."""
+    """What `start` reads. Limits are seconds; `lease_expires_at` and `sent_at` count from 1970, by the sender's clock."""
 
     key: str
     nonce: str
@@ -64,6 +64,7 @@ class Spec(NamedTuple):
     grace_s: float
     unattended_s: float
     lease_expires_at: float
+    sent_at: float
     output_limit_bytes: int
     worker: int
     workers: int
@@ -142,7 +143,7 @@ def read_spec(data: bytes) -> Spec:
         document = json.loads(data)
         version = document.pop("version")
         spec = Spec(**document)
-        limits = (spec.limit_s, spec.grace_s, spec.unattended_s, spec.lease_expires_at, spec.output_limit_bytes)
+        limits = (spec.limit_s, spec.grace_s, spec.unattended_s, spec.lease_expires_at, spec.sent_at, spec.output_limit_bytes)
         finite = all(map(math.isfinite, limits))
         folder_of(spec.phase)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
@@ -316,7 +317,8 @@ class Supervision:
         self.asked_to_stop = False
         self.bell = self.hang_bell()
         self.started_at, self.started = time.time(), time.monotonic()
-        self.lease_end = self.started + spec.lease_expires_at - self.started_at
+        # By what is left of it: this machine's clock and the one that the lease was made by may differ by minutes.
+        self.lease_end = self.started + spec.lease_expires_at - spec.sent_at
         self.attended, self.attended_mark = self.started, self.mark()
         self.peak_bytes, self.next_sample = 0, self.started
 

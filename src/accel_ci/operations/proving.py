@@ -28,7 +28,7 @@ def prove(world: World, facts: CleanupFacts, blind: Sequence[errors.AccelError],
     `blind` is why something could not be looked at. CleanupUnverifiedError has what ends by hand all that may still live.
     """
     told = {handle: f"{handle} may still live and cost money" for handle in facts.left}
-    ends = {handle: (world.machines.release_command(handle),) for handle in facts.left}
+    ends: dict[str, tuple[str, ...]] = {each: (world.machines.release_command(each),) for each in facts.left}
     for error in blind:
         if isinstance(error, CleanupUnverifiedError):
             ends[error.what_happened] = error.commands

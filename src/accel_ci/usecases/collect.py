@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from accel_ci.domain import errors
+from accel_ci.domain.machine import Machine
 from accel_ci.domain.record import Artifact, RunRecord
 from accel_ci.domain.workload import Caps, Fetched
 from accel_ci.formats import output, redaction
@@ -29,6 +31,7 @@ def collect(world: World, patterns: Sequence[str], *, caps: Caps, slot: str, sec
             world,
             lambda: world.remote.get(machine, patterns, caps=caps, into=world.files.path(place)),
             what="collect",
+            look=lambda: _still_there(world, machine),
         )
         record.artifacts = [_artifact(world, file, place, redactor=redactor) for file in files]
         for artifact in record.artifacts:
@@ -37,6 +40,14 @@ def collect(world: World, patterns: Sequence[str], *, caps: Caps, slot: str, sec
             world.job.warning("collect", f"nothing matched {', '.join(patterns)}")
     records.save(world.files, record)
     return record
+
+
+def _still_there(world: World, machine: Machine) -> None:
+    """CloudError for a machine that is gone: in a cancelled job every second of waiting is one less for cleanup."""
+    if why := reach.ended(world.machines, machine):
+        raise errors.CloudError(
+            f"{machine.handle} is gone, and what was on it: {why}", what_to_do="see the log for what it said before"
+        )
 
 
 def _artifact(world: World, file: Fetched, place: str, *, redactor: Redactor) -> Artifact:

@@ -116,7 +116,7 @@ def _decided(world: World, context: Context, request: Request, *, policy: Policy
     refusal = trigger.refused(request, policy, pull=pull, role=role, changed=changed)
     shown = "" if refusal else _shown(world, github, request, pull=pull, policy=policy, check_name=check_name)
     if not refusal and not shown:
-        refusal = evidence.lacking(request, pull, policy)
+        refusal = evidence.lacking(pull, policy)
     if not refusal:  # the last question: what it allows is counted
         refusal = budget.exceeded(github, context, request, policy=policy, check_name=check_name, now=world.clock.now())
     if request.comment is None and (refusal or pull.fork or not policy.until_push):

@@ -38,15 +38,27 @@ def reap_queued(
             for workflow in workflows
             for run in github.waiting_runs(workflow)
             # Whoever sweeps the queue may be in it.
-            if run.id != context.run_id and (why := _overdue(world, github, run, limit_s=limit_s))
+            if run.id != context.run_id
+            and (why := _ended(world, github, context, run, limit_s=limit_s, dry_run=dry_run))
         ]
-        for run, why in overdue:
-            _tell(world, context, run, why=why, dry_run=dry_run)
         if not dry_run:
-            _end(world, github, [run for run, _ in overdue])
+            _force(world, github, [run for run, _ in overdue], limit_s=limit_s)
             for run, why in overdue:
                 _comment(world, github, run, why=why, limit_s=limit_s)
     return [run.id for run, _ in overdue]
+
+
+def _ended(
+    world: World, github: GitHub, context: Context, run: WorkflowRun, *, limit_s: float, dry_run: bool
+) -> str:
+    """Why the run was politely cancelled; "" when it was left alone."""
+    why = _overdue(world, github, run, limit_s=limit_s)
+    if why:
+        _tell(world, context, run, why=why, dry_run=dry_run)
+        # At once: it may get its machine while we look at the others.
+        if not dry_run:
+            github.cancel(run.id)
+    return why
 
 
 def _overdue(world: World, github: GitHub, run: WorkflowRun, *, limit_s: float) -> str:
@@ -63,27 +75,33 @@ def _tell(world: World, context: Context, run: WorkflowRun, *, why: str, dry_run
     world.job.log(f"its machines' names begin with {key.run_prefix}")
 
 
-def _end(world: World, github: GitHub, runs: Sequence[WorkflowRun]) -> None:
-    """Politely first: a forced end runs no `always()` step, so nothing of the run itself would clean up."""
-    left = list(runs)
-    for force in (False, True):
-        for run in left:
-            github.cancel(run.id, force=force)
-        left = _still_there(world, github, left)
-        if not left:
-            return
+def _force(world: World, github: GitHub, runs: Sequence[WorkflowRun], *, limit_s: float) -> None:
+    """Only what a polite end did not end: a forced one runs no `always()` step, so nothing of the run would clean up."""
+    left = _still_there(world, github, runs)
+    # A job that cleans up now has five minutes of GitHub's; and who was run again meanwhile waited for nothing yet.
+    waiting = [run for run in left if _overdue(world, github, run, limit_s=limit_s)]
+    if waiting:
+        names = ", ".join(str(run.id) for run in waiting)
+        world.job.warning(
+            "reap-queued", f"not over {PATIENCE_S:.0f} s after they were cancelled, forced now: {names}"
+        )
+    for run in waiting:
+        github.cancel(run.id, force=True)
+    left = _still_there(world, github, waiting)
+    if left:
         names = ", ".join(str(run.id) for run in left)
-        if not force:
-            world.job.warning(
-                "reap-queued", f"not over {PATIENCE_S:.0f} s after they were cancelled, forced now: {names}"
-            )
-    raise errors.TransientError(f"these runs are still not over: {names}", what_to_do="look at them on GitHub")
+        raise errors.TransientError(f"these runs are still not over: {names}", what_to_do="look at them on GitHub")
+
+
+def _same(found: WorkflowRun, run: WorkflowRun) -> bool:
+    """True while the attempt that was cancelled is not over: a later one has the same id."""
+    return not found.over and found.attempt <= run.attempt
 
 
 def _still_there(world: World, github: GitHub, runs: Sequence[WorkflowRun]) -> list[WorkflowRun]:
     left, deadline, pause = list(runs), world.clock.now() + PATIENCE_S, POLL_S
     while left:
-        left = [run for run in left if not github.run(run.id).over]
+        left = [run for run in left if _same(github.run(run.id), run)]
         if not left or world.clock.now() >= deadline:
             break
         world.clock.sleep(pause)

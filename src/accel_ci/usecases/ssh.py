@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from accel_ci.domain.errors import CloudError, ConfigurationError, ConnectionLostError
 from accel_ci.domain.machine import Machine, Worker
 from accel_ci.formats import output
-from accel_ci.operations import records
+from accel_ci.operations import reach, records
 from accel_ci.ports.files import Files
 from accel_ci.ports.job import Job
 from accel_ci.ports.machines import Machines
@@ -88,10 +88,6 @@ def _broadcast(shell: Shell, job: Job, visit: Visit, *, workers: Sequence[Worker
 
 def _explain(machines: Machines, machine: Machine) -> None:
     """CloudError when the machine cannot be reached because it is not there any more."""
-    try:
-        why = machines.interruption(machine.handle)
-        gone = bool(why) or machines.released(machine.handle)
-    except (CloudError, ConfigurationError):
-        return  # nobody can say: the connection's own words stand
-    if gone:
-        raise CloudError(f"{machine.handle} is gone: {why or 'somebody ended it'}", what_to_do=LEASE_ONE)
+    # Where nobody can say the connection's own words stand.
+    if why := reach.ended(machines, machine):
+        raise CloudError(f"{machine.handle} is gone: {why}", what_to_do=LEASE_ONE)

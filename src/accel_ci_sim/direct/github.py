@@ -13,7 +13,7 @@ from accel_ci.ports.entropy import Entropy
 from accel_ci_sim.direct import guard
 from accel_ci_sim.direct.process import Process
 from accel_ci_sim.wire import github_routes
-from accel_ci_sim.wire.github_routes import Asked, Listing
+from accel_ci_sim.wire.github_routes import Answer, Asked, Handler, Listing
 from accel_ci_sim.world import dice
 from accel_ci_sim.world.github import ApiError, GitHubWorld
 
@@ -53,12 +53,26 @@ class Requests:
         try:
             handler, parts = github_routes.find(verb, path)
             texts = {name: str(value) for name, value in query.items()}
-            _, answer = handler(
-                Asked(world=self._world, token=token, parts=tuple(map(unquote, parts)), query=texts, body=body)
-            )
+            asked = Asked(world=self._world, token=token, parts=tuple(map(unquote, parts)), query=texts, body=body)
+            _, answer = self._reaping(handler, asked) if self._process.role == "reap" else handler(asked)
         except ApiError as problem:
             raise refused(problem, f"{verb} {path}") from problem
         scene.timeline.mix(f"{verb} {path}".encode())
+        return answer
+
+
+    def _reaping(self, handler: Handler, asked: Asked) -> Answer:
+        """The answer, with the judge as a witness of what is looked at and of what is cancelled."""
+        if handler not in (github_routes.JOBS, github_routes.CANCEL):
+            return handler(asked)
+        judge, run = self._process.judge.queue, self._world.runs[asked.number()]
+        if handler is github_routes.JOBS:
+            judge.looks(self._process.number, run)
+            return handler(asked)
+        judge.cancels(self._process.number, run)
+        answer = handler(asked)
+        if judge.cancelled is not None:
+            judge.cancelled(run, force=asked.parts[1] == "force-cancel")
         return answer
 
 

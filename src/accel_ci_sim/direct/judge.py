@@ -18,6 +18,7 @@ from accel_ci.operations import sweeping
 from accel_ci_sim.direct import handles
 from accel_ci_sim.direct.layers import Layer
 from accel_ci_sim.direct.public_judge import PublicJudge
+from accel_ci_sim.direct.queue_judge import QueueJudge
 from accel_ci_sim.direct.runs import Run
 from accel_ci_sim.direct.scene import Scene
 from accel_ci_sim.direct.verdict_judge import VerdictJudge
@@ -60,10 +61,12 @@ class Judge:
     _ordered: dict[str, float] = field(default_factory=dict)  # who asked for a machine, and when that process began
     verdicts: VerdictJudge = field(init=False)
     public: PublicJudge = field(init=False)
+    queue: QueueJudge = field(init=False)
 
     def __post_init__(self) -> None:
         self.verdicts = VerdictJudge(self.scene)
         self.public = PublicJudge(self.scene, self.verdicts)
+        self.queue = QueueJudge(self.scene)
 
     def landed(self, machine: Machine) -> None:
         """I1 begins: from now on the machine has a bound. I9: nobody has more machines than it can need."""

@@ -19,7 +19,7 @@ def of(role: str, plan: RunPlan | None) -> float:
             return ALWAYS_BUDGET_S
         case "sweep":
             return SWEEP_S * MARGIN
-        case "gate":
+        case "gate" | "reap":
             return GITHUB_S
         case "collect":
             return (reach.LIMIT_S + 60.0) * MARGIN

@@ -105,14 +105,16 @@ def _deserved(script: Script, limit_s: float) -> Verdict:
 
 
 def draw(stream: Dice, sky: Weather, *, calm: bool) -> list[RunPlan]:
-    """The jobs of one world: one, or several slots in it, or matrix siblings, or a reusable workflow called twice,
+    """The jobs of one world: one, or jobs that share a machine, or several slots in one, or matrix siblings, or a
 
-    or jobs that share a machine, or another run beside it.
+    reusable workflow called twice, or another run beside it.
     """
     first = _run(stream, sky, calm=calm, run_id=stream.randrange(100, 1000))
     shape = stream.random()
-    if shape < 0.6:
+    if shape < 0.58:
         return [first]
+    if shape < 0.63:
+        return _sharing(stream, first, calm=calm)
     if shape < 0.68:
         # Two machines in one job are only had in steps.
         mishaps = replace(first.mishaps, kill_s=None, resume_s=None, patient=False)
@@ -121,12 +123,10 @@ def draw(stream: Dice, sky: Weather, *, calm: bool) -> list[RunPlan]:
     if shape < 0.72:  # a reusable workflow called twice: the same job of the same file
         there = replace(first.context, event="")
         return [replace(first, context=replace(there, call=call)) for call in ("a", "b")]
-    if shape < 0.82:  # siblings
+    if shape < 0.85:  # siblings
         there = replace(first.context, siblings=2)
         instances = ('[{"n":"a"},0]', '[{"n":"b"},1]')
         return [replace(first, context=replace(there, instance=each)) for each in instances]
-    if shape < 0.88:
-        return _sharing(stream, first, calm=calm)
     other = _run(stream, sky, calm=calm, run_id=first.context.run_id + 1)
     return [first, replace(other, begins_s=stream.uniform(0.0, 40.0))]
 

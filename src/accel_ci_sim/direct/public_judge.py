@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from accel_ci.adapters import github_calls
 from accel_ci.domain import check, trigger
 from accel_ci.domain.grant import Grant
 from accel_ci.domain.verdict import Verdict
@@ -68,20 +69,30 @@ class PublicJudge:
         if not context.event or not complete:
             return
         self._last = self.scene.schedule.now
-        self._check(run, slot)
+        self._check(run, slot, since=since)
         # Two reports at once converge after both are done: only then is there one comment.
         if self.scene.reporting or before >= since:
             return
         if context.pull_request is not None:
-            self._one_comment()
+            self._one_comment(since)
         else:
-            self._issue(run, slot)
+            self._issue(run, slot, since=since)
 
-    def _check(self, run: Run, slot: str) -> None:
+    def _known(self, kind: str, number: int, since: float) -> bool:
+        """True unless lists are further behind than a report waits, and lacked this one when it began: the next tidies up."""
+        lists = self.scene.github.lists
+        return lists.longest_s <= github_calls.SETTLE_S or lists.shown(kind, number, at=since)
+
+    def _check(self, run: Run, slot: str, *, since: float) -> None:
         context = run.plan.context
         name = check.instance_name(check.NAME, context.instance)
         mark = check.external_id(context.run_id, context.attempt)
-        shown = [each for each in self.scene.github.checks.values() if (each.name, each.external_id) == (name, mark)]
+        shown = [
+            each
+            for each in self.scene.github.checks.values()
+            if (each.name, each.external_id) == (name, mark)
+            and (each.conclusion or self._known("check", each.id, since))
+        ]
         wanted = check.conclusion(Verdict(run.verdicts[slot])).value
         # A job that GitHub gave up and that goes on all the same finds its check ended by another: grey, never better.
         allowed = {wanted, "cancelled"} if run.given_up else {wanted}
@@ -89,14 +100,18 @@ class PublicJudge:
             told = [each.conclusion for each in shown]
             self._broken("I4", f"{run.name}: its check {name} says {told}, its verdict is {run.verdicts[slot]}")
 
-    def _one_comment(self) -> None:
-        bodies = [each.body for each in self.scene.github.comments.values() if each.number == PULL]
+    def _one_comment(self, since: float) -> None:
+        bodies = [
+            each.body
+            for each in self.scene.github.comments.values()
+            if each.number == PULL and self._known("comment", each.id, since)
+        ]
         for marker in ("report", "gate"):
             mine = sum(body.startswith(f"<!-- accel-ci {marker}") for body in bodies)
             if mine > 1:
                 self._broken("I5", f"{mine} comments of {marker}")
 
-    def _issue(self, run: Run, slot: str) -> None:
+    def _issue(self, run: Run, slot: str, *, since: float) -> None:
         context = run.plan.context
         name = check.instance_name(check.NAME, context.instance)
         open_ones = [
@@ -104,9 +119,11 @@ class PublicJudge:
             for each in self.scene.github.issues.values()
             if each.state == "open" and each.body.startswith("<!-- accel-ci issue ") and name in each.title
         ]
-        verdict = run.verdicts[slot]
-        wanted = 1 if verdict in BAD else 0 if verdict == "passed" else None
-        if wanted is not None and len(open_ones) != wanted:
+        verdict, lists = run.verdicts[slot], self.scene.github.lists
+        known = [each for each in open_ones if self._known("issue", each.number, since)]
+        # Nobody can close what no list tells of yet: it was opened by a report that died since.
+        left = [each for each in open_ones if lists.shown("issue", each.number, at=since)]
+        if (verdict in BAD and (not open_ones or len(known) > 1)) or (verdict == "passed" and left):
             self._broken("I6", f"{run.name} {verdict}, and {len(open_ones)} issues are open for {name}")
 
     def _deserved(self, shown: CheckRun) -> bool:

@@ -6,7 +6,7 @@ from collections import Counter
 from functools import partial
 from itertools import groupby
 
-from accel_ci_sim.direct import ablated, plans, setting, sites
+from accel_ci_sim.direct import ablated, layers, plans, setting, sites
 from accel_ci_sim.direct.cron import Cron
 from accel_ci_sim.direct.entropy import Entropy
 from accel_ci_sim.direct.github import TOKEN
@@ -14,6 +14,7 @@ from accel_ci_sim.direct.judge import Judge
 from accel_ci_sim.direct.launcher import Launcher
 from accel_ci_sim.direct.layers import Layer
 from accel_ci_sim.direct.plans import RunPlan
+from accel_ci_sim.direct.reaper import Reaper
 from accel_ci_sim.direct.runs import Run
 from accel_ci_sim.direct.scene import Scene
 from accel_ci_sim.direct.setting import Setting
@@ -34,6 +35,7 @@ from accel_ci_sim.world.worker import Script
 
 SWEEP_PERIODS_S = (120.0, 900.0)
 CALM = 0.25  # of all worlds
+REAPED = 0.1
 _AIMS = tuple(site.number for site in sites.SITES if site.name not in sites.UNUSED)
 _DISTANT = tuple(number for number in _AIMS if sites.SITES[number].fates == faults.DISTANT)
 
@@ -77,8 +79,13 @@ class Simulation:
             self.scene.github.lists.lag(late, late.choice(weather.GITHUB_LISTING_LAGS_S))
         self.judge = Judge(self.scene)
         self.launcher = Launcher(self.scene, self.judge, Entropy(dice.of(seed, number, "entropy")))
+        self._reaper = self._reaping(dice.of(seed, number, "queue"))
         self._workflows = Workflows(
-            self.launcher, reruns=not calm and how.stage is None, rest=self._rest, peer=how.peer
+            self.launcher,
+            reruns=not calm and how.stage is None,
+            rest=self._rest,
+            peer=how.peer,
+            queue=self._reaper.queue if self._reaper else None,
         )
         jobs = [Run(plan, self.judge.verdicts.recorded) for plan in drawn]
         self.scene.runs.update((job.name, job) for job in jobs)
@@ -90,6 +97,8 @@ class Simulation:
             self._workflows.begin(list(jobs))
         if Layer.SWEEPER in scene.layers:
             Cron(self.launcher).begin()
+        if self._reaper is not None:
+            self._reaper.begin()
         for service, (begins, ends) in scene.cloud.weather.outages.items():
             scene.schedule.after(begins, partial(self._outage, service, down=True))
             scene.schedule.after(ends, partial(self._outage, service, down=False))
@@ -110,6 +119,11 @@ class Simulation:
         sky = ablated.weather(sky, self._how)
         drawn = plans.draw(stream, sky, calm=calm)
         return sky, ablated.drawn(drawn, stream, self._how)
+
+    def _reaping(self, stream: Dice) -> Reaper | None:
+        """In a share of the worlds of all layers."""
+        usual = self._how.stage is None and self._how.layers == layers.ALL
+        return Reaper(self.launcher, stream) if usual and dice.chance(stream, REAPED) else None
 
     def _rest(self) -> None:
         """Faults stop once nobody but the sweepers does anything any more; from then on the bounds count."""

@@ -24,6 +24,7 @@ from accel_ci_sim.direct.peer import PeerJob
 from accel_ci_sim.direct.plans import PULL, SHA, SHARED_SLOT
 from accel_ci_sim.direct.process import Process
 from accel_ci_sim.direct.runs import Run
+from accel_ci_sim.direct.waiting import Queue
 from accel_ci_sim.world import dice
 from accel_ci_sim.world.github import Run as GitHubRun
 from accel_ci_sim.world.schedule import Actor
@@ -37,8 +38,11 @@ POLICY = Policy()
 class Workflows:
     """All workflow runs of a world. `rest` hears when none goes on any more."""
 
-    def __init__(self, launcher: Launcher, *, reruns: bool, rest: Callable[[], None], peer: bool) -> None:
+    def __init__(
+        self, launcher: Launcher, *, reruns: bool, rest: Callable[[], None], peer: bool, queue: Queue | None = None
+    ) -> None:
         self._launcher = launcher
+        self._queue = queue
         self._scene = launcher.scene
         self._reruns = reruns
         self._peer = peer
@@ -66,6 +70,25 @@ class Workflows:
             self._start(jobs)
 
     def _start(self, jobs: Sequence[Run]) -> None:
+        run_id = jobs[0].workflow[0]
+        if self._queue is not None and not self._scene.calm and self._queue.waits():
+            self._scene.timeline.tell(jobs[0].name, "waits for a runner")
+            self._queue.wait(run_id, picked=partial(self._run, jobs), cancelled=partial(self._reaped, jobs))
+        else:
+            self._run(jobs)
+
+    def _reaped(self, jobs: Sequence[Run], force: bool) -> None:
+        """The run was cancelled in the queue: its jobs never start; the cleanup job does, unless the end was forced."""
+        assert self._queue is not None
+        self._scene.timeline.tell(jobs[0].name, "cancelled in the queue")
+        for job in jobs:
+            job.living, job.forced = False, force
+        self._going[jobs[0].workflow] = 1
+        if not force:
+            self._queue.works_on(jobs[0].workflow[0], "cleanup")
+        self._job_over(jobs[-1])
+
+    def _run(self, jobs: Sequence[Run]) -> None:
         for job in jobs:
             if self._peer:
                 PeerJob(self._launcher, job, ended=self._job_over).begin()
@@ -114,13 +137,15 @@ class Workflows:
         self._rest()
 
     def _complete(self, workflow: tuple[int, int]) -> None:
-        now = self._scene.schedule.now
+        scene = self._scene
         del self._going[workflow]
-        self._scene.completed[workflow] = now
-        known = self._scene.github.runs[workflow[0]]
+        scene.completed[workflow] = scene.schedule.now
+        known = scene.github.runs[workflow[0]]
         # The run of an older attempt must not complete the one that goes on now.
         if known.attempt == workflow[1]:
-            known.status, known.updated_at = "completed", now
+            scene.github.put_run(workflow[0], "completed")
+            for job in known.jobs:
+                job.status = "completed"
 
     def _push(self, heads: set[str]) -> None:
         heads.add(PUSHED)

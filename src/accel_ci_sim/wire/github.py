@@ -60,6 +60,10 @@ class _Handler(BaseHTTPRequestHandler):
     wbufsize = 65536  # with Nagle's algorithm off, or every answer on a kept connection takes 44 ms
     disable_nagle_algorithm = True
 
+    def date_time_string(self, timestamp: float | None = None) -> str:
+        """The Date header by the world's clock, which its other moments are of."""
+        return super().date_time_string(self.state.now() if timestamp is None else timestamp)
+
     def log_request(self, code: object = "-", size: object = "-") -> None:
         """Nothing: tests look at the exchanges."""
 

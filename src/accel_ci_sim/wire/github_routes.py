@@ -228,6 +228,7 @@ def _cancel(asked: Asked) -> Answer:
     return 202, {}
 
 
+JOBS, CANCEL = _jobs, _cancel  # whoever watches a world wants to know these
 _ROUTES: tuple[tuple[str, str, Handler], ...] = (
     ("GET", "", _repository),
     ("GET", "/collaborators/([^/]+)/permission", _permission),

@@ -151,6 +151,7 @@ def run(world: GitHubWorld, told: Run) -> dict[str, Any]:
     shape |= {"html_url": f"{WEB}/{world.repository}/actions/runs/{told.id}"}
     shape |= {"url": f"{_api(world)}/actions/runs/{told.id}", "jobs_url": f"{_api(world)}/actions/runs/{told.id}/jobs"}
     shape |= {"cancel_url": f"{_api(world)}/actions/runs/{told.id}/cancel"}
+    shape |= {"created_at": moment(told.created_at)} if told.created_at else {}
     shape |= {"run_started_at": moment(told.started_at)} if told.started_at else {}
     shape |= {"updated_at": moment(told.updated_at)} if told.updated_at else {}
     return shape | {"pull_requests": [_small_pull(world, number) for number in told.pulls]}

@@ -141,6 +141,7 @@ class Run:
     attempt: int = 1
     pulls: tuple[int, ...] = ()
     stubborn: bool = False
+    created_at: float = 0.0  # of its first attempt
     started_at: float = 0.0
     updated_at: float = 0.0
     jobs: list[Job] = field(default_factory=list)
