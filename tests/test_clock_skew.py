@@ -14,14 +14,14 @@ from accel_ci.domain import overdue
 from accel_ci.domain.errors import TransientError
 from accel_ci.domain.lease import Lease
 from accel_ci.domain.machine import Candidate, MachineSpec
-from accel_ci.domain.runkey import RunKey
 from accel_ci.operations import sweeping
 from tests.contracts import github_worlds
 from tests.fakes.clock import START, FakeClock
 from tests.fakes.entropy import FakeEntropy
+from tests.usecases import worlds
 
 OFF = [600.0, -600.0]
-KEY = RunKey(repository_id=4711, run_id=77, job="tpu")
+KEY = worlds.KEY
 
 
 @pytest.mark.parametrize("ahead_s", OFF)
@@ -46,7 +46,7 @@ def test_the_clouds_own_limit_is_the_lease_s_length(ahead_s: float) -> None:
         spec,
         gce_options.checked(spec),
         lease,
-        Candidate(zone="us-central1-b", spot=True, accelerator="e2-standard-2", dollars_per_hour=None),
+        Candidate(zone="us-central1-b", spot=True),
         public_key="",
         now=now,
     )

@@ -1,4 +1,4 @@
-"""APIs that answer anything but what they should: each verb ends with one error of ours, in bounded time, and tells no token."""
+"""APIs that answer anything but what they should: one error of ours, in bounded time, and no token in it or anywhere else."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class FastClock:
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is waited for is waited for briefly."""
     monkeypatch.setattr(google_calls, "PAUSE_S", 0.001)
-    monkeypatch.setattr(bounded_http, "SECONDS", 0.3)
+    monkeypatch.setattr(bounded_http, "SECONDS", 0.1)
     monkeypatch.setattr(bounded_http, "BYTES", 4 << 20)
 
 

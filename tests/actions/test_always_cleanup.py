@@ -65,7 +65,7 @@ class Post:
         """The post step, with its program at work."""
         command = [judges.require("node"), str(HERE / "post.js")]
         process = subprocess.Popen(command, env=self.environ | more, stdout=subprocess.PIPE, text=True)
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 60
         while not self.seen.exists() or not self.seen.read_text():
             assert time.monotonic() < deadline and process.poll() is None
             time.sleep(0.01)

@@ -363,7 +363,7 @@ def test_time_limit(tmp_path: Path) -> None:
     with pytest.raises(CloudError, match="longer than"):
         sources.pack(CommitSource(repository=str(tmp_path), sha="ab" * 20), into=str(tmp_path / "bundle"))
     child = int((tmp_path / "pid").read_text())
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while _runs(child):
         assert time.monotonic() < deadline
         time.sleep(0.02)

@@ -77,7 +77,7 @@ def test_who_ignores_term(machines: LocalMachines, start: Start) -> None:
     with pytest.raises(BootError):
         machines.poll(Creation(handle=machine.handle, stage=""))
     machines.release(machine.handle)
-    assert process.wait(timeout=20) == -signal.SIGKILL
+    assert process.wait(timeout=60) == -signal.SIGKILL
     local_machines.soon(lambda: machines.released(machine.handle))
 
 
@@ -85,7 +85,7 @@ def test_expiry_ends_the_processes(machines: LocalMachines, start: Start) -> Non
     """When the lease is over, processes and directory go, though nobody asks."""
     machine = local_machines.create(machines, seconds=2)
     process = start(machine, "echo up; exec sleep 600")
-    assert process.wait(timeout=20) == -signal.SIGTERM
+    assert process.wait(timeout=60) == -signal.SIGTERM
     assert time.time() >= int(machine.labels["accel-ci-expires"])
     local_machines.soon(lambda: machines.released(machine.handle))
     assert machines.interruption(machine.handle) == "lifetime limit reached"
@@ -112,7 +112,7 @@ def test_directory_removed_by_hand(machines: LocalMachines, start: Start) -> Non
     for path in sorted(local_machines.where(machine).rglob("*"), reverse=True):
         path.rmdir() if path.is_dir() else path.unlink()
     local_machines.where(machine).rmdir()
-    assert process.wait(timeout=20) == -signal.SIGTERM
+    assert process.wait(timeout=60) == -signal.SIGTERM
     local_machines.soon(lambda: not local_machines.keepers(local_machines.where(machine)))
 
 
@@ -176,5 +176,5 @@ def test_release_survives_the_client(machines: LocalMachines, start: Start) -> N
     with subprocess.Popen(command, start_new_session=True) as client:
         local_machines.soon(lambda: [each.state for each in machines.list_owned(ALL)] == [State.RELEASING])
         os.killpg(client.pid, signal.SIGKILL)
-    assert process.wait(timeout=20) == -signal.SIGKILL
+    assert process.wait(timeout=60) == -signal.SIGKILL
     local_machines.soon(lambda: machines.released(machine.handle))

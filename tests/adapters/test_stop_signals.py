@@ -72,7 +72,7 @@ def test_a_library_that_catches_everything_does_not_keep_it() -> None:
         library()
         time.sleep(20)
     except CancelledError:
-        print(time.monotonic() - began < 5)
+        print(time.monotonic() - began < 15)
     """
     assert _told(body, signal.SIGINT).splitlines()[-1] == "True"
 
@@ -98,9 +98,10 @@ def test_what_is_limited_ends_as_if_cancelled() -> None:
     body = """
     with stop.within(30, why="too long"):
         pass
+    print("ready", flush=True)
     try:
         with stop.within(0.2, why="too long"):
-            wait()
+            time.sleep(20)
     except CancelledError as error:
         print(error)
     """

@@ -17,7 +17,7 @@ from accel_ci_sim.direct.lanes import Lanes as SimulatedLanes
 from tests.fakes.lanes import FakeLanes
 
 KINDS: dict[str, Callable[[], Lanes]] = {"threads": ThreadLanes, "fake": FakeLanes, "simulated": SimulatedLanes}
-LIMIT_S = 20.0
+LIMIT_S = 60.0
 
 
 @pytest.fixture(params=KINDS)

@@ -590,7 +590,7 @@ def _recipe(world: LocalWorld | SshWorld, sockets: str) -> tuple[str, dict[str, 
 
 
 def _await(true: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while not true():
         assert time.monotonic() < deadline, "it did not become true within 20 s"
         time.sleep(0.02)

@@ -122,9 +122,9 @@ def test_a_missing_git_is_noticed_before_a_machine_is_asked_for(
 ) -> None:
     """In a job the commit is packed with it, at a terminal a repository's directory: nothing is leased or kept before."""
     environ = _without_git(terminal, tmp_path)
-    job = terminal(*words, **environ, **_job(tmp_path))
+    job = terminal(*words, timeout=60, **environ, **_job(tmp_path))
     (terminal.project / ".git").mkdir()
-    person = terminal(*words, **environ)
+    person = terminal(*words, timeout=60, **environ)
     for done in (job, person):
         assert done.returncode == 2 and "git is not installed here" in done.stdout + done.stderr
         assert "install it before this step" in done.stdout + done.stderr
@@ -134,9 +134,10 @@ def test_a_missing_git_is_noticed_before_a_machine_is_asked_for(
 def test_a_directory_in_no_repository_needs_no_git(terminal: Terminal, tmp_path: Path) -> None:
     """It is sent as it is; in a job, where only a later step says what is sent, a warning has to do."""
     environ = _without_git(terminal, tmp_path)
-    assert terminal("run", "--backend", "local", "--run", "test -f test_three.py", **environ).returncode == 0
+    run = ("run", "--backend", "local", "--run", "test -f test_three.py")
+    assert terminal(*run, timeout=60, **environ).returncode == 0
     facts = _job(tmp_path)
     (tmp_path / "workspace/file").touch()
-    done = terminal("provision", "--backend", "local", **environ, **facts)
+    done = terminal("provision", "--backend", "local", timeout=60, **environ, **facts)
     assert done.returncode == 0 and "run-remote can only send the directory as it is" in done.stdout
-    assert terminal("cleanup", **environ, **facts).returncode == 0
+    assert terminal("cleanup", timeout=60, **environ, **facts).returncode == 0

@@ -197,6 +197,38 @@ def test_masked_bytes_do_not_depend_on_the_chunks(parts: list[bytes], data: st.D
     assert covered % 4 == 0 and 0 <= covered <= len(whole) - len(bare)  # whole sequences, and nothing else
 
 
+def test_only_the_line_with_a_secret_loses_its_colours() -> None:
+    """Among many lines, with and without colours, before and after it, the right one is found."""
+    lines = [f"\x1b[32mline {number}\x1b[m" for number in range(50)]
+    shown = Redactor([LONG]).redact("\n".join([*lines, f"\x1b[1m{LONG.decode()}\x1b[m", "", *lines, ""]))
+    assert shown.split("\n") == [*lines, "***", "", *lines, ""]
+
+
+@given(st.lists(st.sampled_from([b"\x1b", b"[", b"1", b"m", b"\n", b"\r", b"\0", b"secret"]) | st.binary(max_size=3)))
+def test_what_is_looked_for_has_neither_colours_nor_breaks(parts: list[bytes]) -> None:
+    """So a secret is looked for in the text without its colours, and never goes over the end of a line."""
+    masks = redaction.Masks()
+    masks.add((b"secret-secret" + b"".join(parts)).decode("utf-8", "surrogateescape"))
+    assert masks._redactor._needles
+    assert not any(set("\x1b\n\r") & set(needle) for needle in masks._redactor._needles)
+
+
+@pytest.mark.parametrize("size", [1, 7, 64, 10_000])
+def test_long_lines_of_colours_are_masked_to_their_end(size: int) -> None:
+    """Where little of a chunk is seen, as many seen bytes are held back as a secret may have."""
+    log = (
+        b"\n"
+        + b"\x1b[32m.\x1b[m" * 300
+        + b"\x1b[1m".join(bytes([byte]) for byte in LONG)
+        + b"\x1b[m" * 200
+        + b"\nend\n"
+    )
+    masker = redaction.Masker([LONG])
+    masked = b"".join(masker.feed(log[start : start + size]) for start in range(0, len(log), size)) + masker.flush()
+    covered = len(LONG) + len(b"\x1b[1m") * (len(LONG) - 1)
+    assert masked == b"\n" + b"\x1b[32m.\x1b[m" * 300 + b"*" * covered + b"\x1b[m" * 200 + b"\nend\n"
+
+
 def test_masks_hide_every_spelling_and_each_line() -> None:
     """As the redactor does: base64, URL, JSON, and the lines of a key each for itself."""
     masker = redaction.Masker([b"first line of it\nsecond line of it"])

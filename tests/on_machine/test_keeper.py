@@ -78,7 +78,7 @@ def test_marked_processes(machine: Path) -> None:
             other.kill()
         for pid in found:
             os.kill(pid, signal.SIGKILL)
-    deadline = time.monotonic() + 5  # who was killed is still seen for a moment
+    deadline = time.monotonic() + 60  # who was killed is still seen for a moment
     while keeper.marked(str(machine)) and time.monotonic() < deadline:
         time.sleep(0.01)
     assert keeper.marked(str(machine)) == set()
@@ -124,7 +124,7 @@ def test_a_machine_without_a_lease_ends_at_once(machine: Path) -> None:
     """A machine.json that tells no expiry keeps nobody alive: the machine is over, and the keeper leaves."""
     (machine / "machine.json").write_text("{}")
     subprocess.run(["python3", keeper.__file__, "keep", str(machine)], check=True, timeout=30)
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while machine.exists():
         assert time.monotonic() < deadline
         time.sleep(0.02)

@@ -23,7 +23,7 @@ ON_MACHINE = pathlib.Path(__file__).parents[2] / "src/accel_ci/on_machine"
 PROGRAMS = ("supervisor.py", "attach.py", "process_tree.py", "secret_files.py", "courier.py", "checkout.py", "doors.py")
 NONCE = "5f0c2ad1b7c94f6f9f6de1c2a3b4c5d6"
 KEY = "0123456789abcdef"
-PATIENCE_S = 20.0
+PATIENCE_S = 60.0
 
 
 @functools.cache

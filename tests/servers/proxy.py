@@ -19,8 +19,8 @@ class Serving:
         self._thread.start()
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
-        """What the work returns, within 30 s."""
-        return asyncio.run_coroutine_threadsafe(work, self.loop).result(30)
+        """What the work returns, within 60 s."""
+        return asyncio.run_coroutine_threadsafe(work, self.loop).result(60)
 
     def close(self) -> None:
         """Cancel everything and end the thread."""

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 from accel_ci_sim.wire import processes
 
-START_S = 30.0
+START_S = 60.0
 BASE = ("PATH", "LANG")
 
 
@@ -55,7 +55,7 @@ class SimulatorProcess:
     ) -> tuple[int, Any]:
         """Status and document of one HTTP call."""
         host = urlsplit(self.url)
-        connection = http.client.HTTPConnection(host.hostname or "", host.port, timeout=20)
+        connection = http.client.HTTPConnection(host.hostname or "", host.port, timeout=60)
         try:
             encoded = None if body is None else body if isinstance(body, bytes) else json.dumps(body).encode()
             connection.request(method, path, encoded, {"Content-Type": "application/json", **(headers or {})})
@@ -81,7 +81,7 @@ class SimulatorProcess:
     def close(self, number: int = signal.SIGINT) -> None:
         """End it as a person would; nothing of it may be left."""
         self.process.send_signal(number)
-        output, _ = self.process.communicate(timeout=30)
+        output, _ = self.process.communicate(timeout=60)
         assert self.process.returncode == 0, output
         assert not processes.belonging(self.state), "processes of machines are left"
         assert not (self.state / "machines").exists()

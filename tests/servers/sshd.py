@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import getpass
 import os
+import secrets
 import socket
 import subprocess
 import time
@@ -12,6 +14,8 @@ from pathlib import Path
 
 from tests import judges
 
+START_S = 60.0
+PORTS = range(20_000, 32_000)  # below those that the system gives to whoever asks for any
 MOST_ADDRESSES = 16  # of one sshd: MAX_LISTEN_SOCKS in sshd.c
 SETTINGS = """\
 HostKey {directory}/host
@@ -59,7 +63,7 @@ class Sshd:
         """End the servers; what users started goes on."""
         for server in self._servers:
             server.terminate()
-            server.wait(10)
+            server.wait(START_S)
 
     def _serve(self, directory: Path, endpoints: Sequence[Endpoint], *, number: int) -> subprocess.Popen[bytes]:
         listen = [f"ListenAddress {address}:{port}" for address, port in endpoints]
@@ -86,17 +90,19 @@ def host_key(path: Path) -> str:
 
 
 def free_port() -> int:
-    """A port of 127.0.0.1 on which nobody listens now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A port of 127.0.0.1 on which nobody listens now, and which no other test is given by chance meanwhile."""
+    while True:
+        port = secrets.choice(PORTS)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 def _await(endpoint: Endpoint) -> None:
-    for _ in range(200):
+    deadline = time.monotonic() + START_S
+    while time.monotonic() < deadline:
         try:
-            socket.create_connection(endpoint, timeout=1).close()
+            socket.create_connection(endpoint, timeout=START_S).close()
         except ConnectionRefusedError:
             time.sleep(0.01)
         else:

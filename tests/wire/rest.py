@@ -14,7 +14,7 @@ from google.rpc import error_details_pb2, status_pb2  # type: ignore[import-unty
 from tests.servers.simulator import SimulatorProcess
 
 T = TypeVar("T")
-LIMIT_S = 20.0
+LIMIT_S = 60.0
 DETAILS = (
     error_details_pb2.DESCRIPTOR.message_types_by_name
 )  # json_format finds the types in details when they are loaded

@@ -19,7 +19,7 @@ from tests.wire.rest import Zone
 def raw(simulator: SimulatorProcess, request: bytes) -> bytes:
     """Everything that comes back for these bytes until the server hangs up."""
     host = urlsplit(simulator.url)
-    with socket.create_connection((host.hostname or "", host.port or 0), timeout=10) as connection:
+    with socket.create_connection((host.hostname or "", host.port or 0), timeout=60) as connection:
         connection.sendall(request)
         return b"".join(iter(lambda: connection.recv(65536), b""))
 
@@ -129,7 +129,7 @@ def test_compute_knows_the_project(simulator: SimulatorProcess) -> None:
 def test_connections_are_kept_open(simulator: SimulatorProcess) -> None:
     """Several calls on one connection, errors among them; `Connection: close` ends it."""
     host = urlsplit(simulator.url)
-    connection = http.client.HTTPConnection(host.hostname or "", host.port, timeout=10)
+    connection = http.client.HTTPConnection(host.hostname or "", host.port, timeout=60)
     statuses = []
     for path in ("/sim/knobs", "/nothing", "/v2/projects/p/locations"):
         connection.request("GET", path)

@@ -14,7 +14,7 @@ from tests.servers.simulator import SimulatorProcess
 from tests.wire import rest
 
 PARENT = "projects/p/locations/us-central1-b"
-LIMIT_S = 20.0
+LIMIT_S = 60.0
 
 
 @pytest.fixture

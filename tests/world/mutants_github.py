@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 import pytest
 
+from accel_ci.adapters.github_calls import Calls
 from accel_ci.adapters.github_rest import GitHubRest
-from accel_ci.domain import check, errors, trigger
+from accel_ci.domain import check, errors, queued, trigger
 from accel_ci.domain.check import Check, Conclusion
 from accel_ci.domain.pullrequest import PullRequest, Role
 from accel_ci.domain.record import RunRecord
@@ -17,7 +19,7 @@ from accel_ci.domain.trigger import Refusal, Request
 from accel_ci.domain.workload import Phase
 from accel_ci.operations import follow, publish
 from accel_ci.ports.world import World
-from accel_ci.usecases import gate, run_remote
+from accel_ci.usecases import gate, reap_queued, run_remote
 from accel_ci_sim.direct.sources import Sources
 from tests.world.known_bugs import bug
 
@@ -170,3 +172,62 @@ def _(patch: pytest.MonkeyPatch) -> None:
         return replace(honest(record, name=name), text="TOKEN=canary-3f9d2c")
 
     patch.setattr(publish, "_check", told)
+
+
+@bug("nobody waits for GitHub's lists", "I4", "I5", "I6", within=3000)
+def _(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Calls, "settle", lambda self: None)
+
+
+@bug("the queue's reaper cancels what is in progress", "I-queue", within=600)
+def _(patch: pytest.MonkeyPatch) -> None:
+    honest = queued.judge
+
+    def judge(jobs: Any, *, limit_s: float, now: float) -> Any:
+        return honest([replace(job, status="queued") for job in jobs], limit_s=limit_s, now=now)
+
+    patch.setattr(queued, "judge", judge)
+
+
+@bug("the queue's reaper counts from the first attempt", "I-queue", within=1500)
+def _(patch: pytest.MonkeyPatch) -> None:
+    honest = GitHubRest.jobs
+
+    def jobs(self: GitHubRest, run_id: int) -> Any:
+        known = self._calls.get(f"/actions/runs/{run_id}", needs="actions: read")
+        began_at = datetime.fromisoformat(known["created_at"]).timestamp()
+        return [replace(job, created_at=min(job.created_at, began_at)) for job in honest(self, run_id)]
+
+    patch.setattr(GitHubRest, "jobs", jobs)
+
+
+@bug("the queue's reaper takes another workflow's runs", "I-queue", within=600)
+def _(patch: pytest.MonkeyPatch) -> None:
+    honest = GitHubRest.waiting_runs
+    patch.setattr(
+        GitHubRest, "waiting_runs", lambda self, workflow: [*honest(self, workflow), *honest(self, "deploy.yml")]
+    )
+
+
+@bug("the queue's reaper cancels its own run", "I-queue", within=600)
+def _(patch: pytest.MonkeyPatch) -> None:
+    honest = reap_queued.reap_queued
+
+    def reap(world: World, context: Any, workflows: Any, **how: Any) -> Any:
+        return honest(world, replace(context, run_id=1), workflows, **how)
+
+    patch.setattr(reap_queued, "reap_queued", reap)
+
+
+@bug("the queue's reaper forces what cleans up", "I-queue", within=1500)
+def _(patch: pytest.MonkeyPatch) -> None:
+    def force(world: World, github: Any, runs: Any, *, limit_s: float) -> None:
+        for run in reap_queued._still_there(world, github, runs):
+            github.cancel(run.id, force=True)
+
+    patch.setattr(reap_queued, "_force", force)
+
+
+@bug("the queue's reaper only cancels politely", "I-queue", within=600)
+def _(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(reap_queued, "_force", lambda world, github, runs, *, limit_s: None)

@@ -18,7 +18,10 @@ from accel_ci.domain.runkey import RunKey
 from accel_ci.operations import joining
 from accel_ci.ports.world import World
 from accel_ci.usecases import report
+from accel_ci_sim.direct import stages
 from tests.world.known_bugs import bug as _bug
+
+STAGE = stages.SHARED.name
 
 
 class _Greedy(Owner):
@@ -66,7 +69,7 @@ def _(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(joining, "_there", lambda world, key, order: None)
 
 
-@_bug("who asks second takes the machine of the run for his own", "I2", "I-true", within=1500)
+@_bug("who asks second takes the machine of the run for his own", "I-true", stage=STAGE, within=1)
 def _(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(google_machines, "check_adoption", lambda *args, **kwargs: None)
 
@@ -104,7 +107,7 @@ def _(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(joining, "_let_in", let_in)
 
 
-@_bug("two jobs' requests for the machine of the run are one", "I2", "I-true", within=2500)
+@_bug("two jobs' requests for the machine of the run are one", "I-true", stage=STAGE, within=1)
 def _(patch: pytest.MonkeyPatch) -> None:
     def request_id(lease: Lease, zone: str) -> str:
         return str(lease.key.request_id(zone))
@@ -112,7 +115,7 @@ def _(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(google_machines, "request_id", request_id)
 
 
-@_bug("what waits in the queue is not joined", "I-true", within=1000)
+@_bug("what waits in the queue is not joined", "I-true", stage=STAGE, within=1)
 def _(patch: pytest.MonkeyPatch) -> None:
     honest = TpuMachines._queueing
 

@@ -40,9 +40,17 @@ class Redactor:
         """The clean text with every secret as ***; a line that holds one between colours loses its colours."""
         if not self._needles:
             return text
-        if "\x1b" in text and self._any_in(plain_text.uncoloured(text)):
-            text = "".join(map(self._readable, text.splitlines(keepends=True)))
-        return self._hide(text) if self._any_in(text) else text
+        bare = plain_text.uncoloured(text)
+        # No secret holds a colour: what is not there without them is not there with them.
+        needles = [needle for needle in self._needles if needle in bare]
+        if not needles:
+            return text
+        if "\x1b" in text:
+            lines = text.split("\n")
+            for number in _lines_with(needles, bare, "\n"):
+                lines[number] = plain_text.uncoloured(lines[number])
+            text = "\n".join(lines)
+        return _hide(needles, text)
 
     def hidden(self, text: str) -> str:
         """Any text as clean text with every secret as ***; without secrets it is left as it is."""
@@ -55,17 +63,6 @@ class Redactor:
 
     def _any_in(self, text: str) -> bool:
         return any(needle in text for needle in self._needles)
-
-    def _readable(self, line: str) -> str:
-        bare = plain_text.uncoloured(line)
-        return bare if self._any_in(bare) else line
-
-    def _hide(self, text: str) -> str:
-        parts, end = [], 0
-        for start, stop in _merged(sorted(span for needle in self._needles for span in _spans(needle, text))):
-            parts += [text[end:start], HIDDEN]
-            end = stop
-        return "".join([*parts, text[end:]])
 
 
 class Masks:
@@ -106,10 +103,7 @@ class Masker:
         if not self._needles:
             return data
         text = self._held + data
-        bare, starts = _bare(text)
-        # An unfinished sequence at the end looks like visible bytes until the rest of it comes.
-        sure = _place(starts, max(0, len(bare) - self._longest + 1 - LONGEST_SEQUENCE))
-        masked = self._masked(text, bare, starts)
+        masked, sure = self._masked(text), self._sure(text)
         self._held = masked[sure:]
         return masked[:sure]
 
@@ -118,21 +112,64 @@ class Masker:
         held, self._held = self._held, b""
         return held
 
-    def _masked(self, text: bytes, bare: bytes, starts: Sequence[tuple[int, int]]) -> bytes:
-        masked: bytearray | None = None
-        for needle in self._needles:
-            for start, stop in _spans(needle, bare):
-                masked = masked or bytearray(text)
-                first, last = _place(starts, start), _place(starts, stop - 1)
-                masked[first : last + 1] = b"*" * (last + 1 - first)
-        return text if masked is None else bytes(masked)
+    def _sure(self, text: bytes) -> int:
+        """Up to where no more bytes can change what is hidden."""
+        # An unfinished sequence at the end looks like visible bytes until the rest of it comes.
+        least = tail = self._longest - 1 + LONGEST_SEQUENCE
+        while True:
+            # Nothing that is unseen goes over the end of a line: what comes before need not be looked at.
+            begin = text.rfind(b"\n", 0, max(0, len(text) - tail)) + 1
+            bare, starts = _bare(text[begin:])
+            if len(bare) >= least or not begin:
+                return begin + _place(starts, max(0, len(bare) - least))
+            tail *= 4
+
+    def _masked(self, text: bytes) -> bytes:
+        seen = _seen(text)
+        needles = [needle for needle in self._needles if needle in seen]
+        if not needles:
+            return text
+        lines = text.split(b"\n")
+        for number in _lines_with(needles, seen, b"\n"):
+            lines[number] = _covered(needles, lines[number])
+        return b"\n".join(lines)
+
+
+def _hide(needles: Sequence[str], text: str) -> str:
+    parts, end = [], 0
+    for start, stop in _merged(sorted(span for needle in needles for span in _spans(needle, text))):
+        parts += [text[end:start], HIDDEN]
+        end = stop
+    return "".join([*parts, text[end:]])
+
+
+def _covered(needles: Sequence[bytes], line: bytes) -> bytes:
+    masked, (bare, starts) = bytearray(line), _bare(line)
+    for start, stop in itertools.chain.from_iterable(_spans(needle, bare) for needle in needles):
+        first, last = _place(starts, start), _place(starts, stop - 1)
+        masked[first : last + 1] = b"*" * (last + 1 - first)
+    return bytes(masked)
+
+
+def _lines_with(needles: Sequence[AnyStr], seen: AnyStr, newline: AnyStr) -> set[int]:
+    """The numbers of the lines that hold one of the needles, none of which goes over the end of a line."""
+    found = set()
+    for needle in needles:
+        number = at = 0
+        for start, _ in _spans(needle, seen):
+            number, at = number + seen.count(newline, at, start), start
+            found.add(number)
+    return found
+
+
+def _seen(text: bytes) -> bytes:
+    """The bytes that are seen."""
+    # Most output is plain: deleting bytes is ten times as fast as looking for sequences.
+    return text if len(text.translate(None, _CONTROL)) == len(text) else _UNSEEN.sub(b"", text)
 
 
 def _bare(text: bytes) -> tuple[bytes, list[tuple[int, int]]]:
-    """The bytes that are seen, and of each piece its place there and in the text."""
-    # Most output is plain: deleting bytes is ten times as fast as looking for sequences.
-    if len(text.translate(None, _CONTROL)) == len(text):
-        return text, [(0, 0)]
+    """The bytes that are seen, and of each piece its place there and in the text: slower than `_seen`."""
     pieces, starts, length, end = [], [(0, 0)], 0, 0
     for match in _UNSEEN.finditer(text):
         pieces.append(text[end : match.start()])

@@ -143,8 +143,8 @@ def read_spec(data: bytes) -> Spec:
         document = json.loads(data)
         version = document.pop("version")
         spec = Spec(**document)
-        limits = (spec.limit_s, spec.grace_s, spec.unattended_s, spec.lease_expires_at, spec.sent_at, spec.output_limit_bytes)
-        finite = all(map(math.isfinite, limits))
+        limits = (spec.limit_s, spec.grace_s, spec.unattended_s, spec.output_limit_bytes)
+        finite = all(map(math.isfinite, (*limits, spec.lease_expires_at, spec.sent_at)))
         folder_of(spec.phase)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise RefusedError("the spec cannot be read: %s %s" % (type(error).__name__, error)) from None

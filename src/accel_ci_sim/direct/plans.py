@@ -105,21 +105,21 @@ def _deserved(script: Script, limit_s: float) -> Verdict:
 
 
 def draw(stream: Dice, sky: Weather, *, calm: bool) -> list[RunPlan]:
-    """The jobs of one world: one, or jobs that share a machine, or several slots in one, or matrix siblings, or a
+    """The jobs of one world: one, or several slots in it, or jobs that share a machine, or a reusable workflow called
 
-    reusable workflow called twice, or another run beside it.
+    twice, or matrix siblings, or another run beside it.
     """
     first = _run(stream, sky, calm=calm, run_id=stream.randrange(100, 1000))
     shape = stream.random()
-    if shape < 0.58:
+    if shape < 0.6:
         return [first]
-    if shape < 0.63:
-        return _sharing(stream, first, calm=calm)
-    if shape < 0.68:
+    if shape < 0.64:
         # Two machines in one job are only had in steps.
         mishaps = replace(first.mishaps, kill_s=None, resume_s=None, patient=False)
         there = replace(first.context, event="")
         return [replace(first, form=Form.STEPS, slots=("a", "b"), context=there, mishaps=mishaps)]
+    if shape < 0.69:
+        return _sharing(stream, first, calm=calm)
     if shape < 0.72:  # a reusable workflow called twice: the same job of the same file
         there = replace(first.context, event="")
         return [replace(first, context=replace(there, call=call)) for call in ("a", "b")]

@@ -13,6 +13,7 @@ from accel_ci_sim.direct.github import TOKEN
 from accel_ci_sim.direct.judge import Judge
 from accel_ci_sim.direct.launcher import Launcher
 from accel_ci_sim.direct.layers import Layer
+from accel_ci_sim.direct.mishaps import Mishaps
 from accel_ci_sim.direct.plans import RunPlan
 from accel_ci_sim.direct.reaper import Reaper
 from accel_ci_sim.direct.runs import Run
@@ -106,10 +107,14 @@ class Simulation:
         # Whoever aims at a crash takes the truth of the verdict upon himself.
         survivable = not any(aim.fate in CRASHES for aim in self._aims)
         for run in scene.runs.values():
-            self.judge.over(run, calm=scene.calm and survivable)
+            self.judge.over(run, calm=(scene.calm or self._untouched(run)) and survivable)
             scene.timeline.mix(str(run.verdicts).encode())
         self.judge.ended()
         return self._figures()
+
+    def _untouched(self, run: Run) -> bool:
+        """True for a job of a stage to which nothing happens: its verdict, too, is the one that it deserves."""
+        return self._how.stage is not None and not self._aims and run.plan.mishaps == Mishaps()
 
     def _drawn(self, stream: Dice, *, calm: bool) -> tuple[Weather, list[RunPlan]]:
         stage = self._how.stage

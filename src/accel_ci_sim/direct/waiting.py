@@ -26,7 +26,7 @@ class Queue:
         self._scene = scene
         self._stream = stream
         self._limit_s = limit_s
-        self._ours: dict[int, End] = {}
+        self._ours: dict[tuple[int, int], End] = {}  # by run and attempt
 
     def fill(self) -> None:
         """Let strangers come, and the run of the reaper itself, a job of which waits for ever."""
@@ -42,11 +42,11 @@ class Queue:
         run = self._scene.github.runs[run_id]
         self._queued(run)
         # What it does when it is cancelled is its workflow's affair.
-        run.stubborn, attempt = True, run.attempt
-        self._ours[run_id] = cancelled
+        run.stubborn = True
+        self._ours[run_id, run.attempt] = cancelled
 
         def pick() -> None:
-            if run.attempt == attempt and self._ours.pop(run_id, None) is not None:
+            if self._ours.pop((run_id, run.attempt), None) is not None:
                 run.stubborn = False
                 self._works(run)
                 picked()
@@ -59,7 +59,7 @@ class Queue:
 
     def cancelled(self, run: Run, *, force: bool) -> None:
         """Somebody cancelled a run; GitHub did what it does, and the run what it has to."""
-        end = self._ours.pop(run.id, None)
+        end = self._ours.pop((run.id, run.attempt), None)
         if end is not None:
             run.stubborn = False
             end(force)

@@ -27,12 +27,15 @@ class Lists:
     def made(self, kind: str, number: int) -> None:
         """Something is new: no list has it yet."""
         if self._stream is not None:
-            self._shown_at[kind, number] = self._now() + self._stream.uniform(0.0, self.longest_s)
+            self._shown_at[kind, number] = self._now() + self._behind_s(self._stream)
 
     def changed(self, kind: str, number: int, before: object) -> None:
         """Something is gone or different: lists still tell what was there before."""
         if self._stream is not None and self.shown(kind, number):
-            self._before[kind, number] = self._now() + self._stream.uniform(0.0, self.longest_s), before
+            self._before[kind, number] = self._now() + self._behind_s(self._stream), before
+
+    def _behind_s(self, stream: Dice) -> float:
+        return stream.choice((stream.uniform(0.0, self.longest_s), self.longest_s))
 
     def shown(self, kind: str, number: int, *, at: float | None = None) -> bool:
         """True when lists have what was made, now or at that time."""

@@ -9,7 +9,7 @@ from accel_ci_sim.world import dice
 from accel_ci_sim.world.dice import Dice
 
 LONGEST_LISTING_LAG_S = 15.0
-GITHUB_LISTING_LAGS_S = (0.0, 0.0, 0.0, 2.5, 15.0)  # the last is longer than accel-ci looks again after
+GITHUB_LISTING_LAGS_S = (0.0, 0.0, 2.9, 2.9, 15.0)  # the last is longer than accel-ci looks again after
 # Shorter than the cleanup's own limit, so that even a delete that sticks can be verified.
 LONGEST_RELEASE_S = 240.0
 LATENESS_S = 30.0
