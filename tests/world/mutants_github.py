@@ -26,7 +26,7 @@ from tests.world.known_bugs import bug
 
 @bug("a lost POST is repeated blindly", "I5", "I6", within=1500)
 def _(patch: pytest.MonkeyPatch) -> None:
-    def made(self: GitHubRest, find: Callable[[], Any], create: Callable[[], Any]) -> Any:
+    def made(self: GitHubRest, find: Callable[[], Any], create: Callable[[], Any], *, shared: bool = True) -> Any:
         found = find()
         while not found:
             try:
@@ -40,13 +40,13 @@ def _(patch: pytest.MonkeyPatch) -> None:
 
 @bug("our comment is not looked for", "I5", "I6", within=600)
 def _(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(GitHubRest, "_made", lambda self, find, create: [create()])
+    patch.setattr(GitHubRest, "_made", lambda self, find, create, **how: [create()])
 
 
 @bug("duplicates are seen and left", "I5", "I6", within=3000)
 def _(patch: pytest.MonkeyPatch) -> None:
     honest = GitHubRest._made
-    patch.setattr(GitHubRest, "_made", lambda self, find, create: honest(self, find, create)[:1])
+    patch.setattr(GitHubRest, "_made", lambda self, find, create, **how: honest(self, find, create, **how)[:1])
 
 
 @bug("a green run closes no issue", "I6", within=1500)

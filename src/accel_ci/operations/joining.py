@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from dataclasses import replace
-from itertools import chain
+from functools import partial
 
 from accel_ci.domain import errors, lease, runkey
 from accel_ci.domain.lease import Lease, Scope
@@ -22,7 +23,7 @@ def joined(world: World, key: RunKey, order: Order, *, who: str) -> Leased | Non
     What one job installed or left running is there for the next: jobs that share a machine share its trust.
     """
     requested_at = world.clock.now()
-    there = reach.retried(world, lambda: _there(world, key, order), what="look for the run's machine")
+    there = _there(world, key, order)
     if there is None:
         return None
     expires_at = lease.expires_at(there.labels)
@@ -60,9 +61,19 @@ def _let_in(world: World, ready: Machine, *, root: str) -> Machine:
 def _there(world: World, key: RunKey, order: Order) -> Machine | None:
     tries = {replace(key, try_=number).digest for number in range(1, MOST_TRIES + 1)}
     owner = replace(lease.of_job(key), scope=Scope.RUN)
-    # By name too: a listing may lack what is seconds old.
-    for machine in chain(world.machines.find(key, order.spec.zones), world.machines.list_owned(owner)):
+
+    def usable(machine: Machine) -> bool:
+        """True for what lives and is the run's."""
         living = machine.state in (State.CREATING, State.READY)
-        if living and owner.owns(machine.name, machine.labels) and machine.labels.get("accel-ci-key") in tries:
-            return machine
+        return living and owner.owns(machine.name, machine.labels) and machine.labels.get("accel-ci-key") in tries
+
+    def shown(look: Callable[[], Iterable[Machine]]) -> Machine | None:
+        """The first such machine that the look shows."""
+        return next(filter(usable, look()), None)
+
+    # By name first: a listing may lack what is seconds old. Each is asked until it answers, not both at once.
+    for look in (partial(world.machines.find, key, order.spec.zones), partial(world.machines.list_owned, owner)):
+        found = reach.retried(world, partial(shown, look), what="look for the run's machine")
+        if found is not None:
+            return found
     return None

@@ -48,9 +48,7 @@ def reap_queued(
     return [run.id for run, _ in overdue]
 
 
-def _ended(
-    world: World, github: GitHub, context: Context, run: WorkflowRun, *, limit_s: float, dry_run: bool
-) -> str:
+def _ended(world: World, github: GitHub, context: Context, run: WorkflowRun, *, limit_s: float, dry_run: bool) -> str:
     """Why the run was politely cancelled; "" when it was left alone."""
     why = _overdue(world, github, run, limit_s=limit_s)
     if why:
@@ -82,9 +80,7 @@ def _force(world: World, github: GitHub, runs: Sequence[WorkflowRun], *, limit_s
     waiting = [run for run in left if _overdue(world, github, run, limit_s=limit_s)]
     if waiting:
         names = ", ".join(str(run.id) for run in waiting)
-        world.job.warning(
-            "reap-queued", f"not over {PATIENCE_S:.0f} s after they were cancelled, forced now: {names}"
-        )
+        world.job.warning("reap-queued", f"not over {PATIENCE_S:.0f} s after they were cancelled, forced now: {names}")
     for run in waiting:
         github.cancel(run.id, force=True)
     left = _still_there(world, github, waiting)

@@ -60,7 +60,6 @@ class Requests:
         scene.timeline.mix(f"{verb} {path}".encode())
         return answer
 
-
     def _reaping(self, handler: Handler, asked: Asked) -> Answer:
         """The answer, with the judge as a witness of what is looked at and of what is cancelled."""
         if handler not in (github_routes.JOBS, github_routes.CANCEL):

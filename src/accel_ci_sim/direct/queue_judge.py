@@ -67,7 +67,9 @@ class QueueJudge:
         for run in self.scene.github.runs.values():
             waits = [job.created_at for job in run.jobs if job.status == "queued"]
             if waits and run.id != OWN and run.workflow in self.workflows and now - min(waits) > self.limit_s:
-                self.scene.broken("I-queue", f"run {run.id} waits for {now - min(waits):.0f} s when all has come to rest")
+                self.scene.broken(
+                    "I-queue", f"run {run.id} waits for {now - min(waits):.0f} s when all has come to rest"
+                )
 
     def _broken(self, run: Run, what: str) -> None:
         self.scene.broken("I-queue", f"the reaper cancels run {run.id}, {what}")
