@@ -54,7 +54,8 @@ def test_a_partial_machine_is_gone_before_the_next_try() -> None:
     record = _provision(fakes)
     assert record.machine is not None and fakes.machines.living() == [record.machine.handle]
     calls = [call for call, _ in fakes.machines.calls]
-    assert calls.index("released") < len(calls) - 1 - calls[::-1].index("begin_create")
+    assert calls.index("release") < len(calls) - 1 - calls[::-1].index("begin_create")
+    assert record.machine.requested_at - record.tries[0].started_at >= 5
 
 
 def test_a_machine_that_never_boots_is_given_back() -> None:

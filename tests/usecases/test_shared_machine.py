@@ -116,6 +116,25 @@ def test_two_that_ask_at_once_share_one() -> None:
     assert machine is not None and len(fakes.machines.living()) == 1
 
 
+def test_a_name_that_is_free_again_is_another_jobs() -> None:
+    """Once the sick machine is gone, another job of the run takes its name at once: that one is not asked to end."""
+    sick = Script(boot_error=errors.UnhealthyError("1 of 4 devices"), release_s=3)
+    fakes = Fakes(zones={"a": [sick, Script()], "b": Script()})
+    called, name = fakes.machines._called, f"fake://a/{KEY.name}"
+
+    def meanwhile(method: str, what: str) -> None:
+        called(method, what)
+        made = fakes.machines._entries.get(name)
+        if made is not None and made.script is sick and name not in fakes.machines.living():
+            fakes.machines._called = called  # type: ignore[method-assign]
+            _begin(fakes, KEY)
+
+    fakes.machines._called = meanwhile  # type: ignore[method-assign]
+    _provision(fakes, TEST)
+    assert name in fakes.machines.living()
+    assert [what for call, what in fakes.machines.calls if call == "release"] == [name]
+
+
 def test_a_lease_that_is_over_is_not_joined() -> None:
     """The machine may end at any moment: the job is told that the shared lease was too short."""
     fakes = Fakes()

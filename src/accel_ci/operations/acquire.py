@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from accel_ci.domain import capacity, errors
 from accel_ci.domain.lease import Lease, Scope
-from accel_ci.domain.machine import Candidate, Creation, Machine, MachineSpec
+from accel_ci.domain.machine import Candidate, Creation, Machine, MachineSpec, State
 from accel_ci.domain.record import Try
 from accel_ci.domain.runkey import RunKey
 from accel_ci.formats import output
@@ -81,7 +81,7 @@ def machine(world: World, key: RunKey, order: Order, watch: Watch) -> Leased:
         leased = _walk(world, place, order, watch)
         watch.take(leased)
     except errors.CancelledError:
-        _abandon(world, place)
+        _abandon(world, place, shared=order.scope is Scope.RUN)
         raise
     return leased
 
@@ -213,20 +213,36 @@ def _polled(world: World, creation: Creation) -> Creation:
 
 
 def _end(world: World, key: RunKey, *, zone: str) -> None:
-    """End what the try left, but no machine of another job that has the same key by mistake."""
-    found = release.found(world, key, zones=(zone,), limit_s=VERIFY_LIMIT_S)
-    ours = [machine.handle for machine in found if not records.foreign(world.files, machine)]
-    release.verified(world, ours, limit_s=VERIFY_LIMIT_S)
+    """End what the try left, but no machine of another job that has the same key, by mistake or in a slot of the run.
+
+    CleanupUnverifiedError names what is still there after VERIFY_LIMIT_S.
+    """
+    now = world.clock.now()
+    deadline, resend_at = now + VERIFY_LIMIT_S, now
+    for pause in release.pauses():
+        found = release.found(world, key, zones=(zone,), limit_s=VERIFY_LIMIT_S)
+        # Looked up each time: a name that is free again may be another job's by now.
+        ours = [machine for machine in found if not records.foreign(world.files, machine)]
+        if not ours:
+            return
+        if world.clock.now() >= resend_at:
+            release.send_all(world, [each.handle for each in ours if each.state is not State.RELEASING])
+            resend_at = world.clock.now() + release.RESEND_S
+        if world.clock.now() >= deadline:
+            raise release.unverified(world, [each.handle for each in ours], limit_s=VERIFY_LIMIT_S)
+        world.job.status(f"waiting for {key.name} to be gone")
+        world.clock.sleep(pause)
 
 
-def _abandon(world: World, place: _Place) -> None:
+def _abandon(world: World, place: _Place, *, shared: bool) -> None:
     """Ask for the end of what the try made. A cancelled job has seconds: cleanup verifies.
 
     A creation in flight may land after the first look, so that we look until we found it, or have no time left.
     """
     if place.candidate is None or world.files.read(records.lease_place(place.key.slot, place.key.name)) is None:
         return  # nothing was asked for
-    if place.handle and release.send(world, place.handle):
+    # In a slot of the run the name may be another job's by now.
+    if place.handle and not shared and release.send(world, place.handle):
         return
     deadline = world.clock.now() + ABANDON_S
     for pause in release.pauses():

@@ -80,14 +80,12 @@ def _asked_again(
             return
 
 
-def verified(world: World, handles: Sequence[str], *, limit_s: float) -> None:
-    """Release the machines and return once all are gone; CleanupUnverifiedError names those that are not."""
-    left = end(world, handles, limit_s=limit_s)
-    if left:
-        commands = tuple(world.machines.release_command(handle) for handle in left)
-        raise errors.CleanupUnverifiedError(
-            f"{len(left)} machine(s) may still live after {limit_s:.0f} s: {', '.join(left)}", commands=commands
-        )
+def unverified(world: World, handles: Sequence[str], *, limit_s: float) -> errors.CleanupUnverifiedError:
+    """The error that names machines that are not gone, with what ends each by hand."""
+    return errors.CleanupUnverifiedError(
+        f"{len(handles)} machine(s) may still live after {limit_s:.0f} s: {', '.join(handles)}",
+        commands=tuple(world.machines.release_command(handle) for handle in handles),
+    )
 
 
 def end(world: World, handles: Sequence[str], *, limit_s: float, resend_s: float = RESEND_S) -> list[str]:

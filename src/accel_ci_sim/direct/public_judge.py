@@ -47,6 +47,10 @@ class PublicJudge:
         if given.sha not in heads:
             self._broken("I7", f"a grant for {given.sha[:8]}, but the head was {', '.join(head[:8] for head in heads)}")
 
+    def gated(self, *, since: float) -> None:
+        """I5, when a gate came to its end, could write all, and no other gate did anything `since` it began."""
+        self._one_comment("gate", since)
+
     def closed(self, run: Run) -> None:
         """I12: once the cleanup job has reported, the workflow's check is pending no more, whoever was lost."""
         context = run.plan.context
@@ -74,7 +78,7 @@ class PublicJudge:
         if self.scene.reporting or before >= since:
             return
         if context.pull_request is not None:
-            self._one_comment(since)
+            self._one_comment("report", since)
         else:
             self._issue(run, slot, since=since)
 
@@ -100,16 +104,15 @@ class PublicJudge:
             told = [each.conclusion for each in shown]
             self._broken("I4", f"{run.name}: its check {name} says {told}, its verdict is {run.verdicts[slot]}")
 
-    def _one_comment(self, since: float) -> None:
+    def _one_comment(self, marker: str, since: float) -> None:
         bodies = [
             each.body
             for each in self.scene.github.comments.values()
             if each.number == PULL and self._known("comment", each.id, since)
         ]
-        for marker in ("report", "gate"):
-            mine = sum(body.startswith(f"<!-- accel-ci {marker}") for body in bodies)
-            if mine > 1:
-                self._broken("I5", f"{mine} comments of {marker}")
+        mine = sum(body.startswith(f"<!-- accel-ci {marker}") for body in bodies)
+        if mine > 1:
+            self._broken("I5", f"{mine} comments of {marker}")
 
     def _issue(self, run: Run, slot: str, *, since: float) -> None:
         context = run.plan.context

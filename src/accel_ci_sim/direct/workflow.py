@@ -48,6 +48,7 @@ class Workflows:
         self._peer = peer
         self._rest = rest
         self._going = Counter[tuple[int, int]]()  # jobs not over yet
+        self._gates = [0, 0]  # that began, that ended
         self._pushed = False
 
     @property
@@ -97,14 +98,20 @@ class Workflows:
 
     def _gated(self, actor: Actor, jobs: Sequence[Run]) -> None:
         scene, mishaps, first = self._scene, jobs[0].plan.mishaps, jobs[0]
-        heads = self._pushes(mishaps.push_s)
+        heads, (began, ended) = self._pushes(mishaps.push_s), self._gates
         process = self._launcher.process(actor, role="gate", run=first.name)
         event = labelled(mishaps.label)
 
         def body(world: Any) -> Grant | None:
             return gate.gate(world, first.plan.context, event=event, policy=POLICY)
 
+        self._gates[0] += 1
         outcome = process.live(self._launcher.ports(process, files.unwatched()), body)
+        self._gates[1] += 1
+        # Two gates at once converge only after both are done.
+        alone = began == ended and self._gates == [began + 1, ended + 1]
+        if alone and outcome.done and not process.warned:
+            self._launcher.judge.public.gated(since=process.began_at)
         given: Grant | None = outcome.value
         if first.plan.context.pull_request is not None:
             wrong = "" if mishaps.label == "closed" else mishaps.label
