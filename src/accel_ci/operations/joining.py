@@ -14,6 +14,7 @@ from accel_ci.operations import acquire, reach, release
 from accel_ci.operations.acquire import Leased, Order
 from accel_ci.ports.world import World
 
+LOOK_LIMIT_S = 240.0  # a machine of its own would cost more than to ask a silent cloud for longer
 MOST_TRIES = 50  # of the job that leased: the names of its tries follow from the key
 
 
@@ -73,7 +74,8 @@ def _there(world: World, key: RunKey, order: Order) -> Machine | None:
 
     # By name first: a listing may lack what is seconds old. Each is asked until it answers, not both at once.
     for look in (partial(world.machines.find, key, order.spec.zones), partial(world.machines.list_owned, owner)):
-        found = reach.retried(world, partial(shown, look), what="look for the run's machine")
+        what = "look for the run's machine"
+        found = reach.retried(world, partial(shown, look), what=what, limit_s=LOOK_LIMIT_S)
         if found is not None:
             return found
     return None

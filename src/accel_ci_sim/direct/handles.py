@@ -27,14 +27,16 @@ def key(run: str) -> str:
 
 
 def hosts(there: Machine, run: str) -> bool:
-    """True when the machine lets the job in, now or in a moment: it was made for the job, or the job joined it."""
-    return there.request.asker == run if there.keys is None else key(run) in there.keys
+    """True when the machine ever let the job in: it was made for the job, or the job joined it."""
+    # Two that join a TPU at once can undo each other's key: what was done there before stays done.
+    return there.request.asker == run or key(run) in there.guests
 
 
 def let_in(there: Machine, keys: Iterable[str], *, now: float, stream: Dice) -> None:
     """The machine lets in whoever has one of these keys, and nobody else: new ones within seconds."""
     known = there.keys or {key(there.request.asker): now}
     there.keys = {each: known.get(each, now + stream.uniform(0.0, KEYS_S)) for each in keys}
+    there.guests = {**there.keys, **there.guests}
 
 
 def keys(metadata: str) -> list[str]:

@@ -106,7 +106,7 @@ class VerdictJudge:
             # What it cost after the report nobody could know yet.
             until = min(each.gone_at or document["ended_at"], document["ended_at"])
             # Whoever joined a machine pays for it from then on.
-            joined_at = (each.keys or {}).get(handles.key(run.name), 0.0) if each.request.asker != run.name else 0.0
+            joined_at = each.guests.get(handles.key(run.name), 0.0) if each.request.asker != run.name else 0.0
             true_s = max(0.0, until - max(each.landed_at, joined_at))
             if cost["machine_seconds"] < true_s - 0.001:
                 counted = f"{cost['machine_seconds']:.1f} of {true_s:.1f} s"

@@ -58,6 +58,7 @@ class Machine:
     refusals: int = 0
     kept_at: float | None = None  # when somebody asked to keep it
     keys: dict[str, float] | None = None  # that it lets in, and since when; None: its asker's
+    guests: dict[str, float] = field(default_factory=dict)  # every key that it ever let in, and since when
 
     @property
     def place(self) -> tuple[str, str]:

@@ -14,6 +14,7 @@ from accel_ci_sim.world.tpu import TpuCloud
 from accel_ci_sim.world.tpu_knobs import Knobs
 from accel_ci_sim.world.tpu_node import Node, NodeState, Operation, Place, TpuWorker
 from accel_ci_sim.world.tpu_queue import TpuQueue
+from accel_ci_sim.world.tpu_status import RefusedError
 from accel_ci_sim.world.weather import LONGEST_RELEASE_S, Weather
 
 PROJECT = "world"
@@ -48,9 +49,14 @@ class TpuSky:
 
     def create_node(self, place: Place, node_id: str, spec: Mapping[str, Any], *, asker: str) -> Operation:
         """Begin to make a node for `asker`, whom only the judge knows."""
-        # The first to ask is the truth: a sibling that asks for the same name has a bug.
-        self._askers.setdefault(place.node(node_id), asker)
-        return self.tpu.create(place, node_id, spec)
+        name = place.node(node_id)
+        before, self._askers[name] = self._askers.get(name, asker), asker
+        try:
+            return self.tpu.create(place, node_id, spec)
+        except RefusedError:
+            # Whose it is stays: a name that is taken is another's, and one that is free again the next one's.
+            self._askers[name] = before
+            raise
 
     def create_queued(
         self, place: Place, queued_id: str, spec: Mapping[str, Any], *, request_id: str, asker: str
