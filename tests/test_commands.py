@@ -72,6 +72,15 @@ def test_a_listing_says_what_it_does_not_show(tmp_path: Path) -> None:
     assert any("not looked through" in each for each in call.job.of_kind("log"))
 
 
+def test_nothing_seen_is_not_no_machine(tmp_path: Path) -> None:
+    """Where nobody could look, the listing is an error, and never a table that says "no machine"."""
+    call = _call(tmp_path, backend="tpu")
+    with pytest.raises(errors.AccelError):
+        by_hand.list_(call)
+    assert isinstance(call.job, FakeJob)
+    assert not any("no machine" in each for each in call.job.of_kind("stream"))
+
+
 def test_a_listing_is_of_all_backends(tmp_path: Path) -> None:
     """What this directory leased last is not all that may live: a cloud that cannot be asked is named all the same."""
     call = _call(tmp_path)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from accel_ci.adapters import github_calls
+from accel_ci.domain.check import Conclusion
 from accel_ci_sim.world import dice
 from accel_ci_sim.world import github as world
 from accel_ci_sim.world.lists import Lists
@@ -63,3 +65,58 @@ def test_an_issue_that_is_listed_counts_only_while_it_is_open(closed: bool) -> N
             setting.github.close_issue(first)
         again = setting.github.open_issue("nightly", "t", "b").number
         assert (again != first) is closed and setting.state.issue(again).state == "open"
+
+
+def _pending(setting: Wired) -> world.CheckRun:
+    wanted, number = github_worlds.check(), setting.state.fresh_id()
+    made = world.CheckRun(
+        id=number,
+        app="github-actions",
+        sha=wanted.sha,
+        name=wanted.name,
+        external_id=wanted.external_id,
+        status="in_progress",
+        at=setting.clock.now(),
+    )
+    return setting.state.put_check(made)
+
+
+def test_a_copy_of_a_check_that_no_list_tells_of_yet_is_ended_too() -> None:
+    """A report just after a gate whose POST came twice: it waits, and leaves nothing pending (seed 5, world 19872)."""
+    with github_worlds.wired() as setting:
+        _pending(setting)
+        _late(setting)
+        _pending(setting)
+        assert len(setting.state.checks_of(github_worlds.SHA, latest=False)) == 1
+        setting.github.put_check(github_worlds.check(conclusion=Conclusion.CANCELLED))
+        assert [each.conclusion for each in setting.state.checks.values()] == ["cancelled", "cancelled"]
+
+
+def test_a_check_that_has_been_there_for_a_while_is_ended_at_once() -> None:
+    """Six seconds later every list has its copies: an ordinary report waits for nothing."""
+    with github_worlds.wired() as setting:
+        _pending(setting)
+        setting.clock.sleep(2 * github_calls.SETTLE_S)
+        setting.clock.slept.clear()
+        setting.github.put_check(github_worlds.check(conclusion=Conclusion.SUCCESS))
+        assert setting.clock.slept == []
+        assert [each.conclusion for each in setting.state.checks.values()] == ["success"]
+
+
+def test_what_waits_is_written_at_once() -> None:
+    """A gate that finds its check of a moment ago waits for no list: whoever ends the check looks again."""
+    with github_worlds.wired() as setting:
+        _pending(setting)
+        setting.github.put_check(github_worlds.check())
+        assert github_calls.SETTLE_S not in setting.clock.slept
+
+
+def test_a_copy_of_a_comment_that_no_list_tells_of_yet_is_deleted() -> None:
+    """A sibling's POST that came twice a moment ago leaves one comment, with our text."""
+    with github_worlds.wired() as setting:
+        setting.pull(5, fork=False, labels=(), files=())
+        setting.state.comment(world.BOT, 5, "<!-- accel-ci report -->\nsibling's")
+        _late(setting)
+        setting.state.comment(world.BOT, 5, "<!-- accel-ci report -->\nsibling's")
+        setting.github.put_comment(5, "report", "ours")
+        assert [each.body.split("\n")[1] for each in setting.state.comments.values()] == ["ours"]

@@ -90,6 +90,10 @@ class Calls:
         """Wait until lists tell what was just made."""
         self._clock.sleep(SETTLE_S)
 
+    def settled(self, made_at: float) -> bool:
+        """True when lists tell by now of what was made then, by GitHub's clock, which may differ a little from ours."""
+        return self._clock.now() - made_at >= 2 * SETTLE_S
+
     def _call(
         self,
         verb: str,

@@ -256,6 +256,10 @@ class GitHubRest:
         """What is there, lowest id first, after making it when nothing was; never empty. `shared`: others make it, too."""
         found = find()
         if found:
+            # A copy that a doubled request left a moment ago may be in no list yet.
+            if shared and not all(self._calls.settled(_made_at(each)) for each in found):
+                self._calls.settle()
+                found = find() or found
             return found
         new: list[dict[str, Any]] = []
         for last in (False, True):
@@ -331,6 +335,12 @@ def _run(found: Mapping[str, Any]) -> WorkflowRun:
         started_at=_seconds(found["run_started_at"]) if found.get("run_started_at") else 0.0,
         updated_at=_seconds(found["updated_at"]) if found.get("updated_at") else 0.0,
     )
+
+
+def _made_at(found: Mapping[str, Any]) -> float:
+    """When a check, a comment or an issue was made; 0 where GitHub does not tell."""
+    moment = found.get("started_at") or found.get("created_at")
+    return _seconds(moment) if moment else 0.0
 
 
 def _seconds(moment: str) -> float:

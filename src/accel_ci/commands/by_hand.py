@@ -53,11 +53,13 @@ def list_(call: Call) -> int:
         call.job.log(f"leased from {wiring.directory(call.environ)}:")  # each directory has its own machines
     look.tell_unseen(call, here, inputs)
     with _looking(call, here, inputs, backend=inputs.backend) as world:
-        machines: list[Machine] = []
+        machines, whole = list[Machine](), False
         try:
             machines.extend(world.machines.list_owned(inputs.owner(here.repository_id)))
-        finally:  # where a part of the cloud is silent, what the rest has is worth knowing
-            call.job.stream("".join(f"{line}\n" for line in terminal.machines(machines, now=world.clock.now())))
+            whole = True
+        finally:  # where a part of the cloud is silent, what the rest has is worth knowing; nothing seen is not "none"
+            if machines or whole:
+                call.job.stream("".join(f"{line}\n" for line in terminal.machines(machines, now=world.clock.now())))
         for machine in machines[:MOST] if not here.on_github else ():
             of = f" --repository-id {inputs.repository_id}" if inputs.repository_id else ""
             call.job.log(f"end it: accel-ci end {machine.handle}{of}")

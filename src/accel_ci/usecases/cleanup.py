@@ -70,6 +70,8 @@ def sweep(world: World, repository_id: int, *, grace_s: float, dry_run: bool = F
         whys = {find.machine.handle: find.why for find in finds}
         for find in finds:
             sweeping.tell(world, find)
+        if not finds and silent is None:
+            world.job.log("no machine of this repository is past its lease")
         left = [] if dry_run else sweeping.end(world, list(whys), limit_s=LIMIT_S)
         facts = proving.facts(world, list(whys), left, dry_run=dry_run)
     # Silence is no proof that nothing is there: an incident stays open.

@@ -61,15 +61,14 @@ class QueueJudge:
             self._broken(run, f"which waits for {now - look.since:.0f} s, the limit is {self.limit_s:.0f} s")
         return None
 
-    def rested(self) -> None:
-        """I-queue, once faults have stopped and the reaper came by: nothing that it was asked for waits too long."""
-        now = self.scene.schedule.now
+    def rested(self, *, since: float) -> None:
+        """I-queue, once faults have stopped and the reaper came by: what waited too long when it began waits no more."""
         for run in self.scene.github.runs.values():
             waits = [job.created_at for job in run.jobs if job.status == "queued"]
-            if waits and run.id != OWN and run.workflow in self.workflows and now - min(waits) > self.limit_s:
-                self.scene.broken(
-                    "I-queue", f"run {run.id} waits for {now - min(waits):.0f} s when all has come to rest"
-                )
+            # Who was run again while it waited for the end of others is the next reaper's.
+            waited_s = since - min(waits, default=since)
+            if waited_s > self.limit_s and run.id != OWN and run.workflow in self.workflows:
+                self.scene.broken("I-queue", f"run {run.id} waited for {waited_s:.0f} s before the last reaper, and still")
 
     def _broken(self, run: Run, what: str) -> None:
         self.scene.broken("I-queue", f"the reaper cancels run {run.id}, {what}")

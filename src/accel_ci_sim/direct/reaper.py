@@ -46,8 +46,9 @@ class Reaper:
         scene.schedule.after(self._period_s, self._due)
 
     def _last(self, actor: Actor) -> None:
+        began_at = self._scene.schedule.now
         self._reap(actor)
-        self._launcher.judge.queue.rested()
+        self._launcher.judge.queue.rested(since=began_at)
 
     def _reap(self, actor: Actor) -> None:
         process = self._launcher.process(actor, role="reap", run="cron")
