@@ -69,16 +69,16 @@ def _(patch: pytest.MonkeyPatch) -> None:
 
 @bug("a signal is not heard while a machine is asked for", "I-signal", within=600, alone=Layer.SIGNALS)
 def _(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(acquire, "_abandon", lambda world, place: None)
+    patch.setattr(acquire, "_abandon", lambda world, place, **named: None)
 
 
 @bug("a signal is obeyed after a pause", "I-signal", within=600, alone=Layer.SIGNALS)
 def _(patch: pytest.MonkeyPatch) -> None:
     honest = acquire._abandon
 
-    def late(world: World, place: Any) -> None:
+    def late(world: World, place: Any, **named: Any) -> None:
         world.clock.sleep(3.0)
-        honest(world, place)
+        honest(world, place, **named)
 
     patch.setattr(acquire, "_abandon", late)
 

@@ -68,7 +68,9 @@ class QueueJudge:
             # Who was run again while it waited for the end of others is the next reaper's.
             waited_s = since - min(waits, default=since)
             if waited_s > self.limit_s and run.id != OWN and run.workflow in self.workflows:
-                self.scene.broken("I-queue", f"run {run.id} waited for {waited_s:.0f} s before the last reaper, and still")
+                self.scene.broken(
+                    "I-queue", f"run {run.id} waited for {waited_s:.0f} s before the last reaper, and still"
+                )
 
     def _broken(self, run: Run, what: str) -> None:
         self.scene.broken("I-queue", f"the reaper cancels run {run.id}, {what}")
