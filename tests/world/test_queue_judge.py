@@ -27,3 +27,18 @@ def test_what_was_overdue_when_the_last_reaper_began_must_not_wait(
     scene.github.runs = {5000: Run(id=5000, workflow=workflow, jobs=[job])}
     QueueJudge(scene, workflows=("tests.yml",), limit_s=LIMIT_S).rested(since=began_at)
     assert [each.rule for each in scene.violations] == (["I-queue"] if broken else [])
+
+
+@pytest.mark.parametrize(("younger_s", "broken"), [(0.0, False), (0.5, True)])
+def test_an_attempt_that_began_since_the_look_is_not_cancelled(younger_s: float, broken: bool) -> None:
+    """Unless it began while the request was under way: GitHub knows no attempt there (seed 23, world 917)."""
+    scene = Simulation(1, 0, rate=0.0).scene
+    began_at = scene.schedule.now
+    run = Run(id=5000, workflow="tests.yml", jobs=[Job(id=1, name="tpu", created_at=began_at - 2 * LIMIT_S)])
+    judge = QueueJudge(scene, workflows=("tests.yml",), limit_s=LIMIT_S)
+    judge.looks(1, run)
+    scene.schedule.after(1.0, lambda: None)
+    scene.schedule.run()
+    run.attempt, run.started_at = 2, scene.schedule.now - younger_s
+    judge.cancels(1, run)
+    assert [each.rule for each in scene.violations] == (["I-queue"] if broken else [])

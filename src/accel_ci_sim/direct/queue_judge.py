@@ -52,7 +52,8 @@ class QueueJudge:
             return None  # GitHub refuses, and nothing happens
         if look is None or now - look.at > LOOK_S:
             return self._broken(run, "and did not look at its jobs before")
-        if look.attempt != run.attempt:
+        # GitHub ends runs by their id: a doubled request ends the attempt that began under way.
+        if look.attempt != run.attempt and run.started_at < now:
             return self._broken(run, f"attempt {run.attempt}, and looked at attempt {look.attempt}")
         if look.forbidden:
             return self._broken(run, f"although {look.forbidden}")
