@@ -14,7 +14,7 @@ from accel_ci.domain.machine import Candidate, Creation, Machine, MachineSpec
 from accel_ci.domain.record import RunRecord
 from accel_ci.domain.runkey import RunKey
 from accel_ci.domain.verdict import Verdict
-from accel_ci.operations import records
+from accel_ci.operations import joining, records
 from accel_ci.usecases import cleanup, provision, report, run_remote
 from tests.fakes.files import FakeFiles
 from tests.fakes.machines import Script
@@ -96,6 +96,31 @@ def test_what_is_still_being_made_is_waited_for() -> None:
     began = fakes.clock.now()
     assert _provision(fakes, TEST).machine is not None
     assert fakes.clock.now() - began >= 60 and _creations(fakes) == 1
+
+
+def test_where_that_one_fails_the_next_try_is_joined() -> None:
+    """The job that leases goes on to the next place after a while; whoever waits for its machine goes with it."""
+    fakes = _failing(boot_s=30)
+    machine = _provision(fakes, TEST).machine
+    assert machine is not None and machine.zone == "b" and _creations(fakes) == 2
+    assert any("1 of 4 devices; next: " in line for line in fakes.job.of_kind("log"))
+
+
+def test_who_comes_while_that_one_fails_joins_the_next_try_too() -> None:
+    """The name is still the failed machine's: that is no mistake in the job's configuration."""
+    fakes = _failing(boot_s=0)
+    machine = _provision(fakes, TEST).machine
+    assert machine is not None and machine.zone == "b"
+
+
+def test_where_that_one_fails_for_good_its_error_is_told() -> None:
+    """Nobody asks elsewhere within a minute: no second machine is asked for, and the reason is the first one's."""
+    fakes = Fakes(zones={"a": Script(boot_error=errors.UnhealthyError("1 of 4 devices"), boot_s=1), "b": Script()})
+    _begin(fakes, KEY)
+    began = fakes.clock.now()
+    with pytest.raises(errors.UnhealthyError, match="1 of 4 devices"):
+        _provision(fakes, TEST)
+    assert _creations(fakes) == 1 and joining.FOLLOW_S <= fakes.clock.now() - began < 2 * joining.FOLLOW_S
 
 
 def test_two_that_ask_at_once_share_one() -> None:
@@ -190,8 +215,26 @@ def test_its_documents_have_no_colon_in_their_paths() -> None:
     assert records.slots(fakes.files) == [SLOT] and runkey.shared(SLOT)
 
 
-def _begin(fakes: Fakes, key: RunKey) -> Creation:
+def _failing(*, boot_s: float) -> Fakes:
+    """Another job's machine is sick after `boot_s`; 50 s from now that job ends it, and asks in the next zone."""
+    sick = Script(boot_error=errors.UnhealthyError("1 of 4 devices"), boot_s=boot_s, release_s=3)
+    fakes = Fakes(zones={"a": sick, "b": Script(boot_s=60)})
+    failed, began, sleeping = _begin(fakes, KEY), fakes.clock.now(), fakes.clock.sleep
+
+    def sleep(seconds: float) -> None:
+        sleeping(seconds)
+        if fakes.clock.now() - began >= 50:
+            fakes.clock.sleep = sleeping  # type: ignore[method-assign]
+            fakes.machines.release(failed.handle)
+            _begin(fakes, KEY.next_try(), zone="b")
+
+    fakes.clock.sleep = sleep  # type: ignore[method-assign]
+    return fakes
+
+
+def _begin(fakes: Fakes, key: RunKey, *, zone: str = "") -> Creation:
     spec = MachineSpec(backend="fake", accelerator="v6e-1")
     wanted = lease.Lease(key=key, expires_at=int(fakes.clock.now()) + 3600, scope=Scope.RUN, nonce="another")
-    zone = next(iter(fakes.machines._zones))
-    return fakes.machines.begin_create(spec, wanted, Candidate(zone=zone, spot=True), public_key="")
+    return fakes.machines.begin_create(
+        spec, wanted, Candidate(zone=zone or next(iter(fakes.machines._zones)), spot=True), public_key=""
+    )

@@ -52,8 +52,8 @@ def _shared(world: World, record: RunRecord, key: RunKey, *, order: Order, watch
         try:
             acquire.machine(world, key, order, watch)
         except errors.ConfigurationError:
-            # Two jobs may ask at the same time; the name has one machine, and it is the other's.
-            leased = joining.joined(world, key, order, who=who)
+            # Two jobs may ask at the same time; the name has one machine, and it is the other's, who may just be ending it.
+            leased = joining.joined(world, key, order, who=who, wait_s=joining.FOLLOW_S)
             if leased is None:
                 raise
     if leased is not None:
