@@ -116,6 +116,6 @@ def test_every_rule_that_can_break_has_its_sentence() -> None:
     judged = {
         name
         for file in folder.glob("*judge.py")
-        for name in re.findall(r'_broken\(\s*"(I[-\w]+)"', file.read_text(encoding="utf-8"))
+        for name in re.findall(r'broken\(\s*"(I[-\w]+)"', file.read_text(encoding="utf-8"))
     }
     assert judged == set(RULES) >= {f"I{number}" for number in range(1, 13)}

@@ -47,8 +47,8 @@ class GceApi(GoogleApi):
         return self._client("operations")
 
     def _client(self, of: str) -> Any:
-        gce_library.begin()
         credentials, _ = self._signed_in
+        gce_library.begin()
         if not credentials.valid:
             # The first call would do it: done now, its three round trips pass while the library is imported.
             self._asked(lambda: credentials.refresh(google_exchange.Asking()))

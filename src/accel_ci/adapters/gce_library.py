@@ -12,11 +12,9 @@ import threading
 from dataclasses import dataclass
 from typing import Any
 
-from accel_ci.adapters import google_calls
+from accel_ci.adapters import google_calls, libraries
 
 PACKAGE = "google.cloud.compute_v1"
-# Two threads that both imported would see each other's half-made modules.
-_LOCK = threading.Lock()
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +27,7 @@ class Library:
 
 def load() -> Library:
     """The classes; the first call imports them, and a call meanwhile waits. ModuleNotFoundError without the library."""
-    with _LOCK:
+    with libraries.LOCK:
         # Somebody imported all of it already: there is nothing left to save.
         if PACKAGE in sys.modules:
             return _found()

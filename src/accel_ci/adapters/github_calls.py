@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from accel_ci.adapters import bounded_http, no_answer, unreadable
+from accel_ci.adapters import bounded_http, libraries, no_answer, unreadable
 from accel_ci.adapters.bounded_http import RedirectedError
 from accel_ci.domain import errors
 from accel_ci.formats import output
@@ -166,6 +166,7 @@ class Calls:
     def _connected(self) -> Requester:
         if self._requester is None:
             try:
+                libraries.load("github")
                 import github
             except ModuleNotFoundError:
                 raise errors.ConfigurationError(

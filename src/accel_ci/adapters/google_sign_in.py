@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from accel_ci.adapters import google_exchange
+from accel_ci.adapters import google_exchange, libraries
 from accel_ci.adapters.google_exchange import SCOPE, Exchange
 from accel_ci.adapters.kept_token import KeptToken, Token
 from accel_ci.adapters.system_clock import SystemClock
@@ -66,6 +66,7 @@ class GoogleSignIn:
         by the first call that uses the credentials: AccessError, ConfigurationError or TransientError.
         """
         try:
+            libraries.load(*libraries.SIGN_IN)
             if self._provider:
                 return _renewing(self._from_kept), self._project or _project_of(self._account)
             if self._variables.get(TOKEN_FILE):

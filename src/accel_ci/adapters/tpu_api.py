@@ -9,7 +9,15 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from accel_ci.adapters import bounded_http, google_calls, google_refusals, google_sign_in, tpu_errors, tpu_nodes
+from accel_ci.adapters import (
+    bounded_http,
+    google_calls,
+    google_refusals,
+    google_sign_in,
+    libraries,
+    tpu_errors,
+    tpu_nodes,
+)
 from accel_ci.adapters.google_calls import PAGES, READ_S, WRITE_S, GoogleApi
 from accel_ci.adapters.tpu_errors import Refusal
 from accel_ci.adapters.tpu_nodes import Attributes, Place
@@ -36,6 +44,7 @@ class TpuApi(GoogleApi):
         """Google's client, made when it is first needed: importing it takes a quarter of a second."""
         credentials, _ = self._signed_in
         try:
+            libraries.load("google.cloud.tpu_v2")
             from google.cloud import tpu_v2
         except ImportError as error:
             raise google_sign_in.no_library("tpu") from error
