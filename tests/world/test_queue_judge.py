@@ -29,9 +29,9 @@ def test_what_was_overdue_when_the_last_reaper_began_must_not_wait(
     assert [each.rule for each in scene.violations] == (["I-queue"] if broken else [])
 
 
-@pytest.mark.parametrize(("younger_s", "broken"), [(0.0, False), (0.5, True)])
-def test_an_attempt_that_began_since_the_look_is_not_cancelled(younger_s: float, broken: bool) -> None:
-    """Unless it began while the request was under way: GitHub knows no attempt there (seed 23, world 917)."""
+@pytest.mark.parametrize(("waited_s", "broken"), [(0.0, False), (0.5, True)])
+def test_an_attempt_that_began_since_the_look_is_not_cancelled(waited_s: float, broken: bool) -> None:
+    """Unless it began when that was asked for already: GitHub knows no attempt there (seed 23, world 917)."""
     scene = Simulation(1, 0, rate=0.0).scene
     began_at = scene.schedule.now
     run = Run(id=5000, workflow="tests.yml", jobs=[Job(id=1, name="tpu", created_at=began_at - 2 * LIMIT_S)])
@@ -39,6 +39,6 @@ def test_an_attempt_that_began_since_the_look_is_not_cancelled(younger_s: float,
     judge.looks(1, run)
     scene.schedule.after(1.0, lambda: None)
     scene.schedule.run()
-    run.attempt, run.started_at = 2, scene.schedule.now - younger_s
-    judge.cancels(1, run)
+    run.attempt, run.started_at = 2, scene.schedule.now - waited_s
+    judge.cancels(1, run, asked_at=scene.schedule.now)
     assert [each.rule for each in scene.violations] == (["I-queue"] if broken else [])

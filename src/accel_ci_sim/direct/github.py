@@ -28,6 +28,11 @@ class Requests:
     def __init__(self, process: Process, world: GitHubWorld) -> None:
         self._process = process
         self._world = world
+        self._begun_at = 0.0  # the call that they are of
+
+    def begin(self) -> None:
+        """A call begins, which may be several requests, with waits between them."""
+        self._begun_at = self._process.scene.schedule.now
 
     def get(self, path: str, query: Mapping[str, Any]) -> Any:
         """A GET."""
@@ -68,7 +73,7 @@ class Requests:
         if handler is github_routes.JOBS:
             judge.looks(self._process.number, run)
             return handler(asked)
-        judge.cancels(self._process.number, run)
+        judge.cancels(self._process.number, run, asked_at=self._begun_at)
         answer = handler(asked)
         if judge.cancelled is not None:
             judge.cancelled(run, force=asked.parts[1] == "force-cancel")
@@ -81,6 +86,10 @@ class SimulatedCalls(Calls):
     def __init__(self, requests: Requests, repository: str, *, clock: Clock, entropy: Entropy) -> None:
         super().__init__(TOKEN, repository, api_url="", clock=clock, entropy=entropy)
         self._requests = requests
+
+    def _call(self, verb: str, path: str, **how: Any) -> tuple[Mapping[str, str], Any]:
+        self._requests.begin()
+        return super()._call(verb, path, **how)
 
     def _once(
         self,

@@ -41,8 +41,8 @@ class QueueJudge:
         forbidden = f"{working[0]} is in progress" if working else forbidden if waiting else "no job of it waits"
         self._looks[process, run.id] = _Look(self.scene.schedule.now, run.attempt, min(waiting, default=0.0), forbidden)
 
-    def cancels(self, process: int, run: Run) -> None:
-        """I-queue: only what had waited too long when it was looked at last, just before."""
+    def cancels(self, process: int, run: Run, *, asked_at: float) -> None:
+        """I-queue: only what had waited too long when it was looked at last, just before the call that began then."""
         now, look = self.scene.schedule.now, self._looks.get((process, run.id))
         if run.id == OWN:
             return self._broken(run, "which reaps")
@@ -52,8 +52,8 @@ class QueueJudge:
             return None  # GitHub refuses, and nothing happens
         if look is None or now - look.at > LOOK_S:
             return self._broken(run, "and did not look at its jobs before")
-        # GitHub ends runs by their id: a doubled request ends the attempt that began under way.
-        if look.attempt != run.attempt and run.started_at < now:
+        # GitHub ends runs by their id: a request that is late, or doubled, ends the attempt that began meanwhile.
+        if look.attempt != run.attempt and run.started_at < asked_at:
             return self._broken(run, f"attempt {run.attempt}, and looked at attempt {look.attempt}")
         if look.forbidden:
             return self._broken(run, f"although {look.forbidden}")
