@@ -16,7 +16,7 @@ from accel_ci_sim.world.faults import Fate
 from accel_ci_sim.world.schedule import Actor
 from accel_ci_sim.world.worker import Running
 
-REPORTING = frozenset({"journey", "report"})
+REPORTING = frozenset({"journey", "report", "second-report"})
 
 
 # A BaseException: no `except Exception` of the code under test may bring a dead process back.

@@ -51,9 +51,11 @@ class PublicJudge:
         """I5, when a gate came to its end, could write all, and no other gate did anything `since` it began."""
         self._one_comment("gate", since)
 
-    def closed(self, run: Run) -> None:
-        """I12: once the cleanup job has reported, the workflow's check is pending no more, whoever was lost."""
+    def closed(self, run: Run, *, wrote: bool, since: float) -> None:
+        """I12: once the cleanup job has looked, the workflow's check is pending no more; I5, when it `wrote` a report."""
         context = run.plan.context
+        if wrote and self._alone(since) and context.pull_request is not None:
+            self._one_comment("report", since)
         mark = check.external_id(context.run_id, context.attempt)
         for shown in self.scene.github.checks.values():
             if (shown.name, shown.external_id, shown.conclusion) == (check.NAME, mark, None):
@@ -69,18 +71,21 @@ class PublicJudge:
 
         What runs share is judged only when no other wrote `since` it began: a green run may have closed its issue.
         """
-        context, before = run.plan.context, self._last
+        context = run.plan.context
         if not context.event or not complete:
             return
-        self._last = self.scene.schedule.now
         self._check(run, slot, since=since)
-        # Two reports at once converge after both are done: only then is there one comment.
-        if self.scene.reporting or before >= since:
+        if not self._alone(since):
             return
         if context.pull_request is not None:
             self._one_comment("report", since)
         else:
             self._issue(run, slot, since=since)
+
+    def _alone(self, since: float) -> bool:
+        """True unless another report wrote meanwhile: two at once converge after both are done."""
+        before, self._last = self._last, self.scene.schedule.now
+        return not self.scene.reporting and before < since
 
     def _known(self, kind: str, number: int, since: float) -> bool:
         """True unless lists are further behind than a report waits, and lacked this one when it began: the next tidies up."""

@@ -204,7 +204,7 @@ class Workflows:
 
         outcome = process.live(self._launcher.ports(process, files.unwatched()), body)
         if outcome.done and not process.warned:
-            self._launcher.judge.public.closed(run)
+            self._launcher.judge.public.closed(run, wrote=outcome.value, since=process.began_at)
 
     def _workflow_over(self, run: Run) -> None:
         """Somebody may re-run all jobs, or those that failed, once."""
