@@ -142,7 +142,9 @@ def test_a_clean_command_ends_without_delay_or_remark(root: WorkerRoot) -> None:
 
 def test_late_output_of_a_child_is_kept(root: WorkerRoot) -> None:
     """What a background process says after the command's end, as it ends by itself or on TERM, is in the output."""
-    script = "(sleep 0.3; echo by itself) & (trap 'echo on term; exit' TERM; while :; do sleep 60 & wait; done) & exit 4"
+    script = (
+        "(sleep 0.3; echo by itself) & (trap 'echo on term; exit' TERM; while :; do sleep 60 & wait; done) & exit 4"
+    )
     followed = root.run(script)
     assert sorted(followed.output.splitlines()) == [b"by itself", b"on term"]
     assert followed.end.exit_code == 4
