@@ -6,6 +6,7 @@ import os
 import pwd
 from contextlib import nullcontext
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -50,6 +51,21 @@ def test_a_slip_in_what_was_leased_hides_nothing(leased: str, told: bool, tmp_pa
     assert steps.cleanup_(call) == 0
     assert isinstance(call.job, FakeJob)
     assert any("not looked through" in each for each in call.job.of_kind("log")) is told
+
+
+def test_a_signal_anywhere_in_cleanup_begins_it_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before the first request as well: whoever sends a signal wants the machine gone all the more."""
+    whole, signals = wiring.world, [errors.CancelledError("SIGINT asked us to stop")]
+
+    def interrupted(*given: Any, **named: Any) -> Any:
+        if signals:
+            raise signals.pop()
+        return whole(*given, **named)
+
+    monkeypatch.setattr(wiring, "world", interrupted)
+    call = _call(tmp_path, mode="job")
+    assert steps.cleanup_(call) == 0
+    assert isinstance(call.job, FakeJob) and "group: cleanup" in [f"{kind}: {text}" for kind, text in call.job.entries]
 
 
 def test_only_the_backends_of_what_was_leased_are_looked_through(tmp_path: Path) -> None:

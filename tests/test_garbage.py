@@ -113,6 +113,8 @@ def github(url: str, place: Path) -> dict[str, Ask]:
         "pull request": lambda: api().pull_request(5),
         "files": lambda: list(api().changed_files(5)),
         "push": lambda: api().last_push("main"),
+        "change": lambda: api().last_change(".github/workflows/tests.yml"),
+        "approvals": lambda: api().approvers(5, SHA),
         "check": lambda: api().put_check(check),
         "comment": lambda: api().put_comment(5, "report", "text"),
         "issue": lambda: api().open_issue("issue", "title", "text"),

@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from accel_ci.formats import plain_text
 from accel_ci_sim.wire import github
 from accel_ci_sim.wire.github import Exchange
 from accel_ci_sim.world.github import GitHubWorld, Run, job_token
@@ -27,7 +28,8 @@ EVENT = ROOT / "tests/wire/github/events/pull_request.labeled.json"
 REPOSITORY, NUMBER, TITLE, LABEL = "org/hello-accelerator", 7, "Multiply matrices on the accelerator", "run-tpu-tests"
 AUTHOR, MAINTAINER, TOKEN = "ada", "grace", "a-token-of-the-job"
 RUN = "python -m pytest -p no:cacheprovider"
-BOLD, RED, OFF = ("\033[1m", "\033[31m", "\033[0m") if sys.stdout.isatty() else ("", "", "")
+COLOURED = sys.stdout.isatty() and "NO_COLOR" not in os.environ
+BOLD, RED, OFF = ("\033[1m", "\033[31m", "\033[0m") if COLOURED else ("", "", "")
 
 
 def main(accelerator: str, where: str, into: str) -> int:
@@ -139,7 +141,7 @@ def shown(lines: Iterator[str] | Any) -> Iterator[str]:
         command, _, text = line.rstrip("\n").removeprefix("::").partition("::")
         kind, _, more = command.partition(" ")
         if not line.startswith("::"):
-            yield f"  {line.rstrip()}"
+            yield f"  {line.rstrip() if COLOURED else plain_text.uncoloured(line.rstrip())}"
         elif kind == "group":
             yield f"  {BOLD}▸ {text}{OFF}"
         elif kind in ("error", "warning", "notice"):

@@ -37,13 +37,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     environ = dict(os.environ)
     for name in (*POPPED, *(name for name in environ if name.startswith(SECRETS))):
         os.environ.pop(name, None)  # nothing that we start may inherit them
+    stop = StopSignals(below=_called.__code__)
+    stop.listen()  # before the imports, which are half of a short step
     with _little_collecting():
         from accel_ci import wiring
 
         streams.complete()
-        job, stop = wiring.job(environ), StopSignals()
+        job = wiring.job(environ)
         try:
-            stop.listen()
             code = _called(list(sys.argv[1:] if argv is None else argv), environ, job=job, stop=stop)
             if job.unwritten and not code:  # half an answer, or half a log, is no success
                 raise ComputerError(f"output is lost: {job.unwritten}", what_to_do="make room for it, and run it again")

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from accel_ci.adapters import actions_job
 from accel_ci.adapters.actions_job import ActionsJob
+from accel_ci.domain import errors
 from accel_ci.formats import output
 from tests.fakes.clock import FakeClock
 from tests.fakes.entropy import FakeEntropy
@@ -63,6 +64,40 @@ def test_remote_output_is_read_with_commands_stopped(step: Step) -> None:
     assert len(stop.data) == 32
     assert step.runner.shown[0] == "::error::a hole in the sanitizer"
     assert step.runner.stopped
+
+
+class _Torn(io.StringIO):
+    """A signal comes in the middle of the write number `at`: before it is done, or after, when nobody has heard of it yet."""
+
+    def __init__(self, at: int, *, written: bool) -> None:
+        super().__init__()
+        self._left, self._written = at, written
+
+    def write(self, text: str) -> int:
+        """Torn once."""
+        self._left -= 1
+        if self._left or self._written:
+            super().write(text)
+        if not self._left:
+            raise errors.CancelledError("SIGINT asked us to stop")
+        return len(text)
+
+
+@pytest.mark.parametrize("written", [True, False])
+@pytest.mark.parametrize("at", range(1, 7))
+def test_a_signal_leaves_the_runner_neither_deaf_nor_open(at: int, written: bool, step: Step) -> None:
+    """Wherever it strikes, what the machine says next fires nothing, and what we say then is obeyed."""
+    step.out = _Torn(at, written=written)
+    step.job = ActionsJob(step.out, output_file="", summary_file="", clock=step.clock, entropy=FakeEntropy())
+    with pytest.raises(errors.CancelledError):
+        for _ in range(2):
+            step.job.stream("remote\n")
+            step.job.notice("title", "ours")
+    step.commands()
+    step.job.stream("::error::a hole in the sanitizer\n")
+    step.job.warning("title", "ours")
+    fired = [command.name for command in step.commands()]
+    assert "error" not in fired and fired[-1] == "warning" and not step.runner.stopped
 
 
 def test_commands_are_resumed_before_our_own(step: Step) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from accel_ci.adapters.files_dir import FilesDirectory
-from accel_ci.domain.errors import AccelError, ComputerError
+from accel_ci.domain.errors import AccelError, CancelledError, ComputerError
 
 
 @pytest.fixture
@@ -169,3 +169,23 @@ def test_our_own_mistakes_are_not_the_computers(root: Path) -> None:
     with pytest.raises(IsADirectoryError):
         FilesDirectory(str(root)).write("main/record.json", b"1")
     assert ComputerError.of(OSError(errno.EISDIR, "Is a directory")) is None
+
+
+@pytest.mark.parametrize("replaced", [True, False])
+def test_a_signal_while_a_document_is_replaced_stays_what_it_is(
+    replaced: bool, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What leaves is the cancellation, no FileNotFoundError in its place, a bug of ours; nothing half-written stays."""
+    files, replace = FilesDirectory(str(root)), os.replace
+    files.write("record.json", b"old")
+
+    def torn(source: str, to: Path) -> None:
+        if replaced:
+            replace(source, to)
+        raise CancelledError("SIGINT asked us to stop")
+
+    monkeypatch.setattr(os, "replace", torn)
+    with pytest.raises(CancelledError):
+        files.write("record.json", b"new")
+    assert files.read("record.json") == (b"new" if replaced else b"old")
+    assert os.listdir(root) == ["record.json"]

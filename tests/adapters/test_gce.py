@@ -10,6 +10,7 @@ import pytest
 
 from accel_ci.adapters import gce_instances, gce_options
 from accel_ci.adapters.gce import GceMachines
+from accel_ci.adapters.google_refusals import ClosedZoneError
 from accel_ci.domain import accelerators, lease, machine_types
 from accel_ci.domain.errors import (
     AccelError,
@@ -360,7 +361,7 @@ def test_capacity_is_told_by_the_operation(
             "Constraint constraints/compute.vmExternalIpAccess violated for p",
             ConfigurationError,
         ),
-        (412, "conditionNotMet", "Constraint constraints/gcp.resourceLocations violated", NoCapacityError),
+        (412, "conditionNotMet", "Constraint constraints/gcp.resourceLocations violated", ClosedZoneError),
         (503, "backendError", "Backend Error", TransientError),
         (500, "weird", "?", TransientError),
         (418, "teapot", "?", CloudError),
@@ -529,6 +530,19 @@ def test_a_closed_zone_holds_nothing(world: GceWorld) -> None:
     world.cloud.next("POST .*/instances", Answer(*closed))
     with pytest.raises(NoCapacityError, match="me-central2"):
         world.begin()
+
+
+def test_a_zone_that_was_closed_since_does_not_prove_that_a_machine_is_gone(world: GceWorld) -> None:
+    """A machine that was made there may live, and cost money: it is neither ended nor gone by such an answer."""
+    world.ready()
+    closed = Answer(*refusal(403, "forbidden", f"Permission denied on 'locations/{ZONE}' (or it may not exist)."))
+    world.cloud.next("GET .*/instances/", closed)
+    with pytest.raises(CloudError, match="denied on 'locations"):
+        world.machines.released(HANDLE)
+    world.cloud.next("DELETE .*/instances/", closed)
+    with pytest.raises(CloudError, match="denied on 'locations"):
+        world.machines.release(HANDLE)
+    assert not world.machines.released(HANDLE)
 
 
 def test_a_strangers_machine_of_our_name_is_not_found(world: GceWorld) -> None:

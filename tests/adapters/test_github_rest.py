@@ -292,6 +292,17 @@ def test_nobody_there(setting: Wired) -> None:
         GitHubRest(calls).pull_request(5)
 
 
+@pytest.mark.parametrize(
+    "address", ["api.github.com", "ftp://x", "https://", "//x", "http://[::1", "https://u:s3cret@x:99999", "http://x:0"]
+)
+def test_an_address_that_is_none_is_a_mistake_of_the_configuration(setting: Wired, address: str) -> None:
+    """Nothing is sent, nothing is tried again, and what the variable holds is not shown."""
+    calls = Calls("t", "org/hello", api_url=address, clock=setting.clock, entropy=FakeEntropy())
+    with pytest.raises(ConfigurationError, match=r"^GITHUB_API_URL is no address") as caught:
+        GitHubRest(calls).pull_request(5)
+    assert "s3cret" not in f"{caught.value} {caught.value.what_to_do}" and not setting.exchanges
+
+
 def test_odd_names_stay_in_their_place(setting: Wired) -> None:
     """A label or user that looks like a path is one part of the address."""
     setting.state.issue(5).labels.append("a/../b?c#d %41")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import sys
 
 import google.auth.transport.requests
 import pytest
@@ -47,3 +48,16 @@ def test_a_sign_in_without_an_answer_is_told_alike() -> None:
 def test_what_holds_no_other_error_is_told_itself(error: Exception) -> None:
     """Neither an empty error nor one with a text as its reason is looked into."""
     assert str(google_calls.unanswered(error, api="x")).startswith(f"no answer from x: {type(error).__name__}: ")
+
+
+class _Leaving(dict[str, object]):
+    """sys.modules while another thread takes a module out of it, between a look and the next."""
+
+    def __contains__(self, name: object) -> bool:
+        return super().__contains__(name) and bool(self.pop(str(name)))
+
+
+def test_a_library_that_is_being_imported_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The stand-in for a package leaves sys.modules in the background, while somebody asks whether the package is there."""
+    monkeypatch.setattr(sys, "modules", _Leaving({**sys.modules, "google.cloud.compute_v1": object()}))
+    assert google_calls.installed("google.cloud.compute_v1")

@@ -13,8 +13,10 @@ from google.auth.credentials import AnonymousCredentials
 from google.auth.transport.requests import Request
 
 from accel_ci.adapters import gce_library
+from accel_ci.adapters.files_dir import FilesDirectory
 from accel_ci.adapters.gce_api import GceApi
 from accel_ci.adapters.google_sign_in import GoogleSignIn
+from accel_ci.adapters.kept_token import KeptToken
 from accel_ci.adapters.tpu_api import TpuApi
 from accel_ci.domain.errors import ConfigurationError
 
@@ -41,6 +43,12 @@ def test_the_token_file_is_read_again(tmp_path: Path) -> None:
     file.write_text("second")
     credentials.refresh(Request())  # type: ignore[no-untyped-call]
     assert credentials.token == "second"
+
+
+def test_threads_find_one_keeper_of_tokens(tmp_path: Path) -> None:
+    """It is there before any thread asks for it: of two that made one each, each would sign in."""
+    sign_in = GoogleSignIn({}, provider="projects/1", files=FilesDirectory(str(tmp_path)))
+    assert isinstance(vars(sign_in)["_kept"], KeptToken)
 
 
 @pytest.mark.parametrize("content", [None, "", "  \n", "\xff\xfe"])

@@ -116,3 +116,84 @@ def test_nothing_is_raised_once_the_end_has_begun() -> None:
     print("ended")
     """
     assert _told(body, signal.SIGINT, signal.SIGTERM) == "ended\n"
+
+
+@pytest.mark.parametrize(
+    "delicate",
+    ["threading.Thread(target=time.time).start()", "with threading.Condition(): pass", "subprocess.run(['true'])"],
+)
+def test_what_must_be_whole_is_not_torn_apart(delicate: str) -> None:
+    """A signal while a thread starts, a lock is taken or a child is made is raised after it: a thread that was torn from its
+
+    start ended the step as a bug of ours, with KeyError out of `threading`.
+    """
+    body = f"""
+    import os, signal, subprocess, sys, threading
+    inside = []
+    def profile(frame, event, argument):
+        place = (frame.f_globals.get("__name__"), frame.f_code.co_name)
+        if place in stop_signals._DELICATE and event == "call" and not inside:
+            inside.append(place)
+            os.kill(os.getpid(), signal.SIGINT)
+    from accel_ci.adapters import stop_signals
+    print("ready")
+    sys.setprofile(profile)
+    try:
+        try:
+            {delicate}
+            told = "whole"
+        finally:
+            sys.setprofile(None)
+        time.sleep(20)
+    except CancelledError:
+        print(told, *inside)
+    """
+    assert _told(body).startswith("whole ('")
+
+
+ENDING = """
+import os, signal, sys
+from accel_ci import cli
+from accel_ci.adapters.stop_signals import StopSignals
+def interrupt():
+    os.kill(os.getpid(), signal.SIGINT)
+class Early:
+    def find_spec(self, name, path=None, target=None):
+        if name == "accel_ci.wiring":
+            interrupt()
+class Late(StopSignals):
+    def settle(self):
+        interrupt()
+        super().settle()
+class Last:
+    def __del__(self, interrupt=interrupt):
+        interrupt()
+def waiting(words, environ, *, job, stop):
+    time.sleep(20)
+def working(words, environ, *, job, stop):
+    return 1
+"""
+
+
+def _main(setup: str) -> subprocess.CompletedProcess[str]:
+    code = f"import time\n{ENDING}\n{setup}\nsys.exit(cli.main(['list']))\n"
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+
+
+def test_a_signal_while_we_start_cancels_as_any_other() -> None:
+    """Half of a short step are its imports: a signal then ended it with a traceback, and without what cleans up."""
+    done = _main("sys.meta_path.insert(0, Early())\ncli._called = waiting")
+    assert done.returncode == 130, done.stderr
+    assert "SIGINT asked us to stop" in done.stderr and "Traceback" not in done.stderr
+
+
+def test_a_signal_after_the_work_changes_no_exit_code() -> None:
+    """Between the verb's end and the process's a signal finds nothing to cancel: the code is the work's."""
+    done = _main("cli.StopSignals = Late\ncli._called = working")
+    assert (done.returncode, done.stderr) == (1, "")
+
+
+def test_a_signal_while_python_ends_changes_no_exit_code() -> None:
+    """Its modules are taken down when our handlers are gone already: under load that takes a while."""
+    done = _main("cli._called = working\nsys.modules['accel_ci'].last = Last()")
+    assert (done.returncode, done.stderr) == (1, "")

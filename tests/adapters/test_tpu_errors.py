@@ -10,6 +10,7 @@ import requests
 from google.api_core import exceptions
 
 from accel_ci.adapters import tpu_errors
+from accel_ci.adapters.google_refusals import ClosedZoneError
 from accel_ci.adapters.tpu_errors import Refusal
 from accel_ci.domain import capacity
 from accel_ci.domain.capacity import Next
@@ -45,9 +46,9 @@ CASES = [
     ("INVALID_ARGUMENT", "Cannot do that while in state PREEMPTED", "", NoCapacityError, Next.NEXT_CANDIDATE),
     ("INVALID_ARGUMENT", "Cloud TPU was unable to complete the operation [EID]", "", ConfigurationError, Next.STOP),
     ("INVALID_ARGUMENT", "labels: too long", "", ConfigurationError, Next.STOP),
-    ("NOT_FOUND", UNKNOWN_ZONE, "", NoCapacityError, Next.NEXT_CANDIDATE),
-    ("PERMISSION_DENIED", UNKNOWN_ZONE, "", NoCapacityError, Next.NEXT_CANDIDATE),
-    ("PERMISSION_DENIED", CLOSED_ZONE, "", NoCapacityError, Next.NEXT_CANDIDATE),
+    ("NOT_FOUND", UNKNOWN_ZONE, "", ClosedZoneError, Next.NEXT_CANDIDATE),
+    ("PERMISSION_DENIED", UNKNOWN_ZONE, "", ClosedZoneError, Next.NEXT_CANDIDATE),
+    ("PERMISSION_DENIED", CLOSED_ZONE, "", ClosedZoneError, Next.NEXT_CANDIDATE),
     ("PERMISSION_DENIED", "Permission 'tpu.nodes.create' denied", "", AccessError, Next.SKIP_BACKEND),
     ("PERMISSION_DENIED", DENIED, "", AccessError, Next.SKIP_BACKEND),
     ("PERMISSION_DENIED", "Cloud TPU API has not been used in project 1 before", "", AccessError, Next.SKIP_BACKEND),
@@ -86,6 +87,13 @@ def test_an_operation_that_failed_is_over(status: str, message: str, kind: type[
     """Nothing about a finished operation is transient: asking it again would give the same answer for ever."""
     error = tpu_errors.of_operation(Refusal(status, message))
     assert type(error) is kind and message in error.what_happened
+
+
+@pytest.mark.parametrize("name", ["location", "accel-location-77-1-0a1b2c3d", "my-location/x", "locations"])
+def test_a_place_called_location_is_no_closed_zone(name: str) -> None:
+    """Names are part of what the API says: a machine that is gone stays gone whatever it was called."""
+    said = f"Resource 'projects/location/locations/us-central1-b/nodes/{name}' was not found"
+    assert type(tpu_errors.classed(Refusal("NOT_FOUND", said))) is CloudError
 
 
 def test_a_service_that_is_off_says_how_to_turn_it_on() -> None:

@@ -153,6 +153,29 @@ def test_a_zone_that_is_closed_to_the_project_holds_nothing(world: TpuWorld) -> 
     assert [machine.zone for machine in world.machines.find(KEY, ())] == [ZONE]
 
 
+@pytest.mark.parametrize(
+    ("status", "code", "message"),
+    [
+        (404, "NOT_FOUND", f"Location {ZONE} is not found or access is unauthorized."),
+        (403, "PERMISSION_DENIED", f"Location {ZONE} is not found or access is unauthorized."),
+        (403, "PERMISSION_DENIED", f"Permission denied on 'locations/{ZONE}' (or it may not exist)."),
+    ],
+)
+def test_a_zone_that_was_closed_since_does_not_prove_that_a_machine_is_gone(
+    world: TpuWorld, status: int, code: str, message: str
+) -> None:
+    """A machine that was made there may live, and cost money: it is neither ended nor gone by such an answer."""
+    world.ready()
+    closed = Answer(*refusal(status, code, message))
+    world.cloud.next("GET .*/nodes/", closed)
+    with pytest.raises(CloudError, match=r"[Ll]ocation"):
+        world.machines.released(HANDLE)
+    world.cloud.next("DELETE ", closed)
+    with pytest.raises(CloudError, match=r"[Ll]ocation"):
+        world.machines.release(HANDLE)
+    assert not world.machines.released(HANDLE)
+
+
 def test_one_bad_zone_of_many(world: TpuWorld) -> None:
     """A silent zone could hide the machine, unless that was found elsewhere: a key has one at most."""
     silent = accelerators.zones("tpu")[-1]

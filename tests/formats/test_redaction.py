@@ -246,6 +246,25 @@ def test_a_secret_between_colours_is_masked(size: int) -> None:
     assert masked == b"ok \x1b[1m" + b"*" * 16 + b"\x1b[m and *********\n"
 
 
+@pytest.mark.parametrize("size", [1, 4, 1000])
+def test_a_secret_that_tput_colours_is_masked(size: int) -> None:
+    """`tput sgr0` ends a colour with a sequence that chooses letters: it is covered, too, wherever a chunk ends."""
+    log = b"hun\x1b[1mter2\x1b(B\x1b[m-x\n"
+    masker = redaction.Masker([b"hunter2-x"])
+    masked = b"".join(masker.feed(log[start : start + size]) for start in range(0, len(log), size)) + masker.flush()
+    assert masked == b"*" * (len(log) - 1) + b"\n"
+
+
+@pytest.mark.parametrize("unseen", [b"\0", b"\x1b", b"\x1b[0m", b"\x1b(B"])
+def test_output_that_never_shows_a_byte_is_not_kept(unseen: bytes) -> None:
+    """`echo hi; cat /dev/zero`: what is held back, and so the time for each chunk, stays bounded."""
+    masker, chunk, passed = redaction.Masker([LONG]), unseen * (65536 // len(unseen)), 0
+    for _ in range(100):
+        passed += len(masker.feed(b"hi\nh" + chunk))
+        assert len(masker._held) < 16 * 1024
+    assert passed + len(masker.flush()) == 100 * (4 + len(chunk))
+
+
 def test_a_job_is_told_what_to_hide() -> None:
     """Long lines come back, once each; what is too short to hide is left alone, and nothing is raised."""
     masks = redaction.Masks()

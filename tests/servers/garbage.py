@@ -61,6 +61,7 @@ ANSWERS: dict[str, Garbage] = {
     "null": Garbage(body=b"null"),
     "a number": Garbage(body=b"7"),
     "a text": Garbage(body=b'"fine"'),
+    "an empty text": Garbage(body=b'""'),
     "a list": Garbage(body=b'[{"a": 1}, 2, null]'),
     "another document": Garbage(body=b'{"a": {"b": [1, 2]}, "error": "x", "name": 7, "items": 3, "value": {}}'),
     "a deep document": Garbage(body=b"[" * 100_000),

@@ -58,6 +58,14 @@ def test_the_log_is_shown_as_github_shows_it() -> None:
     assert list(demo_label.shown(lines)) == ["  ▸ run", "  hello", "  error: accel-ci: tests: no go"]
 
 
+def test_a_pipe_gets_no_colours(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What pytest colours on the machine stays coloured on a terminal only."""
+    line = "\x1b[32m1 passed\x1b[0m\n"
+    assert list(demo_label.shown([line])) == ["  1 passed"]
+    monkeypatch.setattr(demo_label, "COLOURED", True)
+    assert list(demo_label.shown([line])) == ["  \x1b[32m1 passed\x1b[0m"]
+
+
 def test_the_whole_demo(tmp_path: Path) -> None:
     """On this computer as the machine: the label is consumed, the comment and the check are on the page, nothing is left."""
     environ = {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}", "HOME": str(tmp_path)}

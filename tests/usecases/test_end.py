@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterator
 
 import pytest
 
@@ -203,6 +204,73 @@ def test_what_the_listing_does_not_show_yet_ends_too() -> None:
         _ended(fakes, machine.handle, known=machine)
     assert _ended(fakes, machine.handle, known=machine, force=True).released == [machine.handle]
     assert fakes.machines.living() == []
+
+
+def test_what_no_list_shows_may_be_kept() -> None:
+    """The labels of the lease do not tell who keeps it since: while a cloud is silent nothing ends without force."""
+    fakes, machine = _leased()
+    keep.keep(fakes.world, machine.handle, owner=MINE, seconds=7200)
+    fakes.clock.advance(TTL_S + 1)
+    fakes.machines.fail("list_owned", errors.TransientError("silent"), times=1000)
+    with pytest.raises(errors.ConfigurationError, match="no list says now whether somebody keeps it"):
+        _ended(fakes, machine.handle, known=machine)
+    assert fakes.machines.living() == [machine.handle]
+    assert _ended(fakes, machine.handle, known=machine, force=True).released == [machine.handle]
+
+
+def test_another_repositorys_number_does_not_mean_what_was_leased_from_here() -> None:
+    """Who says whose machines are meant does not mean one of ours, although its name is known here."""
+    fakes, machine = _leased()
+    with pytest.raises(errors.ConfigurationError, match="no machine"):
+        _ended(fakes, machine.handle, owner=Owner(repository_id=815), known=machine, force=True)
+    assert fakes.machines.living() == [machine.handle]
+
+
+@pytest.mark.parametrize("silent", [False, True])
+def test_a_name_that_two_machines_have_ends_none(silent: bool) -> None:
+    """Somebody's copy bears our name and labels: the handles are told, and one of them is enough."""
+    fakes, machine = _elsewhere()
+    there = fakes.machines.list_owned(MINE)
+    copy = dataclasses.replace(machine, handle=f"{machine.handle}-copy")
+
+    def listed(owner: Owner) -> Iterator[Machine]:
+        yield from [*there, copy]
+        if silent:
+            raise errors.TransientError("a zone is silent")
+
+    fakes.machines.list_owned = listed  # type: ignore[assignment, method-assign]
+    with pytest.raises(errors.ConfigurationError, match="2 machines are called") as refused:
+        _ended(fakes, machine.name, force=True)
+    assert f"{machine.handle}, {copy.handle}" in refused.value.what_to_do
+    assert fakes.machines.living() == [machine.handle]
+    assert _ended(fakes, machine.handle, force=True).released == [machine.handle]
+
+
+def test_what_is_seen_of_it_ends_although_a_zone_is_silent() -> None:
+    """A name that is found in the rest of the cloud is enough."""
+    fakes, machine = _elsewhere()
+    there = fakes.machines.list_owned(MINE)
+
+    def listed(owner: Owner) -> Iterator[Machine]:
+        yield from there
+        raise errors.TransientError("a zone is silent")
+
+    fakes.machines.list_owned = listed  # type: ignore[assignment, method-assign]
+    assert _ended(fakes, machine.name, force=True).released == [machine.handle]
+
+
+def test_a_full_disk_does_not_hide_what_may_still_live() -> None:
+    """Where the record cannot be written, exit 5 and the command are told all the same."""
+    fakes, machine = _leased(Script(immortal=True))
+
+    def full(name: str, content: bytes) -> None:
+        raise errors.ComputerError("no space left on device")
+
+    fakes.files.write = full  # type: ignore[method-assign]
+    with pytest.raises(errors.CleanupUnverifiedError) as raised:
+        _ended(fakes, machine.name, force=True)
+    assert raised.value.commands == (f"fake-cloud delete {machine.handle}",)
+    assert any("this log only" in each for each in fakes.job.of_kind("warning"))
 
 
 def test_silence_about_what_was_leased_from_here_is_exit_5() -> None:

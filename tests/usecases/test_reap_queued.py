@@ -73,6 +73,23 @@ def test_a_stubborn_run_is_forced_after_a_minute() -> None:
     assert len(fakes.clock.slept) < 10
 
 
+def test_one_that_github_does_not_cancel_keeps_no_other_waiting() -> None:
+    """The others are cancelled, forced and told; the one is not forced without a polite end, and the step fails."""
+    fakes, github = _fakes((2, {"queued/tpu": 2}), (3, {"queued/tpu": 2}))
+    asked, github.stubborn = github.cancel, {3}
+
+    def cancel(run_id: int, *, force: bool = False) -> None:
+        if run_id == 2:
+            raise errors.TransientError("GitHub answered 500 to POST /actions/runs/2/cancel")
+        asked(run_id, force=force)
+
+    github.cancel = cancel  # type: ignore[method-assign]
+    with pytest.raises(errors.TransientError, match="runs/2/cancel"):
+        _reap(fakes)
+    assert github.written == ["cancel 3", "force-cancel 3", "put_comment"]
+    assert "run 2 may not have been cancelled" in fakes.job.text
+
+
 @pytest.mark.parametrize("now", ["in_progress", "run again"])
 def test_what_works_or_waits_anew_is_not_forced(now: str) -> None:
     """A job that began after the polite end cleans up for itself; a run that somebody ran again waited for nothing yet."""

@@ -14,6 +14,7 @@ from accel_ci.domain.workload import Work
 from accel_ci.operations import follow, records
 from accel_ci.usecases import provision, run_remote
 from tests.fakes.credentials import FakeCredentials
+from tests.fakes.files import FakeFiles
 from tests.fakes.machines import Script as Zone
 from tests.fakes.remote import Script
 from tests.usecases import worlds
@@ -151,6 +152,36 @@ def test_cancelling_ends_the_command_politely() -> None:
         run_remote.run_remote(fakes.world, WORK, slot="")
     assert ("stop", "run", (0,)) in fakes.remote.calls
     assert records.load(fakes.files, "").verdict is Verdict.CANCELLED
+
+
+class _Torn(FakeFiles):
+    """A signal comes while a document is added to: before it is, or after, when nobody has heard of it yet."""
+
+    def __init__(self, *, after: int, written: bool) -> None:
+        super().__init__()
+        self._left, self._written = after, written
+
+    def append(self, name: str, content: bytes) -> None:
+        """Torn once."""
+        self._left -= "/log/run" in name
+        if self._left or self._written:
+            super().append(name, content)
+        if not self._left:
+            self._left = -1
+            raise errors.CancelledError("SIGINT asked us to stop")
+
+
+@pytest.mark.parametrize("written", [True, False])
+@pytest.mark.parametrize("secret", ["", "a-secret-of-ours"])
+def test_a_signal_while_output_is_kept_tears_no_log(secret: str, written: bool) -> None:
+    """The log is the command's bytes, each once, wherever the signal struck; secrets in them stay hidden."""
+    data = b"".join(f"{number} {secret or 'plain-text'} {number}\n".encode() for number in range(400))
+    fakes = Fakes({"run": Script(output=[data[at : at + 999] for at in range(0, len(data), 999)])})
+    fakes.files = _Torn(after=4, written=written)
+    provision.provision(fakes.world, worlds.record(), KEY, order=worlds.order())
+    with pytest.raises(errors.CancelledError):
+        run_remote.run_remote(fakes.world, replace(WORK, secrets={"S": secret} if secret else {}), slot="")
+    assert _log(fakes) == (data.replace(secret.encode(), b"*" * len(secret)) if secret else data)
 
 
 def test_calling_again_goes_on_where_a_killed_client_stopped() -> None:

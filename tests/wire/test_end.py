@@ -82,6 +82,23 @@ def test_one_machine_ends_and_no_other(simulator: SimulatorProcess, person: Pers
     assert person("end", handle, "--force").returncode == 2  # nobody may read a mistyped handle as ended
 
 
+@pytest.mark.parametrize("kind", ["tpu", "gce"])
+def test_a_handle_says_its_project(simulator: SimulatorProcess, tmp_path: Path, kind: str) -> None:
+    """The command that `list` prints works where another project is one's own: there the machine would not exist."""
+    machines, handle = _leased(simulator, kind, replace(KEY, job="elsewhere"))
+    command = [sys.executable, "-m", "accel_ci", "end", handle, "--repository-id", "4711"]
+
+    def end(*words: str) -> subprocess.CompletedProcess[str]:
+        environ = {**simulator.environ, "CLOUDSDK_CORE_PROJECT": "my-own"}
+        return subprocess.run(
+            [*command, *words], cwd=tmp_path, env=environ, capture_output=True, text=True, timeout=120, check=False
+        )
+
+    refused = end()
+    assert refused.returncode == 2 and "its lease goes on" in refused.stderr, refused.stderr
+    assert end("--force", "--project", "a-third").returncode == 0 and machines.released(handle)
+
+
 def test_another_repositorys_machine_lives_on(simulator: SimulatorProcess, person: Person) -> None:
     """Its handle and --force are not enough: the labels name somebody else."""
     machines, handle = _leased(simulator, "gce", replace(KEY, repository_id=815))

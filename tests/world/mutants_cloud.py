@@ -132,7 +132,7 @@ def _(patch: pytest.MonkeyPatch) -> None:
 
 @bug("a look that fails shows an empty cloud", "I-clean", within=4000)
 def _(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(seeking, "_failed", lambda doomed, look, error: None)
+    patch.setattr(seeking, "_failure", lambda look, error: None)
 
 
 @bug("cleanup waits without a limit", "I11", within=5000)

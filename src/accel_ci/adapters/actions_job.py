@@ -48,7 +48,8 @@ class ActionsJob:
         self._entropy = entropy
         self._debug = debug
         self._inside, self._outside = outside
-        self._stopped_by = ""
+        self._stopped_by = ""  # commands are stopped under this token, or may be
+        self._surely_stopped = False
         self._depth = 0
         self._annotations: Counter[str] = Counter()
         self._masks = redaction.Masks()
@@ -64,11 +65,13 @@ class ActionsJob:
         """Remote output, with commands stopped."""
         if not text:
             return
-        if not self._stopped_by:
+        if not self._surely_stopped:
             token = self._entropy.token()
             self._command("add-mask", token)
-            self._command("stop-commands", token)
+            # Known before it is so: a signal in between would leave the runner deaf to all that follows.
             self._stopped_by = token
+            self._write(f"{output.command('stop-commands', {}, token)}\n")
+            self._surely_stopped = True
         self._write(text if text.endswith("\n") else f"{text}\n")  # or the resuming token would not start a line
 
     @contextmanager
@@ -145,8 +148,9 @@ class ActionsJob:
 
     def _command(self, name: str, message: str, properties: Mapping[str, str] | None = None) -> None:
         resume = f"{output.command(self._stopped_by, {}, '')}\n" if self._stopped_by else ""
-        self._stopped_by = ""
+        self._surely_stopped = False
         self._write(f"{resume}{output.command(name, properties or {}, message)}\n")
+        self._stopped_by = ""
 
     def _write(self, text: str) -> None:
         self.unwritten = streams.put(self._out, text) or self.unwritten

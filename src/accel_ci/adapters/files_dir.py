@@ -7,7 +7,7 @@ import re
 import stat
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from accel_ci.domain.errors import AccelError, ComputerError
@@ -107,7 +107,8 @@ def _replace(path: Path, content: bytes) -> None:
             os.fsync(file.fileno())
         os.replace(temporary, path)  # whatever lies there, a link included, is replaced and not followed
     except BaseException:
-        os.unlink(temporary)
+        with suppress(FileNotFoundError):  # a signal may come just after it took its place
+            os.unlink(temporary)
         raise
 
 

@@ -182,7 +182,7 @@ def _page(listed: Any) -> Any:
 
 
 def _nothing(said: Refusal) -> bool:
-    return said.status == 404 or gce_errors.in_closed_zone(said)
+    return said.status == 404
 
 
 def _silent(page: Any) -> list[str]:

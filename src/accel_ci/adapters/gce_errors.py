@@ -18,8 +18,6 @@ from accel_ci.domain.errors import (
     TransientError,
 )
 
-CLOSED = r"denied on 'locations/[^/']+'|constraint.*resourceLocations|location\b.*(not found|unauthorized)"
-
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
@@ -52,7 +50,7 @@ _RULES = (
     _Rule(r"was preempted|being preempted|PREEMPTED", NoCapacityError, google_refusals.NOT_TAKEN_AWAY),
     _Rule(r"quotaExceeded|QUOTA_EXCEEDED|\bquota\b.*exceeded", QuotaError, google_refusals.MORE_QUOTA),
     _Rule(r"reservation", NoCapacityError, google_refusals.UNRESERVED),
-    _Rule(CLOSED, NoCapacityError, google_refusals.CLOSED_ZONE),
+    _Rule(google_refusals.CLOSED, google_refusals.ClosedZoneError, google_refusals.CLOSED_ZONE),
     _Rule(
         r"accessNotConfigured|SERVICE_DISABLED|has not been used in project|is disabled",
         AccessError,
@@ -109,11 +107,6 @@ def classed(refusal: Refusal) -> AccelError:
     if refusal.status >= 500 or refusal.status in (408, 429):
         return TransientError(_said(refusal), what_to_do=google_refusals.AGAIN)
     return CloudError(_said(refusal))
-
-
-def in_closed_zone(refusal: Refusal) -> bool:
-    """True when the zone is not open to the project at all: no machine of its can be there."""
-    return re.search(CLOSED, refusal.message, re.IGNORECASE) is not None
 
 
 def of_operation(refusal: Refusal) -> AccelError:

@@ -6,6 +6,7 @@ import email.utils
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from accel_ci.adapters import bounded_http, libraries, no_answer, unreadable
 from accel_ci.adapters.bounded_http import RedirectedError
@@ -73,7 +74,10 @@ class Calls:
         while True:
             asked = {**parameters, "per_page": PAGE, "page": page}
             headers, found = self._call("GET", path, needs=needs, parameters=asked)
-            yield from found[under] if under else found
+            items = found[under] if under else found
+            if not isinstance(items, list):  # what is empty in another way would pass for a list without items
+                raise TypeError(f"a listing is {type(items).__name__}")
+            yield from items
             if 'rel="next"' not in headers.get("link", ""):
                 return
             page += 1
@@ -165,6 +169,7 @@ class Calls:
 
     def _connected(self) -> Requester:
         if self._requester is None:
+            _check_address(self._api_url)
             try:
                 libraries.load("github")
                 import github
@@ -182,6 +187,19 @@ class Calls:
                     seconds_between_writes=None,
                 ).requester
         return self._requester
+
+
+def _check_address(api_url: str) -> None:
+    """ConfigurationError for what no request can be sent to; it is not shown, for it may hold a password."""
+    try:
+        place = urlsplit(api_url)
+        usable = place.scheme in ("http", "https") and bool(place.hostname) and place.port != 0
+    except ValueError:
+        usable = False
+    if not usable:
+        raise errors.ConfigurationError(
+            "GITHUB_API_URL is no address of an API", what_to_do=f"unset it, or write one such as {API_URL}"
+        )
 
 
 @contextmanager

@@ -70,15 +70,16 @@ class GitHubRest:
             if error.status in (404, 422):  # an Enterprise Server that is too old, or a branch that is gone
                 return None
             raise
-        for each in found:
-            actor = (each["actor"] or {}).get("login", "")
-            return Push(sha=each["after"], at=_seconds(each["timestamp"]), actor=actor)
-        return None
+        if found == []:
+            return None
+        newest = found[0]
+        actor = (newest["actor"] or {}).get("login", "")
+        return Push(sha=newest["after"], at=_seconds(newest["timestamp"]), actor=actor)
 
     def last_change(self, path: str) -> str:
         """From /commits, newest first."""
         found = self._calls.get("/commits", needs=READ_CONTENTS, path=path, per_page=1)
-        return found[0]["sha"] if found else ""
+        return "" if found == [] else found[0]["sha"]
 
     def approvers(self, number: int, sha: str) -> list[str]:
         """From /pulls/NUMBER/reviews; people only, each by the newest review that decides."""

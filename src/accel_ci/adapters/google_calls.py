@@ -48,6 +48,8 @@ def installed(package: str) -> bool:
         return importlib.util.find_spec(package) is not None
     except ModuleNotFoundError:  # of the package's own parents
         return False
+    except KeyError:  # gce_library, in its thread, takes its stand-in out of sys.modules just now
+        return True
 
 
 def bounded(client: Any) -> Any:

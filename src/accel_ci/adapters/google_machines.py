@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from queue import SimpleQueue
 from typing import ClassVar, Self, TypeVar
 
+from accel_ci.adapters.google_refusals import ClosedZoneError
 from accel_ci.domain import errors
 from accel_ci.domain.errors import ConfigurationError, TransientError
 from accel_ci.domain.lease import Lease
@@ -52,6 +53,12 @@ class GooglePlace:
 Place = TypeVar("Place", bound=GooglePlace)
 
 
+def project_of(handle: str) -> str:
+    """The project that a handle names; "" for any other text."""
+    match = _HANDLE.fullmatch(handle)
+    return match[2] if match else ""
+
+
 def request_id(lease: Lease, zone: str) -> str:
     """The id that makes a second request of this lease the first one."""
     # Google remembers ids for an hour: another lease of a name that is free again has to have another one. So has that of
@@ -69,7 +76,8 @@ def found(
 ) -> Iterator[Machine]:
     """The key's machines in these places, as they are found. Where an error is not as good as `empty`, it is raised:
 
-    at the end, and only when nothing was found, for a key has one machine at most.
+    at the end, and only when nothing was found, for a key has one machine at most. A zone that is closed to the project
+    is empty.
     """
     pool, answered = threads(AT_ONCE), SimpleQueue[Future[Machine | None]]()
     silent: list[BaseException] = []
@@ -89,7 +97,7 @@ def found(
         # A cancelled job has seconds left: no look-up is waited for that nobody will read.
         pool.shutdown(wait=False, cancel_futures=True)
     for error in silent:
-        if not known and not empty(error):
+        if not known and not isinstance(error, ClosedZoneError) and not empty(error):
             raise error
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from accel_ci.domain.errors import AccelError, BootError, CloudError, TransientError
+from accel_ci.domain.errors import AccelError, BootError, CloudError, NoCapacityError, TransientError
 from accel_ci.formats import output
 
 MESSAGE_CHARACTERS = 500
@@ -16,6 +16,14 @@ UNRESERVED = "try another zone, or `spot: true`"
 MORE_QUOTA = "ask for more quota, or name other regions"
 CLOSED_ZONE = "the zone is not open to this project: name others"
 AGAIN = "run it again"
+# Not where "location" is a part of a name.
+CLOSED = (
+    r"denied on 'locations/[^/']+'|constraint.*resourceLocations|(?<![\w/-])location\b(?!-).*(not found|unauthorized)"
+)
+
+
+class ClosedZoneError(NoCapacityError):
+    """The zone is not open to the project: nothing can be made there, but what was made before may still be there."""
 
 
 def foreign(status: int, api: str) -> TransientError:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 from collections.abc import Callable, Mapping
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -58,6 +57,8 @@ class GoogleSignIn:
         self._account = account
         self._files = files
         self._clock = clock or SystemClock()
+        self._exchange = Exchange(variables, provider=provider, account=account, clock=self._clock)
+        self._kept = self._keeper()  # now: look-ups in threads must share one, or each of them would sign in
 
     def credentials(self) -> tuple[Credentials, str]:
         """google-auth's credentials, and the project that goes with them ("" when none is known).
@@ -92,8 +93,7 @@ class GoogleSignIn:
     def _project(self) -> str:
         return next((self._variables[name] for name in PROJECTS if self._variables.get(name)), "")
 
-    @cached_property
-    def _kept(self) -> KeptToken | None:
+    def _keeper(self) -> KeptToken | None:
         """Where this identity's token is kept; None where nothing is: a person's own credentials need no help of ours."""
         who = (self._provider, self._account) if self._provider else ("adc", self._variables.get(ADC_FILE, ""))
         if self._files is None or (not self._provider and self._variables.get(TOKEN_FILE)):
@@ -101,10 +101,6 @@ class GoogleSignIn:
         name = f"sign-in/{hashlib.sha256(repr(who).encode()).hexdigest()[:16]}.json"
         make = self._exchange.token if self._provider else self._from_default
         return KeptToken(self._files, name, clock=self._clock, make=make)
-
-    @cached_property
-    def _exchange(self) -> Exchange:
-        return Exchange(self._variables, provider=self._provider, account=self._account, clock=self._clock)
 
     def _from_kept(self) -> tuple[str, float]:
         token = self._exchange.token() if self._kept is None else self._kept.token()

@@ -34,9 +34,7 @@ class LoopThread:
 
     def begin(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         """The work as a task that runs in the background until it is ended, or the loop is closed."""
-        task = self.run(_task(work))
-        self._begun.add(task)
-        return task
+        return self.run(self._task(work))
 
     def end(self, task: asyncio.Task[Any]) -> None:
         """Cancel the task and wait until it has cleaned up; whatever it raised is dropped."""
@@ -58,9 +56,11 @@ class LoopThread:
             self._thread.join()
             self._loop.close()
 
-
-async def _task(work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
-    return asyncio.create_task(work)
+    async def _task(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+        task = asyncio.create_task(work)
+        # Noted here: whoever began it may be interrupted before they hear of it.
+        self._begun.add(task)
+        return task
 
 
 async def _ended(tasks: Collection[asyncio.Task[Any]]) -> None:

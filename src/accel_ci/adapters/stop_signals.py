@@ -2,26 +2,39 @@
 
 from __future__ import annotations
 
+import atexit
 import signal
 import time
 import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
-from types import FrameType
+from types import CodeType, FrameType
 
 from accel_ci.domain.errors import CancelledError
 
 TICK_S = 0.1
 _IMPORTING = {"importlib._bootstrap", "_frozen_importlib"}
+# Torn apart they lose a thread, a lock or a child that nobody could end any more; none of them lasts.
+_DELICATE = {
+    ("threading", "start"),
+    ("threading", "__enter__"),
+    ("threading", "__exit__"),
+    ("threading", "_acquire_restore"),
+    ("threading", "_release_save"),
+    ("threading", "notify"),
+    ("subprocess", "_execute_child"),
+}
 
 
 class StopSignals:
     """The first signal cancels; those that follow find us cleaning up already.
 
     A runner gives a cancelled step 7.5 s until SIGTERM and 2.5 s more until SIGKILL (actions/runner, ProcessInvoker.cs).
+    Cancelled is the code `below` and what it calls; a signal that comes before waits for it. None: whatever runs.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, below: CodeType | None = None) -> None:
+        self._below = below
         self._why = ""
         self._ends_at = float("inf")
         self._limit_why = ""
@@ -29,9 +42,10 @@ class StopSignals:
 
     def listen(self) -> None:
         """Cancel at the first signal from now on, until `settle`."""
+        signal.signal(signal.SIGALRM, self._tick)  # first: it would end us, and the first of the others rings it
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, self._told)  # later ones too: SIG_IGN would be inherited by what we start
-        signal.signal(signal.SIGALRM, self._tick)
+        atexit.register(_be_deaf)
 
     def settle(self) -> None:
         """Cancel nothing any more: the process is about to end."""
@@ -72,9 +86,19 @@ class StopSignals:
         signal.setitimer(signal.ITIMER_REAL, TICK_S, TICK_S)
 
     def _raise(self, frame: FrameType | None) -> None:
-        if _importing(frame):
-            return  # half a module could not be imported again, and cleanup may need it; the next tick comes soon
-        raise self._error()
+        if self._may_be_torn(frame):
+            raise self._error()
+
+    def _may_be_torn(self, frame: FrameType | None) -> bool:
+        """False amid what has to be whole, such as an import: cleanup may need it, and the next tick comes soon."""
+        below = self._below is None
+        while frame is not None:
+            module = frame.f_globals.get("__name__")
+            if module in _IMPORTING or (module, frame.f_code.co_name) in _DELICATE:
+                return False
+            below = below or frame.f_code is self._below
+            frame = frame.f_back
+        return below
 
     # A function of its own: a variable of the frame that raises would hold the error in a cycle.
     def _error(self) -> CancelledError:
@@ -83,12 +107,10 @@ class StopSignals:
         return error
 
 
-def _importing(frame: FrameType | None) -> bool:
-    while frame is not None:
-        if frame.f_globals.get("__name__") in _IMPORTING:
-            return True
-        frame = frame.f_back
-    return False
+def _be_deaf() -> None:
+    # Python gives signals their old meaning back when it ends: one that comes then would take the exit code's place.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
 
 
 def _ignored(number: int, frame: FrameType | None) -> None:

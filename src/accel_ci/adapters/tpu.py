@@ -21,6 +21,7 @@ from accel_ci.adapters import (
     tpu_queued,
 )
 from accel_ci.adapters.daemon_threads import DaemonThreads
+from accel_ci.adapters.google_refusals import ClosedZoneError
 from accel_ci.adapters.google_sign_in import GoogleSignIn
 from accel_ci.adapters.tpu_api import TpuApi
 from accel_ci.adapters.tpu_nodes import Place
@@ -139,7 +140,7 @@ class TpuMachines:
     def _with_node(self, machine: Machine) -> Iterator[Machine]:
         """The machine by its node, if it has one; nothing when that is silent, too."""
         # Somebody who keeps it labelled the node: its request alone would have it deleted.
-        with contextlib.suppress(TransientError):
+        with contextlib.suppress(TransientError, ClosedZoneError):
             there = self._seen(tpu_nodes.of_handle(machine.handle))
             if there is not None:
                 yield there

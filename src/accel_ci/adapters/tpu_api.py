@@ -19,6 +19,7 @@ from accel_ci.adapters import (
     tpu_nodes,
 )
 from accel_ci.adapters.google_calls import PAGES, READ_S, WRITE_S, GoogleApi
+from accel_ci.adapters.google_refusals import ClosedZoneError
 from accel_ci.adapters.tpu_errors import Refusal
 from accel_ci.adapters.tpu_nodes import Attributes, Place
 from accel_ci.domain.errors import AccelError, TransientError
@@ -224,9 +225,9 @@ def _asked(call: Callable[[], Answer], *, unless: str = "") -> Answer | None:
     def refused(error: Any) -> AccelError | None:
         """What the library's exception is in our own terms; None when it is the status that was expected."""
         refusal = tpu_errors.of_call(error)
-        if refusal.status == unless or (unless == "NOT_FOUND" and tpu_errors.in_closed_zone(refusal)):
-            return None
-        return tpu_errors.classed(refusal)
+        classed = tpu_errors.classed(refusal)
+        # Of a zone that is closed nobody says what is there.
+        return None if refusal.status == unless and not isinstance(classed, ClosedZoneError) else classed
 
     return google_calls.asked(call, refused=refused, api=API)
 

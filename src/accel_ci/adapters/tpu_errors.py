@@ -18,7 +18,6 @@ from accel_ci.domain.errors import (
     TransientError,
 )
 
-CLOSED = r"location\b.*(not found|unauthorized)|denied on 'locations/[^/']+'"
 STATUSES = {
     1: "CANCELLED",
     2: "UNKNOWN",
@@ -76,7 +75,12 @@ _RULES = (
     _Rule("RESOURCE_EXHAUSTED", r"quota", QuotaError, google_refusals.MORE_QUOTA),
     # Without a word: another zone may have one, and costs a second to ask.
     _Rule("RESOURCE_EXHAUSTED", "", NoCapacityError, google_refusals.ANOTHER_ZONE),
-    _Rule("NOT_FOUND PERMISSION_DENIED INVALID_ARGUMENT", CLOSED, NoCapacityError, google_refusals.CLOSED_ZONE),
+    _Rule(
+        "NOT_FOUND PERMISSION_DENIED INVALID_ARGUMENT",
+        google_refusals.CLOSED,
+        google_refusals.ClosedZoneError,
+        google_refusals.CLOSED_ZONE,
+    ),
     _Rule(
         "PERMISSION_DENIED",
         r"SERVICE_DISABLED|has not been used|is disabled",
@@ -109,11 +113,6 @@ def classed(refusal: Refusal) -> AccelError:
         if refusal.status in (rule.statuses.split() or [refusal.status]) and re.search(rule.text, text, re.IGNORECASE):
             return rule.kind(_said(refusal), what_to_do=rule.fix)
     return CloudError(_said(refusal))
-
-
-def in_closed_zone(refusal: Refusal) -> bool:
-    """True when the zone is not open to the project at all: no machine of its can be there."""
-    return re.search(CLOSED, refusal.message, re.IGNORECASE) is not None
 
 
 def of_operation(refusal: Refusal) -> AccelError:

@@ -28,7 +28,7 @@ def keep_(call: Call) -> int:
     """Keep a machine."""
     inputs = call.read(by_hand.KeepInputs)
     found = look.sought(call, inputs)
-    with _looking(call, found.here, inputs, backend=found.backend) as world:
+    with _looking(call, found.here, inputs, backend=found.backend, machine=found.wanted) as world:
         owner = inputs.owner(found.here.repository_id)
         keep.keep(world, found.wanted, owner=owner, seconds=float(inputs.until))
     return 0
@@ -38,7 +38,7 @@ def end_(call: Call) -> int:
     """End one machine and prove it."""
     inputs = call.read(by_hand.EndInputs)
     found = look.sought(call, inputs)
-    with _looking(call, found.here, inputs, backend=found.backend) as world:
+    with _looking(call, found.here, inputs, backend=found.backend, machine=found.wanted) as world:
         owner = inputs.owner(found.here.repository_id)
         # As in cleanup: whoever sends a signal wants the machine gone all the more.
         journey.to_the_end(lambda: end.end(world, found.wanted, owner=owner, known=found.known, force=inputs.force))
@@ -66,8 +66,11 @@ def list_(call: Call) -> int:
     return 0
 
 
-def _looking(call: Call, here: Context, inputs: LookInputs, *, backend: str) -> AbstractContextManager[World]:
-    return wiring.world(call.environ, here, backend=backend, cloud=look.cloud(inputs), talk=call.job)
+def _looking(
+    call: Call, here: Context, inputs: LookInputs, *, backend: str, machine: str = ""
+) -> AbstractContextManager[World]:
+    cloud = look.cloud(inputs, machine=machine)
+    return wiring.world(call.environ, here, backend=backend, cloud=cloud, talk=call.job)
 
 
 def ssh_(call: Call) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from accel_ci import wiring
-from accel_ci.adapters import registry
+from accel_ci.adapters import google_machines, registry
 from accel_ci.commands.call import Call
 from accel_ci.domain import errors
 from accel_ci.domain.context import Context
@@ -29,10 +29,13 @@ class Sought:
     known: Machine | None = None
 
 
-def cloud(inputs: ProvisionInputs | CleanupInputs | LookInputs) -> Cloud:
-    """What the inputs say about the cloud: the project that pays, and whom we are to be there."""
+def cloud(inputs: ProvisionInputs | CleanupInputs | LookInputs, *, machine: str = "") -> Cloud:
+    """What the inputs say about the cloud: the project that pays, and whom we are to be there.
+
+    The project in the handle of the `machine` that is meant goes before: no other one can have it.
+    """
     return Cloud(
-        project=inputs.project,
+        project=google_machines.project_of(machine) or inputs.project,
         provider=inputs.workload_identity_provider,
         service_account=inputs.service_account,
     )

@@ -112,7 +112,15 @@ def _places(world: World, slot: str) -> dict[str, str]:
 
 def cleanup_(call: Call) -> int:
     """End machines and prove it."""
-    inputs, here = call.read(CleanupInputs), wiring.continued(call.environ)
+    inputs = call.read(CleanupInputs)
+    if inputs.mode == "sweep":
+        return _cleanup(call, inputs)
+    # A signal does not stop it: whoever sent one wants the machine gone all the more.
+    return journey.to_the_end(lambda: _cleanup(call, inputs))
+
+
+def _cleanup(call: Call, inputs: CleanupInputs) -> int:
+    here = wiring.continued(call.environ)
     # What no backend has was never leased: a slip in it must not keep the search from the rest.
     leased = inputs.leased if accelerators.backends_of(inputs.leased) else ""
     if not leased:
@@ -133,10 +141,7 @@ def _ended(world: World, here: Context, inputs: CleanupInputs, *, limit_s: float
         )
     jobs, key = tuple(map(here.job_of, inputs.for_)), here.key()
     owner = lease.of_run(key, jobs=jobs) if jobs or inputs.mode == "run" else lease.of_job(key)
-    # A signal does not stop it: whoever sent one wants the machine gone all the more.
-    return journey.to_the_end(
-        lambda: cleanup.cleanup(world, key, owner=owner, jobs=jobs, dry_run=inputs.dry_run, limit_s=limit_s)
-    )
+    return cleanup.cleanup(world, key, owner=owner, jobs=jobs, dry_run=inputs.dry_run, limit_s=limit_s)
 
 
 def report_(call: Call) -> int:

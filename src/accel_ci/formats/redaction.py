@@ -19,10 +19,12 @@ from accel_ci.formats import plain_text
 SHORTEST = 6
 HIDDEN = "***"
 WRAPPED = (76, 64)  # what base64 and openssl make of a long line
-# grep --color writes two sequences where a match ends; a string of ECMA-48 has no place inside of a word.
-_UNSEEN = re.compile(rb"(?:\x1b\[[0-?]{0,32}[ -/]{0,4}[@-~]|[\x00-\x08\x0e-\x1f\x7f])+")
+# grep --color writes two sequences where a match ends, `tput sgr0` one that chooses letters; a string of ECMA-48 has no
+# place inside of a word.
+_UNSEEN = re.compile(rb"(?:\x1b(?:\[[0-?]{0,32}[ -/]{0,4}[@-~]|[ -/]{1,4}[0-~])|[\x00-\x08\x0e-\x1f\x7f])+")
 _CONTROL = bytes({*range(0x20), 0x7F} - {*range(0x09, 0x0E)})
 LONGEST_SEQUENCE = 40
+HELD = 64  # bytes at most for each one that is seen: a secret with a sequence at every letter has less
 
 
 class Redactor:
@@ -90,7 +92,7 @@ class Masker:
     """Hides the same spellings in a stream of bytes, each under as many asterisks: offsets into the stream stay true.
 
     What may be the beginning of a secret is held back until more comes; without secrets bytes pass as they are. Control
-    characters and colours inside of a secret are covered with it.
+    characters and colours inside of a secret are covered with it, up to HELD bytes for each byte that is seen.
     """
 
     def __init__(self, secrets: Iterable[bytes] = ()) -> None:
@@ -121,7 +123,8 @@ class Masker:
             begin = text.rfind(b"\n", 0, max(0, len(text) - tail)) + 1
             bare, starts = _bare(text[begin:])
             if len(bare) >= least or not begin:
-                return begin + _place(starts, max(0, len(bare) - least))
+                # `cat /dev/zero` never shows a byte: all of it held, and looked through each time, would stop us.
+                return max(begin + _place(starts, max(0, len(bare) - least)), len(text) - HELD * least)
             tail *= 4
 
     def _masked(self, text: bytes) -> bytes:

@@ -45,6 +45,7 @@ class _Following:
     tails: dict[int, str] = field(default_factory=dict)
     first_failed: int | None = None
     trouble: str = ""
+    torn: int | None = None  # the worker whose output was being kept when a signal came
 
     @property
     def pending(self) -> list[int]:
@@ -67,6 +68,7 @@ def phase(world: World, machine: Machine, phase: Phase, *, slot: str) -> PhaseFa
     try:
         _to_the_end(world, state, deadline=_deadline(world, phase))
     except errors.CancelledError:
+        _mend(world, state)
         _stop(world, state, state.pending)
         _to_the_end(world, state, deadline=world.clock.now() + CANCELLED_S)
         raise
@@ -161,9 +163,20 @@ def _keep(world: World, state: _Following, event: remote.Output) -> None:
     # A connection that was made again may repeat what came already.
     fresh = event.data[known - event.offset :]
     state.heard_at[event.worker] = world.clock.now()
+    state.torn = event.worker
     world.files.append(log_name(state.slot, state.phase.name, event.worker), state.maskers[event.worker].feed(fresh))
     state.offsets[event.worker] = known + len(fresh)
+    state.torn = None
     _show(world, state, event.worker, text=state.sanitizers[event.worker].feed(fresh))
+
+
+def _mend(world: World, state: _Following) -> None:
+    """Only the log itself knows what it has of output that a signal tore from us: go on there, as a new client would."""
+    if state.torn is None:
+        return
+    worker, state.torn = state.torn, None
+    state.offsets[worker] = world.files.size(log_name(state.slot, state.phase.name, worker))
+    state.maskers[worker] = redaction.Masker([value.encode() for value in state.phase.secrets.values()])
 
 
 def _show(world: World, state: _Following, worker: int, *, text: str) -> None:

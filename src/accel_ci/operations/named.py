@@ -10,16 +10,28 @@ from accel_ci.ports.world import World
 
 
 def machine(world: World, wanted: str, owner: Owner) -> Machine:
-    """The owner's machine of this handle or name; ConfigurationError names those that exist when it is none of them.
+    """The owner's machine of this handle or name; ConfigurationError names those that exist when it is none of them,
 
-    CleanupUnverifiedError when a part of the cloud was silent and it is not in the rest.
+    or several. CleanupUnverifiedError when a part of the cloud was silent and it is not in the rest.
     """
     # By the listing, not by the name alone: nobody touches another repository's machine.
-    handles: dict[str, None] = {}
-    for each in release.listed(world, owner):
-        if wanted in (each.handle, each.name):
-            return each
-        handles[each.handle] = None
-    raise errors.ConfigurationError(
-        f"this repository has no machine {wanted!r}", what_to_do=f"these exist now: {', '.join(handles) or 'none'}"
-    )
+    machines: dict[str, Machine] = {}
+    try:
+        for each in release.listed(world, owner):
+            machines[each.handle] = each
+            if each.handle == wanted:
+                return each
+    except errors.CleanupUnverifiedError:
+        if all(each.name != wanted for each in machines.values()):
+            raise
+    called = [each for each in machines.values() if each.name == wanted]
+    if len(called) > 1:  # a copy of ours bears our labels
+        raise errors.ConfigurationError(
+            f"{len(called)} machines are called {wanted!r}",
+            what_to_do=f"give the handle of the one that is meant: {', '.join(each.handle for each in called)}",
+        )
+    if not called:
+        raise errors.ConfigurationError(
+            f"this repository has no machine {wanted!r}", what_to_do=f"these exist now: {', '.join(machines) or 'none'}"
+        )
+    return called[0]

@@ -37,7 +37,6 @@ class Doomed:
     kept: dict[str, Machine] = field(default_factory=dict)
     blind: dict[str, AccelError] = field(default_factory=dict)
     refused: dict[str, errors.CloudError] = field(default_factory=dict)
-    unanswered: set[str] = field(default_factory=set)
 
 
 def seek(
@@ -47,12 +46,18 @@ def seek(
 
     Spared is what somebody keeps, what the whole run owns, and what only has our name. True when every look was answered.
     """
-    doomed.unanswered, doomed.refused = {look.what for look in looks}, {}
-    lanes = [_lane(world, doomed, owner, look, dry_run=dry_run) for look in looks]
-    if not world.lanes.run(lanes, limit_s=limit_s):
-        for look in looks:
-            if look.what in set(doomed.unanswered):
-                _failed(doomed, look, errors.TransientError(f"no answer within {limit_s:.0f} s"))
+    # This time's own: a lane that goes on beyond the limit must change no verdict that somebody reads already.
+    answers: dict[str, AccelError | None] = {}
+    doomed.refused = {}
+    lanes = [_lane(world, doomed, owner, look, answers=answers, dry_run=dry_run) for look in looks]
+    world.lanes.run(lanes, limit_s=limit_s)
+    in_time = dict(answers)
+    for look in looks:
+        late = None if look.what in in_time else errors.TransientError(f"no answer within {limit_s:.0f} s")
+        if error := _failure(look, late) if late else in_time[look.what]:
+            doomed.blind[look.what] = error
+        else:
+            doomed.blind.pop(look.what, None)
     release.tell(world, dict(doomed.refused))
     blind = [look for look in looks if look.what in doomed.blind]
     for look in blind:
@@ -61,17 +66,18 @@ def seek(
     return not blind
 
 
-def _lane(world: World, doomed: Doomed, owner: Owner, look: Look, *, dry_run: bool) -> Iterator[Callable[[], None]]:
-    """The requests for the end of what the look shows, as it shows it."""
+def _lane(
+    world: World, doomed: Doomed, owner: Owner, look: Look, *, answers: dict[str, AccelError | None], dry_run: bool
+) -> Iterator[Callable[[], None]]:
+    """The requests for the end of what the look shows, as it shows it; how the look went is put into `answers`."""
     try:
         for machine in look.ask():
             if _takes(world, doomed, owner, machine) and not dry_run:
                 yield partial(release.ask, world, machine.handle, doomed.refused)
     except ERRORS as error:
-        _failed(doomed, look, error)
+        answers[look.what] = _failure(look, error)
     else:
-        doomed.blind.pop(look.what, None)
-    doomed.unanswered.discard(look.what)
+        answers[look.what] = None
 
 
 def _takes(world: World, doomed: Doomed, owner: Owner, machine: Machine) -> bool:
@@ -94,11 +100,11 @@ def _in_scope(owner: Owner, machine: Machine) -> bool:
     return owner.scope is None or machine.labels.get("accel-ci-scope", owner.scope) == owner.scope
 
 
-def _failed(doomed: Doomed, look: Look, error: AccelError) -> None:
+def _failure(look: Look, error: AccelError) -> AccelError:
     # A mistake in the configuration is the reader's to mend, and there may be no project to name in a command.
-    if not isinstance(error, CleanupUnverifiedError | errors.ConfigurationError):
-        error = CleanupUnverifiedError(f"could not {look.what}: {error}", commands=_by_hand(look))
-    doomed.blind[look.what] = error
+    if isinstance(error, CleanupUnverifiedError | errors.ConfigurationError):
+        return error
+    return CleanupUnverifiedError(f"could not {look.what}: {error}", commands=_by_hand(look))
 
 
 def _by_hand(look: Look) -> tuple[str, ...]:

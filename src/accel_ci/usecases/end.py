@@ -26,18 +26,20 @@ def end(world: World, wanted: str, *, owner: Owner, known: Machine | None = None
         record = _record(world, machine)
         world.job.log(f"found {machine.handle}, leased by {_whose(machine, record)}")
         if not force:
-            _refuse_used(world, machine)
+            _refuse_used(world, machine, seen=machine is not known)
         left = release.end(world, [machine.handle], limit_s=LIMIT_S)
         facts = proving.facts(world, [machine.handle], left)
         world.job.log(f"cost: {_cost(world, machine, record)}")
     if record is not None:
-        proving.remember(world, record.identity.slot, facts)
+        _remember(world, record.identity.slot, facts)
     proving.prove(world, facts, [])
     return facts
 
 
 def _meant(world: World, wanted: str, owner: Owner, *, known: Machine | None) -> Machine | None:
     """The machine that is meant; None when it was leased from here and is gone."""
+    if known is not None and not owner.owns(known.name, known.labels):
+        known = None  # another repository's number was given
     try:
         return named.machine(world, wanted, owner)
     except errors.CleanupUnverifiedError as error:
@@ -73,6 +75,14 @@ def _record(world: World, machine: Machine) -> RunRecord | None:
     return next((each for each in known if each and each.machine and each.machine.handle == machine.handle), None)
 
 
+def _remember(world: World, slot: str, facts: CleanupFacts) -> None:
+    """Add the proof to the record. Where that cannot be done, what may still live is told all the same."""
+    try:
+        proving.remember(world, slot, facts)
+    except (errors.ComputerError, ValueError) as error:
+        world.job.warning("end", f"the proof is in this log only: {error}")
+
+
 def _whose(machine: Machine, record: RunRecord | None) -> str:
     run, attempt = overdue.run_id(machine.labels), overdue.attempt(machine.labels)
     told = f"run {run}, attempt {attempt}" if run else "a run that its labels do not name"
@@ -82,12 +92,14 @@ def _whose(machine: Machine, record: RunRecord | None) -> str:
     return f"{told}, job {record.identity.job}{by} in {record.identity.repository}"
 
 
-def _refuse_used(world: World, machine: Machine) -> None:
+def _refuse_used(world: World, machine: Machine, *, seen: bool) -> None:
+    """Refuse what is still wanted; what was not `seen` now, but is known from its lease, may be kept since."""
     now = world.clock.now()
     finding = overdue.judge(machine.labels, now=now, grace_s=0.0)
-    if finding.overdue or machine.state is State.RELEASING:
+    if seen and (finding.overdue or machine.state is State.RELEASING):
         return
-    why, until = finding.why, lease.expires_at(machine.labels)
+    until = lease.expires_at(machine.labels)
+    why = f"{finding.why}, and no list says now whether somebody keeps it" if finding.overdue else finding.why
     raise errors.ConfigurationError(
         f"{machine.handle} was not ended: {why}{f', until {units.moment(until)}' if until else ''}",
         what_to_do="if nobody needs it any more, give the same command with `--force`",

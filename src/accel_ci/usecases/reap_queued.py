@@ -24,7 +24,8 @@ def reap_queued(
 ) -> list[int]:
     """The ids of the runs that were cancelled (with `dry_run`: that would be), each told why, never the own run.
 
-    TransientError names runs that were still not over after they were forced.
+    TransientError names runs that were still not over after they were forced, or one that GitHub did not cancel: it keeps
+    none of the others waiting.
     """
     github = world.github
     if github is None:
@@ -32,6 +33,7 @@ def reap_queued(
             "reap-queued cannot look at GitHub's queue: it has no token",
             what_to_do="give the step GITHUB_TOKEN: ${{ github.token }}, in a GitHub Actions job",
         )
+    unsure = list[errors.TransientError]()
     with world.job.group("reap-queued"):
         overdue = [
             (run, why)
@@ -39,23 +41,42 @@ def reap_queued(
             for run in github.waiting_runs(workflow)
             # Whoever sweeps the queue may be in it.
             if run.id != context.run_id
-            and (why := _ended(world, github, context, run, limit_s=limit_s, dry_run=dry_run))
+            and (why := _ended(world, github, context, run, limit_s=limit_s, unsure=unsure, dry_run=dry_run))
         ]
         if not dry_run:
             _force(world, github, [run for run, _ in overdue], limit_s=limit_s)
             for run, why in overdue:
                 _comment(world, github, run, why=why, limit_s=limit_s)
+    if unsure:
+        raise unsure[0]
     return [run.id for run, _ in overdue]
 
 
-def _ended(world: World, github: GitHub, context: Context, run: WorkflowRun, *, limit_s: float, dry_run: bool) -> str:
-    """Why the run was politely cancelled; "" when it was left alone."""
+def _ended(
+    world: World,
+    github: GitHub,
+    context: Context,
+    run: WorkflowRun,
+    *,
+    limit_s: float,
+    unsure: list[errors.TransientError],
+    dry_run: bool,
+) -> str:
+    """Why the run was politely cancelled; "" when it was left alone, or is added to `unsure`."""
     why = _overdue(world, github, run, limit_s=limit_s)
-    if why:
-        _tell(world, context, run, why=why, dry_run=dry_run)
+    if not why:
+        return ""
+    _tell(world, context, run, why=why, dry_run=dry_run)
+    if dry_run:
+        return why
+    try:
         # At once: it may get its machine while we look at the others.
-        if not dry_run:
-            github.cancel(run.id)
+        github.cancel(run.id)
+    except errors.TransientError as error:
+        # Not forced, for it may never have been asked politely; the next visit asks again.
+        world.job.warning("reap-queued", f"run {run.id} may not have been cancelled: {error}")
+        unsure.append(error)
+        return ""
     return why
 
 
